@@ -1,0 +1,1 @@
+"""Media in, vectors out: one model family a file, weights with provenance."""

@@ -1,0 +1,1 @@
+"""What the stages share: settings, media decoding, stores, protocol, training, evaluation and report."""

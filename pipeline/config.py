@@ -1,0 +1,95 @@
+"""Read params.yaml: errors name the key, what was found there and the remedy."""
+
+import difflib
+from pathlib import Path
+from typing import TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from pipeline.errors import ConfigError
+from pipeline.settings import Params, Section, Train
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+def load_params(path: Path) -> Params:
+    """Read and validate the whole file.
+
+    Raises ConfigError for a file that is no YAML mapping and for every bad key, all of them in one message.
+    """
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist: run from the project's root, where params.yaml lies") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path} must hold sections (manifest:, detect_faces:, ...), found {type(raw).__name__}")
+    params = validate(Params, raw, str(path))
+    for run in params.experiments:
+        run_settings(params, run)
+    return params
+
+
+def run_settings(params: Params, run: str) -> Train:
+    """Settings of one run: `train:`, overridden by its recipe, overridden by `experiments.<run>`.
+
+    Raises ConfigError for a run or a recipe that params.yaml does not name, or an override that Train refuses.
+    """
+    if run not in params.experiments:
+        raise ConfigError(f"no run {run!r} under experiments: in params.yaml{_closest(run, list(params.experiments))}")
+    own = params.experiments[run]
+    recipe = own.get("recipe", params.train.recipe)
+    if recipe not in params.recipes:
+        known = ", ".join(params.recipes)
+        raise ConfigError(f"experiments.{run}: recipe {recipe!r} is not under recipes: in params.yaml ({known})")
+    merged = {**params.train.model_dump(), **params.recipes[str(recipe)], **own}
+    return validate(Train, merged, f"experiments.{run}")
+
+
+def validate(model: type[SectionT], raw: object, where: str) -> SectionT:
+    """Build `model` from raw YAML; all problems become one ConfigError whose lines start with the dotted key."""
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        lines = [f"  {_explain(details, model)}" for details in error.errors()]
+        raise ConfigError("\n".join([f"{where}: {len(lines)} problem(s)", *lines])) from error
+
+
+def _explain(details: ErrorDetails, model: type[BaseModel]) -> str:
+    location = [str(part) for part in details["loc"]]
+    key, found = ".".join(location) or "(section)", details["input"]
+    if details["type"] == "extra_forbidden":
+        return f"{key}: unknown key{_closest(location[-1], _fields(model, location[:-1]))}; remove it or mend its name"
+    if details["type"] == "missing":
+        return f"{key}: missing; add it (every key is listed in the params.yaml that ships with SBNet)"
+    if isinstance(found, str) and details["type"] == "float_type" and _reads_as_float(found):
+        return f"{key}: {found!r} is text to YAML; write it with a point, such as 1.0e-5"
+    return f"{key}: {details['msg'].removeprefix('Value error, ')}; found {found!r}"
+
+
+def _reads_as_float(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _fields(model: type[BaseModel], path: list[str]) -> list[str]:
+    for part in path:
+        field = model.model_fields.get(part)
+        inner = field.annotation if field else None
+        candidates = [kind for kind in (inner, *get_args(inner)) if isinstance(kind, type)]
+        sections = [kind for kind in candidates if issubclass(kind, BaseModel)]
+        if not sections:
+            return []
+        model = sections[0]
+    return list(model.model_fields)
+
+
+def _closest(name: str, known: list[str]) -> str:
+    matches = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {matches[0]!r}?)" if matches else ""

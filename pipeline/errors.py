@@ -1,0 +1,50 @@
+"""Every error that SBNet raises on purpose.
+
+PipelineError
+├── ConfigError       params.yaml: an unknown key, a wrong type, a value out of range
+├── ManifestError     the media folder or its tables contradict themselves
+├── MediaError        one item cannot be used; recorded in skipped.csv, the run goes on
+├── ExtractionError   too many items skipped, or an extractor broke its promise
+├── ProtocolError     splits, trials or lists that would make the numbers dishonest
+├── StoreError        a store or the item cache is damaged or of another shape
+├── CheckpointError   a model file is damaged, poisoned or of another network
+└── WeightsError      pretrained weights are absent or not the published ones
+
+A message says what is wrong, with which item, and what to do about it.
+"""
+
+
+class PipelineError(Exception):
+    """Base of all errors whose message is meant for the user."""
+
+
+class ConfigError(PipelineError):
+    """params.yaml holds something the pipeline cannot run with."""
+
+
+class ManifestError(PipelineError):
+    """The media folder or one of its tables contradicts itself."""
+
+
+class MediaError(PipelineError):
+    """One item of media cannot be used; the other items still can."""
+
+
+class ExtractionError(PipelineError):
+    """Too many items were skipped, or an extractor gave vectors it must not give."""
+
+
+class ProtocolError(PipelineError):
+    """Splits, trials or lists are broken in a way that would falsify the results."""
+
+
+class StoreError(PipelineError):
+    """A packed store or the item cache is damaged or does not fit its index."""
+
+
+class CheckpointError(PipelineError):
+    """A model file is damaged, unsafe to load, or belongs to another network."""
+
+
+class WeightsError(PipelineError):
+    """Pretrained weights are absent, unreachable or not the published bytes."""

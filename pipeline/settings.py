@@ -1,0 +1,154 @@
+"""The sections of params.yaml as frozen, validated models: one class a section, one field a key.
+
+Defaults live in params.yaml alone, so that the file shows every number a person may change; a missing key is an error.
+"""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Criterion = Literal["random", "G", "N", "A", "GNA"]
+
+
+class Section(BaseModel):
+    """A section of params.yaml: unknown keys refused, types not coerced, values fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Manifest(Section):
+    """`manifest:` where the media lies and how its folders are to be read."""
+
+    media: Annotated[str, Field(min_length=1)]  # folder, relative to the project or absolute
+    layout: Literal["folders", "voxceleb1", "mavceleb", "csv"]
+    table: str | None  # layout csv: the user's own table of items
+    identities: str | None  # CSV of identity metadata (gender, nationality, age, language)
+    columns: dict[str, str]  # our metadata name -> that CSV's column, where they differ
+    max_skip_ratio: Ratio
+
+
+class DetectFaces(Section):
+    """`detect_faces:` which frames are looked at and which face is taken."""
+
+    detector: Literal["mtcnn", "none"]
+    frame_rate: Positive  # Hz, frames sampled per second of video
+    max_frames: Count  # per clip, spread evenly over it
+    choose: Literal["largest", "central"]
+    min_face: Annotated[int, Field(ge=12)]  # px in the scaled frame; 12 is the input of MTCNN's first net
+    max_side: Annotated[int, Field(ge=64)]  # px, longer side of a frame after scaling down
+    thresholds: Annotated[list[Ratio], Field(min_length=3, max_length=3)]  # of P-, R- and O-Net
+    min_probability: Ratio  # below it a frame counts as without a face
+    max_skip_ratio: Ratio
+
+
+class EmbedFaces(Section):
+    """`embed_faces:` FaceNet on the chosen boxes."""
+
+    extractor: str
+    weights: str  # casia-webface | vggface2 | path
+    margin: Annotated[int, Field(ge=0)]  # px of the 160 px crop, facenet-pytorch's meaning
+    max_skip_ratio: Ratio
+
+
+class EmbedVoices(Section):
+    """`embed_voices:` thin ResNet-34 with GhostVLAD on whole utterances."""
+
+    extractor: str
+    weights: str  # distilled | official | untrained | path
+    seed: Seed  # of the untrained network
+    max_seconds: Positive  # s, the longest window that goes through the network at once
+    max_skip_ratio: Ratio
+
+
+class Protocol(Section):
+    """`protocol:` identity-disjoint splits, training pairs, trials and galleries."""
+
+    source: Literal["generated", "voxceleb_lists"]
+    lists: str | None  # voxceleb_lists: folder with Splits/, veriflist/, matching/
+    seed: Seed
+    validation_ratio: Ratio  # of the identities
+    test_ratio: Ratio  # of the identities: unseen and unheard
+    seen_heard_clips: Ratio  # of a training identity's clips, kept out of training for seen-heard trials
+    pairs_per_identity: Count  # training pairs, at most
+    trials: Count  # genuine plus impostor, per list, at most
+    galleries: Count  # matching probes per direction, at most
+    gallery_size: Annotated[int, Field(ge=2)]  # candidates; N < size uses the first N
+    criteria: Annotated[list[Criterion], Field(min_length=1)]
+    age_bin: Positive  # years; two people in one bin count as of the same age
+
+    @model_validator(mode="after")
+    def _identities_remain_for_training(self) -> "Protocol":
+        if self.validation_ratio + self.test_ratio >= 1.0:
+            raise ValueError("validation_ratio + test_ratio leave no training identities: lower one of them")
+        return self
+
+
+class Train(Section):
+    """`train:` one run of SBNet; every key may be overridden by a recipe and by a run of `experiments:`."""
+
+    recipe: str  # name under `recipes:`
+    branch: Literal["single", "two"]
+    fusion: Literal["gated", "linear"]  # of the two-branch network
+    modality: Literal["both", "face", "voice"]
+    batch_norm: Literal["last", "both"]  # paper: after the last layer; official code: after both
+    embedding: Count  # width of both layers
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
+    loss: Literal["ce", "fop", "center", "git"]
+    loss_form: Literal["printed", "official"]  # the paper's equations or the official code's
+    alpha: Annotated[float, Field(ge=0.0)]  # weight of OC in FOP
+    alpha_center: Annotated[float, Field(ge=0.0)]
+    alpha_git: Annotated[float, Field(ge=0.0)]
+    centres: Literal["moving", "frozen"]  # frozen: as the official models' really are
+    centre_rate: Ratio
+    order: Literal["vfvf", "fvfv", "random", "hefhev", "hevhef", "alternate"]
+    alternate_epochs: Count  # order alternate: k epochs on one modality, then k on the other
+    shuffle: Literal["epoch", "once"]
+    epochs: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    learning_rate: Positive
+    decay: Annotated[float, Field(gt=0.0, le=1.0)]  # factor on the learning rate after each epoch
+    weight_decay: Annotated[float, Field(ge=0.0)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]  # trained at once, reported as mean and deviation
+    selection: Literal["validation", "test", "last"]
+
+
+class Evaluate(Section):
+    """`evaluate:` what is measured on the trials."""
+
+    rates: Literal["exact", "official_grid"]  # exact ROC, or ten folds on a grid of thresholds 0.01 apart
+    matching_sizes: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)]
+    bootstrap: Annotated[int, Field(ge=0)]  # resamples over identities; 0: no intervals
+    confidence: Annotated[float, Field(gt=0.0, lt=1.0)]
+    dcf_target: Annotated[float, Field(gt=0.0, lt=1.0)]  # prior of a genuine trial in minDCF
+    seed: Seed
+
+
+class Report(Section):
+    """`report:` the page and its tables."""
+
+    title: Annotated[str, Field(min_length=1)]
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    manifest: Manifest
+    detect_faces: DetectFaces
+    embed_faces: EmbedFaces
+    embed_voices: EmbedVoices
+    protocol: Protocol
+    train: Train
+    recipes: dict[str, dict[str, object]]
+    experiments: Annotated[dict[str, dict[str, object]], Field(min_length=1)]
+    evaluate: Evaluate
+    report: Report
+
+
+def is_inside(path: PurePosixPath) -> bool:
+    """Whether a relative path stays below the folder it is relative to, judged by its text alone."""
+    return not path.is_absolute() and ".." not in path.parts
