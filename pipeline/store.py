@@ -1,7 +1,7 @@
 """The packed store: a matrix of embeddings and the table that says what each row is.
 
-`embeddings.safetensors` holds one tensor `embeddings` (N, 512) float32; `index.parquet` holds one row per row of it, sorted,
-so that the same items give the same bytes whatever the order they were extracted in.
+`embeddings.safetensors` holds one tensor `embeddings` (N, 512) float32; `index.parquet` holds one row per row of it,
+sorted, so that the same items give the same bytes whatever the order they were extracted in.
 """
 
 import json
@@ -18,7 +18,8 @@ from pipeline.errors import StoreError
 from pipeline.files import atomic_path
 
 MATRIX, INDEX = "embeddings.safetensors", "index.parquet"
-INDEX_COLUMNS = ("item", "frame", "identity", "clip", "digest")  # frame: -1 where the row is a whole utterance
+# frame: -1 where the row is a whole utterance; key: of the item cache, so that a store can fill an empty cache
+INDEX_COLUMNS = ("item", "frame", "identity", "clip", "digest", "key")
 _SORT = ["item", "frame"]
 
 

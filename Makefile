@@ -1,0 +1,37 @@
+# `make repro` and `make test` work on a fresh clone that reaches package registries only; the first call sets up .venv.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PATH := $(abspath $(BIN)):$(PATH)
+
+.PHONY: repro test test-all check format setup clean
+
+repro: setup ## the whole pipeline: media to report
+	dvc repro
+
+test: setup ## the tests, slow ones left out
+	python -m pytest -m "not slow and not faults"
+
+test-all: setup
+	python -m pytest
+
+check: setup ## lint, format and types
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: setup
+	ruff check --fix .
+	ruff format .
+
+setup: $(VENV)/.installed
+
+# torch first and by its pin: resolved together with the rest, a newer build with CUDA packages could come.
+$(VENV)/.installed: requirements.txt requirements-dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $$(grep '^torch==' requirements.txt)
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+clean: ## what a run leaves here; the DVC cache and .sbnet stay
+	rm -rf artifacts

@@ -1,0 +1,99 @@
+"""The loop that every extraction stage runs: what the cache has is taken, the rest is decoded, inferred and cached."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from tqdm import tqdm
+
+from pipeline.decode_pool import decode_all, worker_count
+from pipeline.errors import MediaError
+from pipeline.item_cache import Arrays, ItemCache
+from pipeline.skips import Skip
+
+PayloadT = TypeVar("PayloadT")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One item to extract: its medium, the key of its result, and whatever its decoding needs besides."""
+
+    item: str
+    path: Path
+    key: str
+    detail: object = None
+
+
+@dataclass(frozen=True)
+class Work(Generic[PayloadT]):
+    """What a stage does with a task.
+
+    `decode` runs in worker processes and must be importable by name. `infer` turns the payloads of several items into
+    as many results, or into the MediaError of an item whose result is unusable; it gets `batch` items at a time: 1 on a
+    CPU, so that an item's bytes cannot depend on its neighbours.
+    """
+
+    stage: str
+    decode: Callable[[Task], PayloadT]
+    infer: Callable[[Sequence[PayloadT]], Sequence[Arrays | MediaError]]
+    batch: int
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """Results by item, and the items that have none."""
+
+    results: dict[str, Arrays]
+    skips: list[Skip]
+
+
+def extract(work: Work[PayloadT], tasks: Sequence[Task], cache: ItemCache) -> Extraction:
+    """Result of every task, from the cache or fresh; fresh ones are cached batch by batch, so a kill loses one batch."""
+    found = cache.get(task.key for task in tasks)
+    results = {task.item: found[task.key] for task in tasks if task.key in found}
+    pending = [task for task in tasks if task.key not in found]
+    skips: list[Skip] = []
+    with tqdm(total=len(tasks), initial=len(results), desc=work.stage, unit="item", disable=not tasks) as bar:
+        bar.set_postfix(cached=len(results), skipped=0)
+        for task, outcome in _fresh(work, pending, cache):
+            if isinstance(outcome, MediaError):
+                skips.append(Skip(task.item, work.stage, str(outcome)))
+                bar.set_postfix(cached=len(found), skipped=len(skips))
+            else:
+                results[task.item] = outcome
+            bar.update()
+    done = len(pending) - len(skips)
+    cached = len(tasks) - len(pending)
+    logger.info("%s: %d items: %d extracted, %d cached, %d skipped", work.stage, len(tasks), done, cached, len(skips))
+    return Extraction(results, skips)
+
+
+def _fresh(
+    work: Work[PayloadT], pending: Sequence[Task], cache: ItemCache
+) -> Iterator[tuple[Task, Arrays | MediaError]]:
+    if not pending:
+        return
+    batch: list[tuple[Task, PayloadT]] = []
+    for task, payload in decode_all(pending, work.decode, worker_count()):
+        if isinstance(payload, MediaError):
+            yield task, payload
+            continue
+        batch.append((task, payload))
+        if len(batch) == work.batch:
+            yield from _infer(work, batch, cache)
+            batch = []
+    if batch:
+        yield from _infer(work, batch, cache)
+
+
+def _infer(
+    work: Work[PayloadT], batch: Sequence[tuple[Task, PayloadT]], cache: ItemCache
+) -> list[tuple[Task, Arrays | MediaError]]:
+    outcomes = work.infer([payload for _, payload in batch])
+    pairs = [(task, outcome) for (task, _), outcome in zip(batch, outcomes, strict=True)]
+    cache.put({task.key: outcome for task, outcome in pairs if not isinstance(outcome, MediaError)})
+    return pairs

@@ -1,0 +1,18 @@
+"""Where the things lie that outlive a run but are no output of it: item cache, converted weights, training states."""
+
+import os
+from pathlib import Path
+
+
+def project_root() -> Path:
+    """Folder of the main repository.
+
+    DVC names it in DVC_ROOT, also inside the temporary copies that `dvc exp run --temp` and the queue work in,
+    so that they all share one item cache.
+    """
+    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
+
+
+def home() -> Path:
+    """Folder of caches: SBNET_HOME, or `.sbnet` in the project's root."""
+    return Path(os.environ["SBNET_HOME"]).resolve() if "SBNET_HOME" in os.environ else project_root() / ".sbnet"
