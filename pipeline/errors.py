@@ -6,6 +6,7 @@ PipelineError
 ├── MediaError        one item cannot be used; recorded in skipped.csv, the run goes on
 ├── ExtractionError   too many items skipped, or an extractor broke its promise
 ├── ProtocolError     splits, trials or lists that would make the numbers dishonest
+├── ScoreError        scores or labels from which no rate can be computed; also a ValueError
 ├── StoreError        a store or the item cache is damaged or of another shape
 ├── CheckpointError   a model file is damaged, poisoned or of another network
 └── WeightsError      pretrained weights are absent or not the published ones
@@ -36,6 +37,10 @@ class ExtractionError(PipelineError):
 
 class ProtocolError(PipelineError):
     """Splits, trials or lists are broken in a way that would falsify the results."""
+
+
+class ScoreError(PipelineError, ValueError):
+    """Scores or labels do not allow a rate: none, of one kind, not finite, of unequal number."""
 
 
 class StoreError(PipelineError):

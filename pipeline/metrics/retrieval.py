@@ -1,0 +1,52 @@
+"""Retrieval: every query ranks the whole gallery of the other modality."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pipeline.errors import ScoreError
+
+DEPTHS = (1, 5, 10)  # the K of R@K that the field reports
+
+
+@dataclass(frozen=True)
+class RetrievalRates:
+    """Percentages over the queries that have their person in the gallery."""
+
+    recall: dict[int, float]  # K -> share of queries with their person among the first K
+    mean_average_precision: float
+    queries: int
+
+
+def retrieval_rates(scores: NDArray[np.float32], queries: ArrayLike, gallery: ArrayLike) -> RetrievalRates:
+    """Rates of scores (Q, G), higher = same person, between queries (Q,) and gallery (G,) of named identities.
+
+    An item that ties with another person's ranks behind it. Raises ScoreError for other shapes, scores that are not
+    finite and queries none of whom is in the gallery.
+    """
+    people, others = np.asarray(queries), np.asarray(gallery)
+    if scores.shape != (len(people), len(others)):
+        raise ScoreError(f"scores {scores.shape} do not fit {len(people)} queries and {len(others)} gallery items")
+    if not np.isfinite(scores).all():
+        raise ScoreError(f"{int((~np.isfinite(scores)).sum())} of {scores.size} retrieval scores are not finite")
+    first, precision = [], []
+    for identity in np.unique(people):
+        relevant = np.flatnonzero(others == identity)
+        for query in np.flatnonzero(people == identity) if len(relevant) else ():
+            ranks = ranks_of(scores[query], relevant)
+            first.append(ranks[0])
+            precision.append(np.mean(np.arange(1, len(ranks) + 1) / ranks))
+    if not first:
+        raise ScoreError("no query has its person in the gallery: retrieval has nothing to find")
+    recall = {depth: float(100.0 * np.mean(np.array(first) <= depth)) for depth in DEPTHS}
+    return RetrievalRates(recall, float(100.0 * np.mean(precision)), len(first))
+
+
+def ranks_of(scores: NDArray[np.float32], relevant: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Ranks (R,), from 1, rising, of the items `relevant` (R,) among scores (G,), each behind whatever it ties with."""
+    own = np.sort(scores[relevant])  # (R,) rising
+    at_least = len(scores) - np.searchsorted(np.sort(scores), own, side="left")  # of all items
+    own_at_least = len(own) - np.searchsorted(own, own, side="left")
+    impostors = (at_least - own_at_least)[::-1]  # best item first
+    return np.asarray(impostors + np.arange(1, len(own) + 1))
