@@ -45,7 +45,7 @@ class IdentityResamples:
         codes = np.minimum(np.searchsorted(self.identities, names), len(self.identities) - 1)
         absent = np.flatnonzero(self.identities[codes] != names)
         if len(absent):
-            raise ScoreError(f"identity {names[absent[0]]!r} is not among those resampled")
+            raise ScoreError(f"identity {str(names[absent[0]])!r} is not among those resampled")
         return codes
 
 

@@ -24,7 +24,7 @@ def checked_trials(scores: ArrayLike, labels: ArrayLike) -> tuple[Floats, Mask]:
     genuine = np.asarray(classes == 1)
     strange = np.flatnonzero(~genuine & (classes != 0))
     if len(strange):
-        raise ScoreError(f"label {classes[strange[0]]!r} at trial {strange[0]}: labels are 1 (same person) or 0")
+        raise ScoreError(f"label {classes[strange[0]]} at trial {strange[0]}: labels are 1 (same person) or 0")
     if genuine.all() or not genuine.any():
         kind = "genuine" if genuine.all() else "impostor"
         raise ScoreError(f"all {len(genuine)} trials are {kind}: EER and AUC need both kinds")

@@ -1,0 +1,61 @@
+"""R@K and mean average precision against a plain loop over rankings."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from pipeline.errors import ScoreError
+from pipeline.metrics import retrieval_rates
+
+
+def naive(scores: np.ndarray, queries: np.ndarray, gallery: np.ndarray) -> tuple[dict[int, float], float]:
+    recall: dict[int, list[bool]] = {1: [], 5: [], 10: []}
+    precisions = []
+    for query, row in zip(queries, scores, strict=True):
+        if query not in gallery:
+            continue
+        ranking = sorted(
+            range(len(gallery)), key=lambda item, row=row, query=query: (-row[item], gallery[item] == query)
+        )
+        found = [gallery[item] == query for item in ranking]
+        for depth, hits in recall.items():
+            hits.append(any(found[:depth]))
+        precisions.append(np.mean([np.mean(found[: rank + 1]) for rank, hit in enumerate(found) if hit]))
+    return {depth: 100 * float(np.mean(hits)) for depth, hits in recall.items()}, 100 * float(np.mean(precisions))
+
+
+@pytest.mark.parametrize("decimals", [6, 1, 0])
+def test_rates_equal_those_of_a_plain_loop_with_and_without_ties(decimals: int) -> None:
+    rng = np.random.default_rng(decimals)
+    queries, gallery = rng.integers(0, 9, 30), rng.integers(1, 8, 40)  # some queries have nobody to find
+    scores = (rng.normal(size=(30, 40)) + (queries[:, None] == gallery)).round(decimals).astype(np.float32)
+    rates = retrieval_rates(scores, queries, gallery)
+    recall, precision = naive(scores, queries, gallery)
+    assert rates.recall == pytest.approx(recall)
+    assert rates.mean_average_precision == pytest.approx(precision)
+    assert rates.queries == np.isin(queries, gallery).sum() < 30
+
+
+def test_precision_equals_scikit_learns_where_nothing_ties() -> None:
+    rng = np.random.default_rng(0)
+    queries, gallery = np.array(["b", "a"]), rng.permutation(np.array(["a", "b", "c", "d"] * 25))
+    scores = rng.normal(size=(2, 100)).astype(np.float32)
+    expected = [average_precision_score(gallery == query, row) for query, row in zip(queries, scores, strict=True)]
+    assert retrieval_rates(scores, queries, gallery).mean_average_precision == pytest.approx(100 * np.mean(expected))
+
+
+def test_constant_scores_find_a_person_last() -> None:
+    gallery = np.array([0] + [1] * 20)
+    rates = retrieval_rates(np.zeros((1, 21), dtype=np.float32), [0], gallery)
+    assert rates.recall == {1: 0.0, 5: 0.0, 10: 0.0}
+    assert rates.mean_average_precision == pytest.approx(100 / 21)
+
+
+def test_broken_rankings_are_refused() -> None:
+    scores = np.zeros((2, 3), dtype=np.float32)
+    with pytest.raises(ScoreError, match="do not fit 1 queries"):
+        retrieval_rates(scores, ["a"], ["a", "b", "c"])
+    with pytest.raises(ScoreError, match="nothing to find"):
+        retrieval_rates(scores, ["x", "y"], ["a", "b", "c"])
+    with pytest.raises(ScoreError, match="1 of 6"):
+        retrieval_rates(np.where(np.arange(6).reshape(2, 3) == 4, np.nan, scores), ["a", "b"], ["a", "b", "c"])
