@@ -15,6 +15,8 @@ from pipeline.skips import Skip
 
 PayloadT = TypeVar("PayloadT")
 
+_GPU_BATCH = 16  # items; a clip has a few faces, so FaceNet sees some 64 crops
+
 logger = logging.getLogger(__name__)
 
 
@@ -51,8 +53,13 @@ class Extraction:
     skips: list[Skip]
 
 
+def items_at_once(device_type: str) -> int:
+    """How many items go through the model together: one on a CPU (see Work), more where a GPU wants filling."""
+    return 1 if device_type == "cpu" else _GPU_BATCH
+
+
 def extract(work: Work[PayloadT], tasks: Sequence[Task], cache: ItemCache) -> Extraction:
-    """Result of every task, from the cache or fresh; fresh ones are cached batch by batch, so a kill loses one batch."""
+    """Result of every task, from the cache or fresh; fresh ones are cached batch by batch: a kill loses one batch."""
     found = cache.get(task.key for task in tasks)
     results = {task.item: found[task.key] for task in tasks if task.key in found}
     pending = [task for task in tasks if task.key not in found]

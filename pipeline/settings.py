@@ -26,8 +26,8 @@ class Manifest(Section):
 
     media: Annotated[str, Field(min_length=1)]  # folder, relative to the project or absolute
     layout: Literal["folders", "voxceleb1", "mavceleb", "csv"]
-    table: str | None  # layout csv: the user's own table of items
-    identities: str | None  # CSV of identity metadata (gender, nationality, age, language)
+    table: str  # layout csv: the user's own table of items
+    identities: str  # CSV of identity metadata (gender, nationality, age, language)
     columns: dict[str, str]  # our metadata name -> that CSV's column, where they differ
     max_skip_ratio: Ratio
 

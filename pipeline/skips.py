@@ -42,5 +42,6 @@ def refuse_too_many(stage: str, skips: Sequence[Skip], attempted: int, allowed: 
     more = f"\n  ... and {len(skips) - _SHOWN} more in {written}" if len(skips) > _SHOWN else ""
     raise ExtractionError(
         f"{stage}: {len(skips)} of {attempted} items were skipped, more than "
-        f"{stage}.max_skip_ratio = {allowed:g} allows:\n{shown}{more}\nMend or remove these items, or raise {stage}.max_skip_ratio in params.yaml."
+        f"{stage}.max_skip_ratio = {allowed:g} allows:\n{shown}{more}\n"
+        f"Mend or remove these items, or raise {stage}.max_skip_ratio in params.yaml."
     )

@@ -16,3 +16,8 @@ def project_root() -> Path:
 def home() -> Path:
     """Folder of caches: SBNET_HOME, or `.sbnet` in the project's root."""
     return Path(os.environ["SBNET_HOME"]).resolve() if "SBNET_HOME" in os.environ else project_root() / ".sbnet"
+
+
+def items_path() -> Path:
+    """File of the item cache."""
+    return home() / "items.sqlite"

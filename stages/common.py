@@ -4,8 +4,11 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.errors import PipelineError
+from pipeline.settings import Params
+from pipeline.workspace import project_root
 
 ARTIFACTS = Path("artifacts")
 PARAMS = Path("params.yaml")
@@ -22,3 +25,31 @@ def run_stage(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped; what was extracted so far is kept in the item cache\n")
         sys.exit(130)
+
+
+class Described(Protocol):
+    """An extractor, as far as a store's provenance goes."""
+
+    name: str
+    dimension: int
+    weights_label: str
+
+    def fingerprint(self) -> str:
+        """Hex digest of what decides the vectors."""
+        ...
+
+
+def provenance(extractor: Described) -> dict[str, object]:
+    """What a store says of the extractor that filled it."""
+    return {
+        "extractor": extractor.name,
+        "dimension": extractor.dimension,
+        "weights": extractor.weights_label,
+        "fingerprint": extractor.fingerprint(),
+    }
+
+
+def media_path(params: Params, path: str) -> Path:
+    """Where a manifest's medium lies; a relative media folder is taken from the working directory, then the project."""
+    media = Path(params.manifest.media)
+    return (media if media.exists() else project_root() / media) / path

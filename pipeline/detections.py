@@ -1,0 +1,63 @@
+"""The table of faces between detection and embedding: where each is, how sure the detector was, no pixels."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from pipeline.files import atomic_path
+from pipeline.item_cache import Arrays
+
+LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # of the image, in MTCNN's order
+_BOX = ["x1", "y1", "x2", "y2"]
+_POINTS = [f"{point}_{axis}" for point in LANDMARKS for axis in "xy"]
+
+
+class Frame(Protocol):
+    """A frame that was looked at."""
+
+    frame: int  # number in decode order, from 0
+    time: float  # s
+
+
+class Face(Protocol):
+    """A face that was found."""
+
+    box: np.ndarray  # (4,) x1 y1 x2 y2, px of the original frame
+    probability: float
+    landmarks: np.ndarray  # (5, 2) px
+
+
+def detection_result(frames: Sequence[Frame], faces: Sequence[Face | None]) -> Arrays:
+    """One clip's sampled frames and their faces as a cacheable result; the frames without a face are only counted."""
+    found = [(frame, face) for frame, face in zip(frames, faces, strict=True) if face is not None]
+    return {
+        "frame": np.array([frame.frame for frame, _ in found], np.int32),
+        "time": np.array([frame.time for frame, _ in found], np.float64),
+        "box": np.array([face.box for _, face in found], np.float32).reshape(-1, 4),
+        "probability": np.array([face.probability for _, face in found], np.float32),
+        "landmarks": np.array([face.landmarks for _, face in found], np.float32).reshape(-1, 10),
+        "sampled": np.array([len(frames)], np.int32),
+        "accepted": np.array([len(found)], np.int32),
+    }
+
+
+def write_detections(path: Path, results: Mapping[str, Arrays], keys: Mapping[str, str]) -> None:
+    """Write one row a face, sorted by item and frame; `keys` are the items' cache keys."""
+    tables = [_table(item, results[item], keys[item]) for item in sorted(results)]
+    empty = _table("", detection_result([], []), "")  # keeps columns and types where no clip has a face
+    with atomic_path(path) as temporary:
+        pd.concat([empty, *tables], ignore_index=True).to_parquet(temporary, index=False)
+
+
+def _table(item: str, arrays: Arrays, key: str) -> pd.DataFrame:
+    table = pd.DataFrame({"item": pd.Series([item] * len(arrays["frame"]), dtype="str")})
+    table["frame"], table["time"] = arrays["frame"], arrays["time"]
+    table[_BOX] = arrays["box"]
+    table["probability"] = arrays["probability"]
+    table[_POINTS] = arrays["landmarks"]
+    table["sampled"] = np.repeat(arrays["sampled"], len(table))
+    table["key"] = pd.Series([key] * len(table), dtype="str")
+    return table

@@ -1,0 +1,63 @@
+"""Detected faces to FaceNet embeddings: `python -m stages.embed_faces`."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from pipeline.config import load_params
+from pipeline.errors import MediaError
+from pipeline.extraction import Task, Work, extract, items_at_once
+from pipeline.item_cache import Arrays, ItemCache, item_key
+from pipeline.packing import embedding_result, pack
+from pipeline.settings import Params
+from pipeline.skips import read_skips, refuse_too_many, write_skips
+from pipeline.workspace import items_path
+from stages import decoding
+from stages.common import ARTIFACTS, PARAMS, media_path, provenance, run_stage
+
+FACES = ARTIFACTS / "faces"
+
+
+def main() -> None:
+    """Embed every detected face; write the packed store and skipped.csv, which includes what detection skipped."""
+    from extractors.registry import face_embedder  # torch: kept out of the decode workers, which import this module
+    from pipeline.device import select_device
+
+    params = load_params(PARAMS)
+    settings, device = params.embed_faces, select_device()
+    embedder = face_embedder(settings, device)
+    manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")
+    tasks = _tasks(params, manifest, embedder.fingerprint())
+
+    def infer(clips: Sequence[decoding.Crops]) -> list[Arrays | MediaError]:
+        vectors = embedder([image for clip in clips for image in clip.images])
+        ends = np.cumsum([len(clip.images) for clip in clips])[:-1]
+        parts = zip(clips, np.split(vectors, ends), strict=True)
+        return [embedding_result(part, embedder.dimension, clip.frames) for clip, part in parts]
+
+    work = Work("embed_faces", decoding.crops, infer, items_at_once(device.type))
+    with ItemCache(items_path()) as cache:
+        extraction = extract(work, tasks, cache)
+    skipped = FACES / "skipped.csv"
+    write_skips(skipped, [*read_skips(FACES / "detect_skipped.csv"), *extraction.skips])
+    refuse_too_many(work.stage, extraction.skips, len(tasks), settings.max_skip_ratio, skipped)
+    pack(FACES, manifest, extraction.results, {task.item: task.key for task in tasks}, provenance(embedder))
+
+
+def _tasks(params: Params, manifest: pd.DataFrame, fingerprint: str) -> list[Task]:
+    rows = manifest.set_index("item")
+    tasks = []
+    for item, faces in pd.read_parquet(FACES / "detections.parquet").groupby("item", sort=True):
+        frames = tuple(int(frame) for frame in faces["frame"])
+        boxes = faces[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)
+        where = hashlib.sha256(np.array(frames, np.int32).tobytes() + boxes.tobytes()).hexdigest()
+        key = item_key(rows.at[item, "digest"], fingerprint, where)
+        detail = decoding.Boxes(frames, boxes, params.embed_faces.margin)
+        tasks.append(Task(str(item), media_path(params, rows.at[item, "path"]), key, detail))
+    return tasks
+
+
+if __name__ == "__main__":
+    run_stage(main)

@@ -1,0 +1,50 @@
+"""Utterances to voice embeddings: `python -m stages.embed_voices`."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from pipeline.config import load_params
+from pipeline.errors import MediaError
+from pipeline.extraction import Task, Work, extract, items_at_once
+from pipeline.item_cache import Arrays, ItemCache, item_key
+from pipeline.packing import embedding_result, pack
+from pipeline.skips import refuse_too_many, write_skips
+from pipeline.workspace import items_path
+from stages import decoding
+from stages.common import ARTIFACTS, PARAMS, media_path, provenance, run_stage
+
+VOICES = ARTIFACTS / "voices"
+
+
+def main() -> None:
+    """Embed every item that can hold a voice; write the packed store and skipped.csv."""
+    from extractors.registry import voice_embedder  # torch: kept out of the decode workers, which import this module
+    from pipeline.device import select_device
+
+    params = load_params(PARAMS)
+    settings, device = params.embed_voices, select_device()
+    embedder = voice_embedder(settings, device)
+    manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")
+    heard = manifest[manifest["kind"].isin(["video", "audio"])]
+    fingerprint = embedder.fingerprint()
+    tasks = [
+        Task(row.item, media_path(params, row.path), item_key(row.digest, fingerprint), embedder.sample_rate)
+        for row in heard.itertuples(index=False)
+    ]
+
+    def infer(waveforms: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
+        return [embedding_result(vector[None], embedder.dimension) for vector in embedder(waveforms)]
+
+    work = Work("embed_voices", decoding.waveform, infer, items_at_once(device.type))
+    with ItemCache(items_path()) as cache:
+        extraction = extract(work, tasks, cache)
+    skipped = VOICES / "skipped.csv"
+    write_skips(skipped, extraction.skips)
+    refuse_too_many(work.stage, extraction.skips, len(tasks), settings.max_skip_ratio, skipped)
+    pack(VOICES, manifest, extraction.results, {task.item: task.key for task in tasks}, provenance(embedder))
+
+
+if __name__ == "__main__":
+    run_stage(main)
