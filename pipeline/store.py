@@ -44,9 +44,9 @@ def write_store(folder: Path, matrix: np.ndarray, index: pd.DataFrame, provenanc
     if missing := [name for name in INDEX_COLUMNS if name not in index]:
         raise StoreError(f"index lacks the column(s) {', '.join(missing)}")
     index = index.loc[:, list(INDEX_COLUMNS)].astype({"frame": "int32"})
+    Store(matrix, index, provenance)  # refuses a matrix that does not fit, before rows are picked from it
     order = index.reset_index(drop=True).sort_values(_SORT, kind="stable").index.to_numpy()
     matrix, index = np.ascontiguousarray(matrix, dtype=np.float32)[order], index.iloc[order].reset_index(drop=True)
-    Store(matrix, index, provenance)
     _check_vectors(matrix, index)
     # One metadata key only: safetensors writes several in an order that changes from run to run.
     metadata = {"provenance": json.dumps(dict(provenance), sort_keys=True)}

@@ -1,0 +1,78 @@
+"""Workers may hang, crash or have bugs; the run learns which item it was."""
+
+import os
+import time
+
+import numpy as np
+import pytest
+
+from pipeline.decode_pool import decode_all, worker_count
+from pipeline.errors import ExtractionError, MediaError
+from tests.pipeline.worker_tasks import make_task, process_id, read_number
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+def test_payloads_come_in_the_order_of_the_tasks(tmp_path, workers) -> None:
+    tasks = [make_task(tmp_path, f"{i:02}", f"slow{i}" if i == 0 else str(i)) for i in range(12)]
+    answers = list(decode_all(tasks, read_number, workers))
+    assert [task.item for task, _ in answers] == [task.item for task in tasks]
+    assert [float(payload[0]) for _, payload in answers if isinstance(payload, np.ndarray)] == list(range(12))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_media_error_belongs_to_its_item_alone(tmp_path, workers) -> None:
+    tasks = [make_task(tmp_path, "a", "1"), make_task(tmp_path, "b", "media error"), make_task(tmp_path, "c", "3")]
+    answers = {task.item: payload for task, payload in decode_all(tasks, read_number, workers)}
+    assert isinstance(answers["b"], MediaError) and "no audio track" in str(answers["b"])
+    assert isinstance(answers["a"], np.ndarray) and isinstance(answers["c"], np.ndarray)
+
+
+def test_work_leaves_this_process_only_when_workers_are_asked_for(tmp_path) -> None:
+    tasks = [make_task(tmp_path, str(i), "0") for i in range(8)]
+    assert {payload for _, payload in decode_all(tasks, process_id, 0)} == {os.getpid()}
+    elsewhere = {payload for _, payload in decode_all(tasks, process_id, 2)}
+    assert os.getpid() not in elsewhere and len(elsewhere) <= 2
+
+
+def test_stuck_decoder_is_killed_and_the_others_go_on(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("SBNET_ITEM_SECONDS", "3")
+    tasks = [make_task(tmp_path, "stuck", "hang"), *(make_task(tmp_path, str(i), str(i)) for i in range(4))]
+    begun = time.monotonic()
+    answers = list(decode_all(tasks, read_number, 2))
+    assert time.monotonic() - begun < 30
+    assert isinstance(answers[0][1], MediaError) and "longer than 3 s" in str(answers[0][1])
+    assert all(isinstance(payload, np.ndarray) for _, payload in answers[1:])
+
+
+def test_crashed_decoder_is_replaced_and_the_item_named_by_its_reason(tmp_path) -> None:
+    tasks = [make_task(tmp_path, "0", "0"), make_task(tmp_path, "bad", "crash"), make_task(tmp_path, "2", "2")]
+    answers = list(decode_all(tasks, read_number, 1))
+    assert isinstance(answers[1][1], MediaError) and "crashed (exit code -11)" in str(answers[1][1])
+    assert isinstance(answers[2][1], np.ndarray)
+
+
+def test_bug_in_a_decoder_stops_the_run_with_item_and_traceback(tmp_path) -> None:
+    tasks = [make_task(tmp_path, "poor.mp4", "bug")]
+    with pytest.raises(ExtractionError, match=r"(?s)poor\.mp4.*the decoder has a bug"):
+        list(decode_all(tasks, read_number, 1))
+
+
+def test_consumer_that_stops_early_leaves_no_process_behind(tmp_path) -> None:
+    tasks = [make_task(tmp_path, str(i), "0") for i in range(50)]
+    stream = decode_all(tasks, process_id, 2)
+    pids = [next(stream)[1] for _ in range(4)]
+    stream.close()  # type: ignore[attr-defined]
+    for pid in pids:
+        assert isinstance(pid, int)
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_worker_count_is_the_environments_or_leaves_a_core_free(monkeypatch) -> None:
+    monkeypatch.setenv("SBNET_WORKERS", "5")
+    assert worker_count() == 5
+    monkeypatch.setenv("SBNET_WORKERS", "many")
+    with pytest.raises(ExtractionError, match="SBNET_WORKERS"):
+        worker_count()
+    monkeypatch.delenv("SBNET_WORKERS")
+    assert 1 <= worker_count() <= 8

@@ -1,0 +1,53 @@
+"""The table between detection and embedding."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.detections import detection_result, write_detections
+
+
+@dataclass
+class Frame:
+    frame: int
+    time: float
+
+
+@dataclass
+class Face:
+    box: np.ndarray
+    probability: float
+    landmarks: np.ndarray
+
+
+def face(offset: float) -> Face:
+    return Face(np.arange(4.0) + offset, 0.99, np.arange(10.0).reshape(5, 2) + offset)
+
+
+def test_frames_without_a_face_are_counted_and_leave_no_row(tmp_path: Path) -> None:
+    clip = [Frame(0, 0.0), Frame(12, 1.0), Frame(24, 2.0)]
+    result = detection_result(clip, [face(1.0), None, face(3.0)])
+    assert (int(result["sampled"][0]), int(result["accepted"][0])) == (3, 2)
+    write_detections(tmp_path / "d.parquet", {"clip": result}, {"clip": "k"})
+    table = pd.read_parquet(tmp_path / "d.parquet")
+    assert table["frame"].tolist() == [0, 24] and table["time"].tolist() == [0.0, 2.0]
+    assert table[["x1", "y1", "x2", "y2"]].to_numpy().tolist() == [[1, 2, 3, 4], [3, 4, 5, 6]]
+    assert table.loc[0, "left_eye_x"] == 1 and table.loc[0, "mouth_right_y"] == 10
+    assert table["sampled"].tolist() == [3, 3]
+
+
+def test_items_are_sorted_whatever_the_order_of_results(tmp_path: Path) -> None:
+    one = detection_result([Frame(0, 0.0)], [face(0.0)])
+    keys = {"a": "1", "b": "2"}
+    write_detections(tmp_path / "1.parquet", {"b": one, "a": one}, keys)
+    write_detections(tmp_path / "2.parquet", {"a": one, "b": one}, keys)
+    assert pd.read_parquet(tmp_path / "1.parquet")["item"].tolist() == ["a", "b"]
+    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
+
+
+def test_corpus_without_faces_keeps_the_columns(tmp_path: Path) -> None:
+    write_detections(tmp_path / "d.parquet", {}, {})
+    table = pd.read_parquet(tmp_path / "d.parquet")
+    assert len(table) == 0 and {"item", "frame", "x1", "nose_y", "key"} <= set(table.columns)

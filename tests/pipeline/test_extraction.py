@@ -1,0 +1,104 @@
+"""The loop computes each item once, whatever goes wrong around it."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import MediaError
+from pipeline.extraction import Extraction, Work, extract, items_at_once
+from pipeline.item_cache import Arrays, ItemCache
+from tests.pipeline.worker_tasks import make_task, read_number
+
+
+class Model:
+    """Squares numbers and remembers what it was asked."""
+
+    def __init__(self, batch: int = 1, dies_at: float | None = None) -> None:
+        self.asked: list[float] = []
+        self.work = Work("square", read_number, self.infer, batch)
+        self._dies_at = dies_at
+
+    def infer(self, payloads: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
+        numbers = [float(payload[0]) for payload in payloads]
+        if self._dies_at in numbers:
+            raise KeyboardInterrupt
+        self.asked += numbers
+        return [MediaError("negative") if n < 0 else {"embeddings": np.array([n * n])} for n in numbers]
+
+
+@pytest.fixture
+def cache(tmp_path: Path):
+    with ItemCache(tmp_path / "cache" / "items.sqlite") as cache:
+        yield cache
+
+
+@pytest.fixture(autouse=True)
+def _decode_here(monkeypatch) -> None:
+    monkeypatch.setenv("SBNET_WORKERS", "0")
+
+
+def values(extraction: Extraction) -> dict[str, float]:
+    return {item: float(arrays["embeddings"][0]) for item, arrays in extraction.results.items()}
+
+
+def test_every_item_gets_its_own_result(tmp_path, cache) -> None:
+    tasks = [make_task(tmp_path, str(i), str(i)) for i in range(5)]
+    for batch in (1, 2, 16):
+        with ItemCache(tmp_path / f"items{batch}.sqlite") as fresh:
+            assert values(extract(Model(batch).work, tasks, fresh)) == {str(i): i * i for i in range(5)}
+
+
+def test_second_run_asks_the_model_nothing(tmp_path, cache, caplog) -> None:
+    tasks = [make_task(tmp_path, str(i), str(i)) for i in range(5)]
+    first = extract(Model().work, tasks, cache)
+    model = Model()
+    with caplog.at_level(logging.INFO):
+        assert values(extract(model.work, tasks, cache)) == values(first)
+    assert model.asked == []
+    assert "5 items: 0 extracted, 5 cached, 0 skipped" in caplog.text
+
+
+def test_one_new_item_costs_one_extraction_and_a_removed_one_none(tmp_path, cache) -> None:
+    tasks = [make_task(tmp_path, str(i), str(i)) for i in range(5)]
+    extract(Model().work, tasks, cache)
+    model = Model()
+    more = extract(model.work, [make_task(tmp_path, "new", "9"), *tasks], cache)
+    assert model.asked == [9.0] and values(more)["new"] == 81
+    model = Model()
+    fewer = extract(model.work, tasks[1:], cache)
+    assert model.asked == [] and "0" not in fewer.results
+
+
+def test_killed_run_keeps_all_but_the_batch_in_hand(tmp_path, cache) -> None:
+    tasks = [make_task(tmp_path, str(i), str(i)) for i in range(10)]
+    with pytest.raises(KeyboardInterrupt):
+        extract(Model(batch=2, dies_at=7.0).work, tasks, cache)
+    model = Model(batch=2)
+    assert values(extract(model.work, tasks, cache)) == {str(i): i * i for i in range(10)}
+    assert model.asked == [6, 7, 8, 9]
+
+
+def test_unusable_media_and_results_are_skipped_with_reasons_and_never_cached(tmp_path, cache, caplog) -> None:
+    tasks = [make_task(tmp_path, i, c) for i, c in (("a", "1"), ("bad", "media error"), ("neg", "-2"))]
+    for _ in range(2):
+        model = Model()
+        with caplog.at_level(logging.INFO):
+            extraction = extract(model.work, tasks, cache)
+        assert values(extraction) == {"a": 1}
+        assert {(s.item, s.stage, s.reason) for s in extraction.skips} == {
+            ("bad", "square", "no audio track"),
+            ("neg", "square", "negative"),
+        }
+        assert -2.0 in model.asked
+    assert "3 items: 0 extracted, 1 cached, 2 skipped" in caplog.text
+
+
+def test_nothing_to_do_is_no_error(cache) -> None:
+    assert extract(Model().work, [], cache) == Extraction({}, [])
+
+
+def test_cpu_takes_items_alone() -> None:
+    assert items_at_once("cpu") == 1 < items_at_once("cuda")

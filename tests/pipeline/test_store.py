@@ -1,0 +1,87 @@
+"""The packed store: same items, same bytes; nothing unsound goes in or comes out."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.errors import StoreError
+from pipeline.files import sha256_of
+from pipeline.store import INDEX, MATRIX, read_store, write_store
+
+PROVENANCE = {"extractor": "test", "dimension": 4, "weights": "none", "fingerprint": "f"}
+
+
+def unit_rows(count: int) -> np.ndarray:
+    rows = np.random.default_rng(0).normal(size=(count, 4))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def index_of(count: int) -> pd.DataFrame:
+    items = [f"id{i // 4}/clip{i // 2}.mp4" for i in range(count)]
+    columns = {"item": items, "frame": [i % 2 * 10 for i in range(count)], "identity": [i.split("/")[0] for i in items]}
+    return pd.DataFrame({**columns, "clip": items, "digest": ["d"] * count, "key": ["k"] * count})
+
+
+def test_rows_come_back_sorted_with_their_vectors(tmp_path: Path) -> None:
+    matrix, index = unit_rows(8), index_of(8)
+    order = np.random.default_rng(1).permutation(8)
+    write_store(tmp_path, matrix[order], index.iloc[order], PROVENANCE)
+    store = read_store(tmp_path)
+    np.testing.assert_array_equal(store.matrix, matrix)
+    assert store.index["item"].tolist() == index["item"].tolist() and store.index["frame"].tolist() == [0, 10] * 4
+    assert dict(store.provenance) == PROVENANCE
+
+
+def test_bytes_do_not_depend_on_the_order_of_extraction(tmp_path: Path) -> None:
+    matrix, index = unit_rows(8), index_of(8)
+    digests = set()
+    for seed in range(4):
+        order = np.random.default_rng(seed).permutation(8)
+        write_store(tmp_path / str(seed), matrix[order], index.iloc[order], PROVENANCE)
+        digests.add((sha256_of(tmp_path / str(seed) / MATRIX), sha256_of(tmp_path / str(seed) / INDEX)))
+    assert len(digests) == 1
+
+
+def test_empty_store_is_a_store(tmp_path: Path) -> None:
+    write_store(tmp_path, np.empty((0, 4), np.float32), index_of(0), PROVENANCE)
+    assert read_store(tmp_path).matrix.shape == (0, 4)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, 2.0])
+def test_vector_that_is_no_finite_unit_vector_is_refused_by_name(tmp_path: Path, value: float) -> None:
+    matrix = unit_rows(8)
+    matrix[5] = value
+    with pytest.raises(StoreError, match=r"id1/clip2\.mp4.* frame 10"):
+        write_store(tmp_path, matrix, index_of(8), PROVENANCE)
+    assert not (tmp_path / MATRIX).exists()
+
+
+def test_matrix_that_does_not_fit_its_index_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="does not fit"):
+        write_store(tmp_path, unit_rows(8), index_of(6), PROVENANCE)
+    with pytest.raises(StoreError, match="digest"):
+        write_store(tmp_path, unit_rows(8), index_of(8).drop(columns="digest"), PROVENANCE)
+
+
+@pytest.mark.parametrize("name", [MATRIX, INDEX])
+@pytest.mark.parametrize("damage", ["absent", "empty", "truncated", "header"])
+def test_damaged_file_is_an_error_with_a_remedy(tmp_path: Path, name: str, damage: str) -> None:
+    write_store(tmp_path, unit_rows(8), index_of(8), PROVENANCE)
+    path, data = tmp_path / name, (tmp_path / name).read_bytes()
+    if damage == "absent":
+        path.unlink()
+    else:
+        path.write_bytes(
+            {"empty": b"", "truncated": data[: len(data) // 2], "header": b"\xff" * 16 + data[16:]}[damage]
+        )
+    with pytest.raises(StoreError, match="dvc repro"):
+        read_store(tmp_path)
+
+
+def test_files_of_different_runs_do_not_mix(tmp_path: Path) -> None:
+    write_store(tmp_path, unit_rows(8), index_of(8), PROVENANCE)
+    index_of(6).to_parquet(tmp_path / INDEX)
+    with pytest.raises(StoreError, match="does not fit"):
+        read_store(tmp_path)
