@@ -52,6 +52,24 @@ def write_detections(path: Path, results: Mapping[str, Arrays], keys: Mapping[st
         pd.concat([empty, *tables], ignore_index=True).to_parquet(temporary, index=False)
 
 
+def read_detections(path: Path) -> dict[str, Arrays]:
+    """Results by cache key of the table that write_detections wrote; clips without any face are not in it."""
+    table = pd.read_parquet(path)
+    return {str(key): _arrays(rows) for key, rows in table.groupby("key", sort=False)}
+
+
+def _arrays(rows: pd.DataFrame) -> Arrays:
+    return {
+        "frame": rows["frame"].to_numpy(np.int32),
+        "time": rows["time"].to_numpy(np.float64),
+        "box": rows[_BOX].to_numpy(np.float32),
+        "probability": rows["probability"].to_numpy(np.float32),
+        "landmarks": rows[_POINTS].to_numpy(np.float32),
+        "sampled": rows["sampled"].to_numpy(np.int32)[:1],
+        "accepted": np.array([len(rows)], np.int32),
+    }
+
+
 def _table(item: str, arrays: Arrays, key: str) -> pd.DataFrame:
     table = pd.DataFrame({"item": pd.Series([item] * len(arrays["frame"]), dtype="str")})
     table["frame"], table["time"] = arrays["frame"], arrays["time"]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -55,7 +56,7 @@ class ItemCache:
         """Entries that are there and sound; damaged ones are logged and dropped."""
         found: dict[str, Arrays] = {}
         damaged: list[str] = []
-        for key, digest, value in self._rows(list(dict.fromkeys(keys))):
+        for key, digest, value in self._select("key, digest, value", list(dict.fromkeys(keys))):
             if hashlib.sha256(value).digest() != digest:
                 damaged.append(key)
                 continue
@@ -67,6 +68,10 @@ class ItemCache:
             logger.warning("item cache %s: %d damaged entries are forgotten", self.path, len(damaged))
             self._write("DELETE FROM entries WHERE key = ?", [(key,) for key in damaged])
         return found
+
+    def known(self, keys: Iterable[str]) -> set[str]:
+        """Which of the keys have an entry, sound or not."""
+        return {key for (key,) in self._select("key", list(dict.fromkeys(keys)))}
 
     def put(self, entries: Mapping[str, Arrays]) -> None:
         """Store all entries in one transaction; raises StoreError, with the old entries intact, if it cannot."""
@@ -113,14 +118,12 @@ class ItemCache:
             raise
         return connection
 
-    def _rows(self, keys: list[str]) -> Iterator[tuple[str, bytes, bytes]]:
+    def _select(self, columns: str, keys: list[str]) -> Iterator[tuple[Any, ...]]:
         for start in range(0, len(keys), _QUERY):
             part = keys[start : start + _QUERY]
-            marks = ",".join("?" * len(part))
+            query = f"SELECT {columns} FROM entries WHERE key IN ({','.join('?' * len(part))})"
             try:
-                yield from self._connection.execute(
-                    f"SELECT key, digest, value FROM entries WHERE key IN ({marks})", part
-                )
+                yield from self._connection.execute(query, part)
             except sqlite3.OperationalError as error:
                 raise StoreError(f"item cache {self.path}: {error}") from error
             except sqlite3.DatabaseError as error:  # a damaged page: what it held is extracted again

@@ -16,8 +16,8 @@ WHOLE_UTTERANCE = -1  # frame number of a row that stands for a whole utterance
 def embedding_result(vectors: np.ndarray, dimension: int, frames: np.ndarray | None = None) -> Arrays | MediaError:
     """One item's vectors (n, dimension) as a cacheable result, or the MediaError of a vector that must not be used.
 
-    `frames` (n,) are the frame numbers the vectors belong to. Raises ExtractionError for a wrong shape: that is no matter of
-    one medium but a broken extractor.
+    `frames` (n,) are the frame numbers the vectors belong to. Raises ExtractionError for a wrong shape: that is no
+    matter of one medium but a broken extractor.
     """
     frames = np.array([WHOLE_UTTERANCE]) if frames is None else frames
     if vectors.shape != (len(frames), dimension):

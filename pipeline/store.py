@@ -59,13 +59,25 @@ def write_store(folder: Path, matrix: np.ndarray, index: pd.DataFrame, provenanc
 def read_store(folder: Path) -> Store:
     """Read a packed store; raises StoreError when a file is absent, damaged or does not fit the other."""
     try:
-        with safe_open(folder / MATRIX, framework="numpy") as file:
-            provenance = json.loads((file.metadata() or {}).get("provenance", "{}"))
-            matrix = file.get_tensor("embeddings")
         index = pd.read_parquet(folder / INDEX)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise StoreError(f"{folder}: store cannot be read ({error}); run `dvc repro` or `dvc pull` again") from error
+    except (OSError, ValueError) as error:
+        raise _unreadable(folder / INDEX, error) from error
+    matrix, provenance = read_matrix(folder / MATRIX)
     return Store(matrix, index, provenance)
+
+
+def read_matrix(path: Path) -> tuple[np.ndarray, Mapping[str, object]]:
+    """Embeddings (N, D) and provenance of a store's matrix file; raises StoreError when it is absent or damaged."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            provenance = json.loads((file.metadata() or {}).get("provenance", "{}"))
+            return file.get_tensor("embeddings"), provenance
+    except (OSError, ValueError, SafetensorError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> StoreError:
+    return StoreError(f"{path}: store cannot be read ({error}); run `dvc repro` or `dvc pull` again")
 
 
 def _check_vectors(matrix: np.ndarray, index: pd.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""What the decode workers run: media of one task to waveforms, frames or crops. Imported by every worker, so kept light."""
+"""What the decode workers run: media of a task to waveforms, frames or crops. Every worker imports it: kept light."""
 
 from dataclasses import dataclass
 

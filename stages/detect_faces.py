@@ -10,6 +10,7 @@ from pipeline.config import load_params
 from pipeline.detections import detection_result, write_detections
 from pipeline.extraction import Task, Work, extract, items_at_once
 from pipeline.item_cache import Arrays, ItemCache, item_key
+from pipeline.seeding import seed_detections
 from pipeline.skips import Skip, refuse_too_many, write_skips
 from pipeline.workspace import items_path
 from stages import decoding
@@ -46,13 +47,16 @@ def main() -> None:
 
     work = Work("detect_faces", decoding.frames, infer, items_at_once(device.type))
     with ItemCache(items_path()) as cache:
+        seed_detections(cache, [task.key for task in tasks], FACES / "detections.parquet")
         extraction = extract(work, tasks, cache)
     results = {item: arrays for item, arrays in extraction.results.items() if len(arrays["frame"])}
     faceless = sorted(set(extraction.results) - set(results))
     reasons = {item: f"no face in {int(extraction.results[item]['sampled'][0])} sampled frame(s)" for item in faceless}
     skips = extraction.skips + [Skip(item, work.stage, reason) for item, reason in reasons.items()]
     looked, kept = (sum(int(a[k].sum()) for a in extraction.results.values()) for k in ("sampled", "accepted"))
-    logger.info("%s: %d frames, %d without a face; %d clips without any", work.stage, looked, looked - kept, len(faceless))
+    logger.info(
+        "%s: %d frames, %d without a face; %d clips without any", work.stage, looked, looked - kept, len(faceless)
+    )
     write_skips(FACES / "detect_skipped.csv", skips)
     refuse_too_many(work.stage, skips, len(tasks), settings.max_skip_ratio, FACES / "detect_skipped.csv")
     write_detections(FACES / "detections.parquet", results, {task.item: task.key for task in tasks})

@@ -11,6 +11,7 @@ from pipeline.errors import MediaError
 from pipeline.extraction import Task, Work, extract, items_at_once
 from pipeline.item_cache import Arrays, ItemCache, item_key
 from pipeline.packing import embedding_result, pack
+from pipeline.seeding import seed_embeddings
 from pipeline.settings import Params
 from pipeline.skips import read_skips, refuse_too_many, write_skips
 from pipeline.workspace import items_path
@@ -39,6 +40,7 @@ def main() -> None:
 
     work = Work("embed_faces", decoding.crops, infer, items_at_once(device.type))
     with ItemCache(items_path()) as cache:
+        seed_embeddings(cache, [task.key for task in tasks], FACES)
         extraction = extract(work, tasks, cache)
     skipped = FACES / "skipped.csv"
     write_skips(skipped, [*read_skips(FACES / "detect_skipped.csv"), *extraction.skips])

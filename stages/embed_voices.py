@@ -10,6 +10,7 @@ from pipeline.errors import MediaError
 from pipeline.extraction import Task, Work, extract, items_at_once
 from pipeline.item_cache import Arrays, ItemCache, item_key
 from pipeline.packing import embedding_result, pack
+from pipeline.seeding import seed_embeddings
 from pipeline.skips import refuse_too_many, write_skips
 from pipeline.workspace import items_path
 from stages import decoding
@@ -39,6 +40,7 @@ def main() -> None:
 
     work = Work("embed_voices", decoding.waveform, infer, items_at_once(device.type))
     with ItemCache(items_path()) as cache:
+        seed_embeddings(cache, [task.key for task in tasks], VOICES)
         extraction = extract(work, tasks, cache)
     skipped = VOICES / "skipped.csv"
     write_skips(skipped, extraction.skips)

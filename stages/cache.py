@@ -1,0 +1,31 @@
+"""Look at and shrink the item cache: `python -m stages.cache size`, `python -m stages.cache prune --days 90`."""
+
+import argparse
+import logging
+
+from pipeline.item_cache import ItemCache
+from pipeline.workspace import items_path
+from stages.common import run_stage
+
+_DAY = 86400.0  # s
+
+logger = logging.getLogger("stages.cache")
+
+
+def main() -> None:
+    """No stage of the graph: a command for the person whose disk fills up."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("size", help="entries and bytes")
+    prune = commands.add_parser("prune", help="drop entries written longer ago than --days")
+    prune.add_argument("--days", type=float, required=True)
+    arguments = parser.parse_args()
+    with ItemCache(items_path()) as cache:
+        if arguments.command == "prune":
+            logger.info("%d entries dropped", cache.prune(arguments.days * _DAY))
+        entries, size = cache.usage()
+    logger.info("%s: %d entries, %.1f MB", items_path(), entries, size / 1e6)
+
+
+if __name__ == "__main__":
+    run_stage(main)
