@@ -122,6 +122,7 @@ class Evaluate(Section):
 
     rates: Literal["exact", "official_grid"]  # exact ROC, or ten folds on a grid of thresholds 0.01 apart
     matching_sizes: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)]
+    retrieval_rows: Annotated[int, Field(ge=2)]  # queries, and items of the gallery, at most
     bootstrap: Annotated[int, Field(ge=0)]  # resamples over identities; 0: no intervals
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)]
     dcf_target: Annotated[float, Field(gt=0.0, lt=1.0)]  # prior of a genuine trial in minDCF
