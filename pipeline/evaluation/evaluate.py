@@ -1,0 +1,112 @@
+"""Measure a trained run on every test list of the protocol."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import ProtocolError
+from pipeline.evaluation.curves import matching_curve, roc_and_det
+from pipeline.evaluation.lists import SIDES, UNSEEN, Lists, Rows, candidates
+from pipeline.evaluation.matching import matching_figures
+from pipeline.evaluation.retrieval import retrieval_figures
+from pipeline.evaluation.scoring import Encoder, Matrix, Scorer
+from pipeline.evaluation.tree import Group, place
+from pipeline.evaluation.verification import parity_figures, verification_figures
+from pipeline.settings import Evaluate
+from pipeline.store import Store
+
+_LOG = logging.getLogger(__name__)
+_KEYS = ("regime", "task", "criterion", "position", "label", "left_row", "right_row", "left_identity", "right_identity")
+# The curves show the first of these lists that the protocol holds.
+_CURVES = tuple((UNSEEN, task, "random") for task in ("cross_modal", "voice", "face"))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything measured of one run."""
+
+    metrics: Group  # metrics.json: nested groups of percentages
+    scores: pd.DataFrame  # one row a trial, one column score_<i> a model
+    roc: pd.DataFrame
+    det: pd.DataFrame
+    matching: pd.DataFrame
+
+
+def evaluate(encoder: Encoder, settings: Evaluate, lists: Lists, faces: Store, voices: Store) -> Evaluation:
+    """Score all trials and galleries of `lists` with every model of a run and measure them.
+
+    Lists that the protocol does not hold are absent from the result. Raises ProtocolError where there are no trials at
+    all, ScoreError where a model gives scores that are not finite.
+    """
+    scorer = Scorer(encoder, faces, voices, *_rows(lists))
+    tree: Group = {}
+    scored: list[tuple[tuple[str, str, str], pd.DataFrame, Matrix]] = []
+    for key, trials in lists.trials():
+        left, right = (trials[f"{side}_row"].to_numpy(dtype=np.int64) for side in ("left", "right"))
+        scores = scorer.pairs(SIDES[key[1]], left, right)
+        scored.append((key, trials, scores))
+        _verify(tree, key, trials, scores, settings)
+    for (regime, task), probes in lists.galleries():
+        place(tree, [*_under(regime), "matching", task], matching_figures(scorer, task, probes, settings))
+    curves = {key: (trials, scores) for key, trials, scores in scored if _both_kinds(trials)}
+    shown = next((key for key in _CURVES if key in curves), None)
+    if shown is None:
+        raise ProtocolError("no random test list has genuine and impostor trials: there is nothing to evaluate")
+    trials, scores = curves[shown]
+    if shown[1] == "cross_modal":
+        place(tree, ["retrieval"], retrieval_figures(scorer, trials, len(scores), settings))
+    roc, det = roc_and_det(".".join(shown[1:]), scores, trials["label"].to_numpy())
+    return Evaluation(_pruned(tree), _score_table(scored), roc, det, matching_curve(_group(tree, "matching")))
+
+
+def _verify(tree: Group, key: tuple[str, str, str], trials: pd.DataFrame, scores: Matrix, settings: Evaluate) -> None:
+    regime, task, criterion = key
+    if not _both_kinds(trials):
+        _LOG.warning("list %s has %d trials of one kind only: no rates", "/".join(key), len(trials))
+        return
+    place(tree, [*_under(regime), "verification", task, criterion], verification_figures(scores, trials, settings))
+    if task == "cross_modal":
+        place(tree, [*_under(regime), "parity_labels", criterion], parity_figures(scores, trials))
+
+
+def _under(regime: str) -> list[str]:
+    """Where a regime's figures stand: unseen-unheard ones, the contract's, at the top."""
+    return [] if regime == UNSEEN else [regime]
+
+
+def _both_kinds(trials: pd.DataFrame) -> bool:
+    return len(trials["label"].unique()) == 2
+
+
+def _rows(lists: Lists) -> tuple[Rows, Rows]:
+    """Every face row and every voice row that a list names."""
+    rows: dict[str, list[Rows]] = {"face": [], "voice": []}
+    for (_, task, _), trials in lists.trials():
+        for side, modality in zip(("left", "right"), SIDES[task], strict=True):
+            rows[modality].append(trials[f"{side}_row"].to_numpy(dtype=np.int64))
+    for (_, task), probes in lists.galleries():
+        rows[SIDES[task][0]].append(probes["probe_row"].to_numpy(dtype=np.int64))
+        rows[SIDES[task][1]].append(candidates(probes).reshape(-1))
+    none = [np.empty(0, dtype=np.int64)]
+    return np.concatenate(none + rows["face"]), np.concatenate(none + rows["voice"])
+
+
+def _score_table(scored: list[tuple[tuple[str, str, str], pd.DataFrame, Matrix]]) -> pd.DataFrame:
+    tables = [
+        trials.loc[:, list(_KEYS)].assign(**{f"score_{model}": row for model, row in enumerate(scores)})
+        for _, trials, scores in scored
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _pruned(tree: Group) -> Group:
+    """The tree without groups that stayed empty: what was not measured is absent, not zero."""
+    kept = {key: _pruned(value) if isinstance(value, dict) else value for key, value in tree.items()}
+    return {key: value for key, value in kept.items() if value != {}}
+
+
+def _group(tree: Group, key: str) -> Group:
+    group = tree.get(key, {})
+    return group if isinstance(group, dict) else {}

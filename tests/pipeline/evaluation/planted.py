@@ -1,0 +1,117 @@
+"""A small planted corpus: people with a vector of their own, seen and heard through noise; and lists over it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.evaluation import Lists, read_lists
+from pipeline.settings import Evaluate
+from pipeline.store import Store
+
+PEOPLE = [f"person{number:02d}" for number in range(12)]
+EACH = 6  # faces, and voices, of one person
+SETTINGS = {
+    "rates": "exact",
+    "matching_sizes": [2, 4],
+    "retrieval_rows": 100,
+    "bootstrap": 50,
+    "confidence": 0.95,
+    "dcf_target": 0.05,
+    "seed": 0,
+}
+
+
+class NoisyEncoder:
+    """S models that give back what they are given, each with noise of its own: model 0 with none."""
+
+    def __init__(self, models: int, noise: float) -> None:
+        self.models, self.noise = models, noise
+
+    def embed_faces(self, matrix: np.ndarray) -> np.ndarray:
+        return self._embed(matrix, 1)
+
+    def embed_voices(self, matrix: np.ndarray) -> np.ndarray:
+        return self._embed(matrix, 2)
+
+    def _embed(self, matrix: np.ndarray, seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        clouds = [matrix + model * self.noise * rng.normal(size=matrix.shape) for model in range(self.models)]
+        vectors = np.stack(clouds)
+        return (vectors / np.linalg.norm(vectors, axis=2, keepdims=True)).astype(np.float32)
+
+
+def settings(**changes: object) -> Evaluate:
+    return Evaluate.model_validate(SETTINGS | changes)
+
+
+def stores(spread: float) -> tuple[Store, Store]:
+    """Faces and voices of all people: their own vector plus noise of size `spread`, of unit norm."""
+    rng = np.random.default_rng(0)
+    own = np.repeat(rng.normal(size=(len(PEOPLE), 16)), EACH, axis=0)
+    index = pd.DataFrame({"item": [f"{name}/{take}" for name in PEOPLE for take in range(EACH)]})
+    index["identity"] = np.repeat(PEOPLE, EACH)
+    clouds = [own + spread * rng.normal(size=own.shape) for _ in range(2)]
+    faces, voices = ((cloud / np.linalg.norm(cloud, axis=1, keepdims=True)).astype(np.float32) for cloud in clouds)
+    return Store(faces, index, {}), Store(voices, index, {})
+
+
+def trials(regime: str, task: str, criterion: str, count: int = 240, seed: int = 0) -> pd.DataFrame:
+    """Trials whose labels alternate, genuine first, as the released lists do."""
+    rng = np.random.default_rng(seed)
+    label = (np.arange(count) + 1) % 2
+    left = rng.integers(0, len(PEOPLE), count)
+    right = np.where(label == 1, left, (left + rng.integers(1, len(PEOPLE), count)) % len(PEOPLE))
+    names = np.array(PEOPLE)
+    return pd.DataFrame(
+        {
+            "subset": "test",
+            "regime": regime,
+            "task": task,
+            "criterion": criterion,
+            "left_row": left * EACH + rng.integers(0, EACH, count),
+            "right_row": right * EACH + rng.integers(0, EACH, count),
+            "label": label,
+            "left_identity": names[left],
+            "right_identity": names[right],
+            "position": np.arange(count),
+        }
+    )
+
+
+def probes(regime: str, task: str, gallery: int = 4) -> pd.DataFrame:
+    """One gallery for each row of the probes' modality, impostors of other people."""
+    rng = np.random.default_rng(1)
+    rows = np.arange(len(PEOPLE) * EACH)
+    people = rows // EACH
+    impostors = [
+        (rng.permutation(np.delete(np.arange(len(PEOPLE)), person))[: gallery - 1] * EACH).tolist() for person in people
+    ]
+    return pd.DataFrame(
+        {
+            "subset": "test",
+            "regime": regime,
+            "task": task,
+            "probe_row": rows,
+            "probe_identity": np.array(PEOPLE)[people],
+            "genuine_row": people * EACH + (rows + 1) % EACH,
+            "impostor_rows": impostors,
+        }
+    )
+
+
+def write_protocol(folder: Path, verification: list[pd.DataFrame], matching: list[pd.DataFrame]) -> None:
+    """Write the two tables as the protocol stage does; no matching lists give a table without rows."""
+    pd.concat(verification).to_parquet(folder / "verification.parquet", index=False)
+    table = pd.concat(matching) if matching else probes("unseen_unheard", "f2v").iloc[:0]
+    table.to_parquet(folder / "matching.parquet", index=False)
+
+
+def planted_lists(folder: Path, faces: Store, voices: Store) -> Lists:
+    """Every kind of list: both regimes, cross-modal by two criteria, unimodal, matching."""
+    tables = [trials(regime, "cross_modal", "random") for regime in ("unseen_unheard", "seen_heard")]
+    tables += [trials("unseen_unheard", task, "random", seed=2) for task in ("face", "voice")]
+    tables += [trials("unseen_unheard", "cross_modal", "G", seed=3)]
+    galleries = [probes("unseen_unheard", task) for task in ("f2v", "v2f", "f2f")]
+    write_protocol(folder, tables, galleries)
+    return read_lists(folder, faces, voices)

@@ -1,0 +1,213 @@
+"""A run measured on planted lists: every figure recomputed from its scores, absent lists absent, bytes that repeat."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.errors import ProtocolError
+from pipeline.evaluation import evaluate, read_lists, write_evaluation
+from pipeline.metrics import equal_error_rate, min_dcf, official_rates, roc_auc
+from tests.pipeline.evaluation.planted import (
+    EACH,
+    PEOPLE,
+    NoisyEncoder,
+    planted_lists,
+    probes,
+    settings,
+    stores,
+    trials,
+    write_protocol,
+)
+
+
+def test_each_rate_is_the_mean_over_models_of_the_rate_of_its_scores(tmp_path: Path) -> None:
+    faces, voices = stores(0.7)
+    result = evaluate(NoisyEncoder(3, 0.1), settings(), planted_lists(tmp_path, faces, voices), faces, voices)
+    measured = {
+        ("unseen_unheard", "cross_modal", "random"): result.metrics["verification"]["cross_modal"]["random"],
+        ("unseen_unheard", "cross_modal", "G"): result.metrics["verification"]["cross_modal"]["G"],
+        ("unseen_unheard", "face", "random"): result.metrics["verification"]["face"]["random"],
+        ("unseen_unheard", "voice", "random"): result.metrics["verification"]["voice"]["random"],
+        ("seen_heard", "cross_modal", "random"): result.metrics["seen_heard"]["verification"]["cross_modal"]["random"],
+    }
+    for key, table in result.scores.groupby(["regime", "task", "criterion"]):
+        columns = [table[f"score_{model}"] for model in range(3)]
+        eers = [equal_error_rate(column, table["label"]) for column in columns]
+        aucs = [roc_auc(column, table["label"]) for column in columns]
+        costs = [min_dcf(column, table["label"], 0.05) for column in columns]
+        figures = measured.pop(key)
+        assert [figures["eer"], figures["eer_std"]] == pytest.approx([np.mean(eers), np.std(eers, ddof=1)], abs=1e-5)
+        assert [figures["auc"], figures["auc_std"]] == pytest.approx([np.mean(aucs), np.std(aucs, ddof=1)], abs=1e-5)
+        assert figures["min_dcf"] == pytest.approx(np.mean(costs), abs=1e-5)
+        assert figures["eer_low"] < figures["eer"] < figures["eer_high"]
+        assert figures["auc_low"] < figures["auc"] < figures["auc_high"]
+        assert (figures["trials"], figures["genuine"], figures["identities"]) == (240, 120, len(PEOPLE))
+    assert not measured
+
+
+def test_score_is_minus_the_squared_distance_of_the_two_embeddings(tmp_path: Path) -> None:
+    faces, voices = stores(0.7)
+    result = evaluate(NoisyEncoder(1, 0.0), settings(), planted_lists(tmp_path, faces, voices), faces, voices)
+    for task, left, right in (("cross_modal", voices, faces), ("face", faces, faces), ("voice", voices, voices)):
+        row = result.scores[result.scores["task"] == task].iloc[7]
+        distance = np.square(left.matrix[row["left_row"]] - right.matrix[row["right_row"]]).sum()
+        assert row["score_0"] == pytest.approx(-distance, abs=1e-5)
+
+
+def test_matching_equals_a_plain_loop(tmp_path: Path) -> None:
+    faces, voices = stores(0.7)
+    result = evaluate(NoisyEncoder(1, 0.0), settings(), planted_lists(tmp_path, faces, voices), faces, voices)
+    sides = {"f2v": (faces, voices), "v2f": (voices, faces), "f2f": (faces, faces)}
+    for task, (left, right) in sides.items():
+        for size in (2, 4):
+            found = 0
+            for probe in probes("unseen_unheard", task).itertuples():
+                gallery = [probe.genuine_row, *probe.impostor_rows[: size - 1]]
+                distances = [np.square(left.matrix[probe.probe_row] - right.matrix[row]).sum() for row in gallery]
+                found += distances[0] < min(distances[1:])
+            figures = result.metrics["matching"][task][str(size)]
+            assert figures["accuracy"] == pytest.approx(100 * found / (len(PEOPLE) * EACH), abs=1e-5)
+            assert figures["accuracy_low"] <= figures["accuracy"] <= figures["accuracy_high"]
+    assert result.matching["size"].tolist() == [2, 4]
+    assert result.matching["f2v"].tolist() == pytest.approx(
+        [result.metrics["matching"]["f2v"][size]["accuracy"] for size in ("2", "4")], abs=1e-4
+    )
+    assert result.matching["v2v"].isna().all()
+
+
+def test_embeddings_without_noise_are_perfect_in_everything(tmp_path: Path) -> None:
+    faces, _ = stores(0.0)
+    lists = planted_lists(tmp_path, faces, faces)
+    metrics = evaluate(NoisyEncoder(1, 0.0), settings(), lists, faces, faces).metrics
+    for task in ("cross_modal", "face", "voice"):
+        figures = metrics["verification"][task]["random"]
+        assert (figures["eer"], figures["auc"], figures["min_dcf"]) == (0.0, 100.0, 0.0)
+    assert metrics["matching"]["f2v"]["4"]["accuracy"] == 100.0
+    for direction in ("v2f", "f2v"):
+        assert metrics["retrieval"][direction]["recall_1"] == 100.0
+        assert metrics["retrieval"][direction]["mean_average_precision"] == 100.0
+
+
+def test_collapsed_embeddings_are_chance_and_never_win_a_tie(tmp_path: Path) -> None:
+    faces, voices = stores(0.0)
+    lists = planted_lists(tmp_path, faces, voices)
+    one = np.tile(faces.matrix[:1], (len(faces.matrix), 1))
+    flat = type(faces)(one, faces.index, {}), type(voices)(one, voices.index, {})
+    metrics = evaluate(NoisyEncoder(1, 0.0), settings(), lists, *flat).metrics
+    figures = metrics["verification"]["cross_modal"]["random"]
+    assert (figures["eer"], figures["auc"], figures["min_dcf"]) == (50.0, 50.0, 1.0)
+    assert metrics["matching"]["f2v"]["2"]["accuracy"] == 0.0
+
+
+def test_lists_the_protocol_lacks_are_absent_not_zero(tmp_path: Path) -> None:
+    _, voices = stores(0.7)
+    nobody = type(voices)(np.empty((0, 16), dtype=np.float32), voices.index.iloc[:0], {})
+    write_protocol(tmp_path, [trials("unseen_unheard", "voice", "random")], [])
+    result = evaluate(NoisyEncoder(1, 0.0), settings(), read_lists(tmp_path, nobody, voices), nobody, voices)
+    assert set(result.metrics) == {"verification"}
+    assert set(result.metrics["verification"]) == {"voice"}
+    assert "eer_std" not in result.metrics["verification"]["voice"]["random"]
+    assert set(result.roc["list"]) == {"voice.random"}
+    assert result.matching.columns.tolist() == ["size", "f2v", "v2f", "f2f", "v2v"]
+    assert not len(result.matching)
+
+
+def test_validation_trials_play_no_part(tmp_path: Path) -> None:
+    faces, voices = stores(0.7)
+    other = trials("unseen_unheard", "cross_modal", "random", seed=9).assign(subset="validation")
+    write_protocol(tmp_path, [trials("unseen_unheard", "cross_modal", "random"), other], [])
+    result = evaluate(NoisyEncoder(1, 0.0), settings(), read_lists(tmp_path, faces, voices), faces, voices)
+    assert result.metrics["verification"]["cross_modal"]["random"]["trials"] == 240
+
+
+def test_list_with_one_kind_of_trial_is_left_out_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    faces, voices = stores(0.7)
+    genuine = trials("unseen_unheard", "cross_modal", "GNA").query("label == 1")
+    write_protocol(tmp_path, [trials("unseen_unheard", "cross_modal", "random"), genuine], [])
+    metrics = evaluate(NoisyEncoder(1, 0.0), settings(), read_lists(tmp_path, faces, voices), faces, voices).metrics
+    assert set(metrics["verification"]["cross_modal"]) == {"random"}
+    assert "unseen_unheard/cross_modal/GNA has 120 trials of one kind only" in caplog.text
+
+
+def test_nothing_to_evaluate_is_refused(tmp_path: Path) -> None:
+    faces, voices = stores(0.7)
+    write_protocol(tmp_path, [trials("unseen_unheard", "cross_modal", "G")], [])
+    with pytest.raises(ProtocolError, match="nothing to evaluate"):
+        evaluate(NoisyEncoder(1, 0.0), settings(), read_lists(tmp_path, faces, voices), faces, voices)
+
+
+def test_parity_labels_are_reported_only_where_they_differ_from_the_lists(tmp_path: Path) -> None:
+    faces, voices = stores(0.7)
+    shifted = trials("unseen_unheard", "cross_modal", "N")
+    shifted["position"] += np.arange(240) // 120  # the second half starts on an odd row: every label there is wrong
+    write_protocol(tmp_path, [trials("unseen_unheard", "cross_modal", "random"), shifted], [])
+    result = evaluate(NoisyEncoder(1, 0.0), settings(), read_lists(tmp_path, faces, voices), faces, voices)
+    assert set(result.metrics["parity_labels"]) == {"N"}
+    table = result.scores[result.scores["criterion"] == "N"]
+    parity = (table["position"] % 2 == 0).astype(int)
+    figures = result.metrics["parity_labels"]["N"]
+    assert figures["labels_differing"] == 50.0
+    assert figures["auc"] == pytest.approx(roc_auc(table["score_0"], parity), abs=1e-5)
+    right = result.metrics["verification"]["cross_modal"]["N"]["auc"]
+    assert abs(figures["auc"] - 50) < abs(right - 50) / 3
+
+
+def test_official_grid_stands_for_the_exact_rates_when_asked(tmp_path: Path) -> None:
+    faces, voices = stores(0.7)
+    lists = planted_lists(tmp_path, faces, voices)
+    result = evaluate(NoisyEncoder(1, 0.0), settings(rates="official_grid"), lists, faces, voices)
+    table = result.scores[(result.scores["criterion"] == "random") & (result.scores["task"] == "face")]
+    rates = official_rates(-table["score_0"], table["label"])
+    figures = result.metrics["verification"]["face"]["random"]
+    found = [figures[key] for key in ("eer", "auc", "accuracy", "eer_exact")]
+    exact = equal_error_rate(table["score_0"], table["label"])
+    assert found == pytest.approx([rates.eer, rates.auc, rates.accuracy, exact], abs=1e-5)
+
+
+def test_without_resamples_there_are_no_intervals(tmp_path: Path) -> None:
+    faces, voices = stores(0.7)
+    lists = planted_lists(tmp_path, faces, voices)
+    metrics = evaluate(NoisyEncoder(1, 0.0), settings(bootstrap=0), lists, faces, voices).metrics
+    assert "low" not in json.dumps(metrics)
+
+
+def test_curves_are_thin_monotone_and_agree_with_the_rates(tmp_path: Path) -> None:
+    faces, voices = stores(0.7)
+    result = evaluate(NoisyEncoder(2, 0.1), settings(), planted_lists(tmp_path, faces, voices), faces, voices)
+    assert result.roc.columns.tolist() == ["list", "false_accept_rate", "true_accept_rate"]
+    assert result.det.columns.tolist() == ["list", "false_accept_rate", "false_reject_rate"]
+    assert len(result.roc) == len(result.det) <= 500
+    assert result.roc["true_accept_rate"].is_monotonic_increasing
+    assert result.roc.iloc[-1][["false_accept_rate", "true_accept_rate"]].tolist() == [100.0, 100.0]
+    area = np.trapezoid(result.roc["true_accept_rate"], result.roc["false_accept_rate"]) / 100
+    assert area == pytest.approx(result.metrics["verification"]["cross_modal"]["random"]["auc"], abs=0.5)
+    assert np.allclose(result.det["false_reject_rate"], 100 - result.roc["true_accept_rate"])
+
+
+def test_retrieval_thins_both_sides_to_the_bound(tmp_path: Path) -> None:
+    faces, voices = stores(0.7)
+    lists = planted_lists(tmp_path, faces, voices)
+    figures = evaluate(NoisyEncoder(2, 0.1), settings(retrieval_rows=30), lists, faces, voices).metrics["retrieval"]
+    assert (figures["v2f"]["gallery"], figures["f2v"]["gallery"]) == (30, 30)
+    assert 0 < figures["v2f"]["recall_1"] <= figures["v2f"]["recall_5"] <= figures["v2f"]["recall_10"] <= 100
+
+
+def test_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
+    faces, voices = stores(0.7)
+    lists = planted_lists(tmp_path, faces, voices)
+    for name in ("once", "again"):
+        result = evaluate(NoisyEncoder(2, 0.1), settings(), lists, faces, voices)
+        write_evaluation(tmp_path / name, result, {"rule": "validation"})
+    files = sorted(path.name for path in (tmp_path / "once").iterdir())
+    assert files == ["det.csv", "matching.csv", "metrics.json", "roc.csv", "scores.parquet"]
+    for name in files:
+        assert (tmp_path / "once" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+    metrics = json.loads((tmp_path / "once" / "metrics.json").read_text())
+    assert 0 < metrics["verification"]["cross_modal"]["random"]["eer"] < 50
+    assert metrics["selection"] == {"rule": "validation"}
+    assert len(pd.read_parquet(tmp_path / "once" / "scores.parquet")) == 5 * 240
