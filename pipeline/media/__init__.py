@@ -1,0 +1,7 @@
+"""Media in, arrays out: what a file is, its sound as a waveform, its pictures as frames. Bad media is a MediaError."""
+
+from pipeline.media.audio import decode_audio
+from pipeline.media.probe import MediaInfo, probe
+from pipeline.media.video import SampledFrame, read_frames, sample_frames
+
+__all__ = ["MediaInfo", "SampledFrame", "decode_audio", "probe", "read_frames", "sample_frames"]

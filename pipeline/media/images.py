@@ -1,0 +1,54 @@
+"""Still images through Pillow, upright and as RGB."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from pipeline.errors import MediaError
+from pipeline.media.containers import MAX_PIXELS
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # EXIF tag, and the values that swap width and height
+
+# Pillow itself only warns of a decompression bomb; as an error it reaches the same MediaError as our own limit.
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_FAILURES = (OSError, ValueError, SyntaxError, OverflowError)
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Image (H, W, 3) RGB uint8, turned upright by its EXIF orientation.
+
+    Raises MediaError for a damaged or cut-off image, and for one above MAX_PIXELS, which is not scaled down
+    silently: boxes are in pixels of the file.
+    """
+    with _opened(path) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith("I;16"):  # Pillow would clip 16-bit greys at 255
+            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
+        return np.array(upright.convert("RGB"))
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height of the upright image, px, read from its header; raises MediaError as read_image does."""
+    with _opened(path) as image:
+        turned = image.getexif().get(_ORIENTATION) in _TURNED
+        return (image.height, image.width) if turned else image.size
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                size = f"{image.width} x {image.height} px"
+                raise MediaError(f"{path.name}: {size} is more than {MAX_PIXELS:,} px; scale it down")
+            yield image
+    except _BOMBS as error:
+        raise MediaError(f"{path.name}: is more than {MAX_PIXELS:,} px; scale it down") from error
+    except _FAILURES as error:
+        raise MediaError(f"{path.name}: the image cannot be read ({error})") from error
