@@ -1,0 +1,251 @@
+"""Sound of any container as one waveform."""
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from pipeline.errors import MediaError
+from pipeline.media import decode_audio
+from pipeline.media.audio import LEAST_SHARE
+from tests import media_factory as make
+
+RATE = 16000  # Hz
+
+
+def peak_frequency(waveform: np.ndarray, rate: int = RATE) -> float:
+    """Hz of the strongest bin."""
+    spectrum = np.abs(np.fft.rfft(waveform * np.hanning(len(waveform))))
+    return float(np.argmax(spectrum)) * rate / len(waveform)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_a_lossless_file_at_the_wanted_rate_comes_back_sample_for_sample(tmp_path: Path, suffix: str) -> None:
+    samples = make.noise(1.0, RATE)
+    waveform = decode_audio(make.write_sound(tmp_path / f"a{suffix}", samples), RATE)
+    assert waveform.dtype == np.float32 and waveform.shape == samples.shape
+    np.testing.assert_allclose(waveform, samples, atol=1 / 32768)
+
+
+@pytest.mark.parametrize(("subtype", "step"), [("PCM_U8", 128), ("PCM_24", 2**23), ("FLOAT", 2**23), ("ULAW", 64)])
+def test_every_sample_format_of_a_wav_has_full_scale_one(tmp_path: Path, subtype: str, step: int) -> None:
+    samples = make.tone(0.5, RATE)
+    waveform = decode_audio(make.write_sound(tmp_path / "a.wav", samples, subtype=subtype), RATE)
+    np.testing.assert_allclose(waveform, samples, atol=1.5 / step)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "rate"),
+    [
+        ("a.m4a", "aac", 16000),
+        ("a.mp3", "libmp3lame", 16000),
+        ("a.webm", "libopus", 48000),
+        ("a.mkv", "flac", 16000),
+        ("a.avi", "pcm_u8", 8000),
+        ("a.mov", "pcm_s16le", 44100),
+        ("a.mov", "pcm_s24le", 44100),
+        ("a.mov", "pcm_f32le", 44100),
+        ("a.ogg", "libopus", 48000),
+        ("a.mpg", "mp2", 44100),
+    ],
+)
+def test_a_tone_keeps_pitch_and_loudness_in_every_container(tmp_path: Path, name: str, codec: str, rate: int) -> None:
+    path = make.write_audio_track(tmp_path / name, make.tone(1.0, rate, 440.0, 0.5), rate, codec)
+    waveform = decode_audio(path, RATE)
+    assert waveform.shape == pytest.approx((RATE,), abs=2500)  # codecs pad to whole frames
+    middle = waveform[4000:12000]
+    assert peak_frequency(middle) == pytest.approx(440.0, abs=2.1)
+    assert np.sqrt(2 * np.mean(middle**2)) == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000])
+def test_resampling_in_blocks_equals_resampling_at_once(tmp_path: Path, rate: int) -> None:
+    samples = make.noise(9.0, rate)  # more than one block at every rate from 32 kHz
+    path = make.write_sound(tmp_path / "a.wav", samples, rate, "FLOAT")
+    reference = np.clip(soxr.resample(samples, rate, RATE), -1, 1)
+    np.testing.assert_array_equal(decode_audio(path, RATE), reference)
+
+
+def test_the_same_file_gives_the_same_bytes_twice(tmp_path: Path) -> None:
+    path = make.write_audio_track(tmp_path / "a.m4a", make.noise(1.0, 44100), 44100)
+    assert decode_audio(path, RATE).tobytes() == decode_audio(path, RATE).tobytes()
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mkv"])
+def test_channels_are_averaged(tmp_path: Path, name: str) -> None:
+    left, right = make.tone(0.5, RATE, 440, 0.8), make.tone(0.5, RATE, 900, 0.2)
+    if name == "a.mkv":
+        path = make.write_audio_track(tmp_path / name, np.stack([left, right]), RATE, "pcm_s16le")
+    else:
+        path = make.write_sound(tmp_path / name, np.stack([left, right], axis=1))
+    np.testing.assert_allclose(decode_audio(path, RATE), (left + right) / 2, atol=1e-4)
+
+
+def test_the_sound_of_a_video_is_decoded(tmp_path: Path) -> None:
+    path = make.write_video(tmp_path / "a.mp4", 1.0, samples=make.tone(1.0, RATE))
+    assert peak_frequency(decode_audio(path, RATE)[2000:14000]) == pytest.approx(440.0, abs=2.1)
+
+
+def test_content_decides_and_not_the_suffix(tmp_path: Path) -> None:
+    samples = make.tone(0.5, RATE)
+    path = make.write_sound(tmp_path / "a.wav", samples).rename(tmp_path / "a.mp4")
+    np.testing.assert_allclose(decode_audio(path, RATE), samples, atol=1e-4)
+
+
+def test_a_colon_in_a_relative_name_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make.write_audio_track(tmp_path / "a.m4a", make.tone(0.5, RATE)).rename(tmp_path / "take:1.m4a")
+    monkeypatch.chdir(tmp_path)
+    assert len(decode_audio(Path("take:1.m4a"), RATE)) > 0.4 * RATE
+
+
+def refusals() -> dict[str, tuple[str, np.ndarray]]:
+    tone = make.tone(1.0, RATE)
+    spoilt, endless = tone.copy(), tone.copy()
+    spoilt[8000], endless[8000] = np.nan, np.inf
+    return {
+        "NaN samples": ("NaN or infinite", spoilt),
+        "infinite samples": ("NaN or infinite", endless),
+        "floats scaled as integers": ("full scale is 1", tone * 32768),
+        "silence": ("silent", np.zeros(RATE, np.float32)),
+        "silence but for the last bit": ("silent", np.full(RATE, 2.0**-16, np.float32)),
+        "too short": ("0.050 s of sound", make.tone(0.05, RATE)),
+    }
+
+
+@pytest.mark.parametrize("case", list(refusals()))
+def test_unusable_sound_is_refused_by_name(tmp_path: Path, case: str) -> None:
+    message, samples = refusals()[case]
+    path = make.write_sound(tmp_path / "bad.wav", samples, subtype="FLOAT")
+    with pytest.raises(MediaError, match=rf"bad\.wav.*{message}"):
+        decode_audio(path, RATE)
+
+
+def test_silent_aac_is_silence_too(tmp_path: Path) -> None:
+    path = make.write_video(tmp_path / "a.mp4", samples=np.zeros(RATE, np.float32))
+    with pytest.raises(MediaError, match="silent"):
+        decode_audio(path, RATE)
+
+
+def test_a_quiet_recording_is_not_silence(tmp_path: Path) -> None:
+    assert len(decode_audio(make.write_sound(tmp_path / "a.wav", make.noise(0.5, RATE, amplitude=1e-3)), RATE))
+
+
+def test_sound_a_little_above_full_scale_is_clipped(tmp_path: Path) -> None:
+    path = make.write_sound(tmp_path / "a.wav", make.tone(0.5, RATE, amplitude=1.5), subtype="FLOAT")
+    assert float(np.abs(decode_audio(path, RATE)).max()) == 1.0
+
+
+def test_media_without_an_audio_track_are_refused(tmp_path: Path) -> None:
+    for path in (make.write_video(tmp_path / "mute.mp4"), make.write_image(tmp_path / "face.jpg")):
+        with pytest.raises(MediaError, match=rf"{path.name}: .*no audio track"):
+            decode_audio(path, RATE)
+
+
+def test_what_is_no_media_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    (tmp_path / "text.mp4").write_text("not a film\n" * 100)
+    (tmp_path / "text.wav").write_text("not a song\n" * 100)
+    (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(20000))
+    (tmp_path / "folder.mp4").mkdir()
+    for name in ("empty.mp4", "text.mp4", "text.wav", "noise.mp4", "folder.mp4", "absent.mp4"):
+        with pytest.raises(MediaError, match=name):
+            decode_audio(tmp_path / name, RATE)
+
+
+@pytest.mark.parametrize(
+    "script", ["#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}\n#EXT-X-ENDLIST\n", "ffconcat version 1.0\nfile {}\n"]
+)
+def test_a_playlist_cannot_make_the_decoder_open_another_file(tmp_path: Path, script: str) -> None:
+    make.write_audio_track(tmp_path / "secret.m4a", make.tone(1.0, RATE))
+    for name in ("list.m3u8", "list.mp4", "list.ffconcat"):
+        (tmp_path / name).write_text(script.format("secret.m4a"))
+        with pytest.raises(MediaError):
+            decode_audio(tmp_path / name, RATE)
+
+
+def test_a_header_that_promises_more_than_there_is_gives_what_is_there(tmp_path: Path) -> None:
+    samples = make.tone(1.0, RATE)
+    path = make.write_sound(tmp_path / "a.wav", samples)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data") + 4
+    data[at : at + 4] = (2**31 - 1).to_bytes(4, "little")
+    path.write_bytes(data)
+    np.testing.assert_allclose(decode_audio(path, RATE), samples, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["a.flac", "a.mkv"])
+def test_a_cut_off_file_gives_what_decodes_down_to_half(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    samples = make.noise(4.0, RATE)
+    whole = (
+        make.write_sound(tmp_path / name, samples)
+        if name == "a.flac"
+        else make.write_audio_track(tmp_path / name, samples, RATE, "pcm_s16le")
+    ).read_bytes()
+    path = tmp_path / f"cut_{name}"
+    path.write_bytes(whole[: round(0.8 * len(whole))])
+    waveform = decode_audio(path, RATE)
+    assert 0.7 * len(samples) < len(waveform) < 0.81 * len(samples)
+    np.testing.assert_allclose(waveform, samples[: len(waveform)], atol=1e-4)
+    if name == "a.flac":  # mkv states no length of its tracks
+        assert "of 4.00 s decode and are used" in caplog.text
+        path.write_bytes(whole[: round(0.8 * LEAST_SHARE * len(whole))])
+        with pytest.raises(MediaError, match=r"of 4\.00 s decode; it is cut off"):
+            decode_audio(path, RATE)
+
+
+def test_damage_in_the_middle_of_a_flac_costs_the_damaged_blocks_only(tmp_path: Path) -> None:
+    samples = make.noise(4.0, RATE)
+    path = make.scramble(make.write_sound(tmp_path / "a.flac", samples), 0.40, 0.45)
+    waveform = decode_audio(path, RATE)
+    assert 0.75 * len(samples) < len(waveform) <= len(samples)
+    np.testing.assert_allclose(waveform[:20000], samples[:20000], atol=1e-4)
+
+
+def test_sound_longer_than_the_callers_bound_is_refused(tmp_path: Path) -> None:
+    path = make.write_sound(tmp_path / "long.wav", make.noise(3.0, RATE))
+    assert len(decode_audio(path, RATE, max_seconds=3.0)) == 3 * RATE
+    with pytest.raises(MediaError, match=r"long\.wav: longer than 2.5 s"):
+        decode_audio(path, RATE, max_seconds=2.5)
+
+
+@pytest.mark.parametrize("rate", [1, 999, 2**31 - 1])
+def test_an_absurd_sample_rate_is_a_damaged_header(tmp_path: Path, rate: int) -> None:
+    path = make.write_sound(tmp_path / "a.wav", make.tone(0.5, RATE))
+    data = bytearray(path.read_bytes())
+    data[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(MediaError, match=r"a\.wav"):
+        decode_audio(path, RATE)
+
+
+def test_memory_is_bounded_by_the_waveform_and_not_by_the_file(tmp_path: Path) -> None:
+    seconds, rate, channels = 60, 48000, 8
+    block = make.noise(1.0, rate)[:, None].repeat(channels, axis=1)
+    with soundfile.SoundFile(tmp_path / "a.wav", "w", rate, channels, "FLOAT") as file:
+        for _ in range(seconds):
+            file.write(block)
+    decode_audio(tmp_path / "a.wav", RATE)
+    tracemalloc.start()
+    waveform = decode_audio(tmp_path / "a.wav", RATE)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (tmp_path / "a.wav").stat().st_size == pytest.approx(92_160_000, rel=0.01)
+    assert peak < 2.2 * waveform.nbytes + 4_000_000
+
+
+def test_real_clips_decode_whole(shared: Path) -> None:
+    for path in sorted((shared / "data/grid").glob("*.mpg")):
+        waveform = decode_audio(path, RATE)
+        assert 2.8 < len(waveform) / RATE < 3.1 and np.abs(waveform).max() > 0.05
+
+
+def test_real_utterances_equal_libsndfile(shared: Path) -> None:
+    for path in sorted((shared / "data/librispeech").glob("*.flac"))[:10]:
+        reference, rate = soundfile.read(path, dtype="float32")
+        assert rate == RATE
+        np.testing.assert_array_equal(decode_audio(path, RATE), reference)

@@ -1,0 +1,75 @@
+"""Still images, upright and as RGB."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from pipeline.errors import MediaError
+from pipeline.media.containers import MAX_PIXELS
+from pipeline.media.images import image_size, read_image
+from tests import media_factory as make
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp"])
+def test_every_format_is_read_as_rgb(tmp_path: Path, suffix: str) -> None:
+    path = make.write_image(tmp_path / f"a{suffix}", number=77)
+    image = read_image(path)
+    assert image.shape == (120, 160, 3) and image.dtype == np.uint8 and make.frame_number(image) == 77
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_undone(tmp_path: Path, orientation: int) -> None:
+    stored = make.numbered_image(3)
+    undo = {
+        1: stored,
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.transpose(1, 0, 2),
+        6: np.rot90(stored, -1),
+        7: stored[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(stored, 1),
+    }
+    path = make.write_image(tmp_path / "a.png", number=3, orientation=orientation)
+    np.testing.assert_array_equal(read_image(path), undo[orientation])
+    height, width, _ = undo[orientation].shape
+    assert image_size(path) == (width, height)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "LA", "CMYK"])
+def test_every_colour_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
+    Image.fromarray(make.numbered_image(9)).convert(mode).save(path)
+    assert read_image(path).shape == (120, 160, 3) and make.frame_number(read_image(path)) == 9
+
+
+def test_sixteen_bit_greys_keep_their_range(tmp_path: Path) -> None:
+    greys = np.linspace(0, 65535, 256 * 10).reshape(10, 256).astype(np.uint16)
+    Image.fromarray(greys).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png")[..., 0], greys >> 8)
+
+
+def test_a_cut_off_or_scrambled_image_is_refused(tmp_path: Path) -> None:
+    for suffix in (".jpg", ".png", ".webp", ".bmp"):
+        path = make.cut(make.write_image(tmp_path / f"cut{suffix}"), 0.5)
+        with pytest.raises(MediaError, match=path.name):
+            read_image(path)
+    with pytest.raises(MediaError, match=r"head\.png"):
+        read_image(make.scramble(make.write_image(tmp_path / "head.png"), 0.0005, 0.01))
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")  # pytest resets our own filter
+@pytest.mark.parametrize("side", [8001, 10_000, 14_000])
+def test_a_huge_image_is_refused_before_it_is_decoded(tmp_path: Path, side: int) -> None:
+    Image.new("1", (side, side)).save(tmp_path / "huge.png")
+    for read in (read_image, image_size):
+        with pytest.raises(MediaError, match=rf"huge\.png: .*more than {MAX_PIXELS:,} px; scale it down"):
+            read(tmp_path / "huge.png")
+
+
+def test_a_real_photo_equals_pillows(shared: Path) -> None:
+    path = next(iter(sorted((shared / "data/facenet_pytorch_faces").rglob("*.jpg"))))
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(read_image(path), np.asarray(ImageOps.exif_transpose(image).convert("RGB")))
