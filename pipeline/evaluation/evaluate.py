@@ -48,8 +48,8 @@ def evaluate(encoder: Encoder, settings: Evaluate, lists: Lists, faces: Store, v
         scores = scorer.pairs(SIDES[key[1]], left, right)
         scored.append((key, trials, scores))
         _verify(tree, key, trials, scores, settings)
-    for (regime, task), probes in lists.galleries():
-        place(tree, [*_under(regime), "matching", task], matching_figures(scorer, task, probes, settings))
+    for (regime, *names), probes in lists.galleries():
+        place(tree, [*_under(regime), *names], matching_figures(scorer, names[1], probes, settings))
     curves = {key: (trials, scores) for key, trials, scores in scored if _both_kinds(trials)}
     shown = next((key for key in _CURVES if key in curves), None)
     if shown is None:
@@ -86,7 +86,7 @@ def _rows(lists: Lists) -> tuple[Rows, Rows]:
     for (_, task, _), trials in lists.trials():
         for side, modality in zip(("left", "right"), SIDES[task], strict=True):
             rows[modality].append(trials[f"{side}_row"].to_numpy(dtype=np.int64))
-    for (_, task), probes in lists.galleries():
+    for (_, _, task, *_), probes in lists.galleries():
         rows[SIDES[task][0]].append(probes["probe_row"].to_numpy(dtype=np.int64))
         rows[SIDES[task][1]].append(candidates(probes).reshape(-1))
     none = [np.empty(0, dtype=np.int64)]

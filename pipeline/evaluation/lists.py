@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
+from pipeline.protocol import ProtocolTables
 from pipeline.store import Store
 
-VERIFICATION, MATCHING = "verification.parquet", "matching.parquet"
 UNSEEN = "unseen_unheard"  # the regime whose figures stand at the top of metrics.json
 Rows = NDArray[np.int64]
 # task -> modality of the left (probe) and the right (gallery) rows
@@ -30,39 +29,41 @@ SIDES = {
 class Lists:
     """Trials and galleries of the test subset, in the order of their source."""
 
-    verification: pd.DataFrame  # regime, task, criterion, left_row, right_row, label, left_identity, ..., position
-    matching: pd.DataFrame  # regime, task, probe_row, probe_identity, genuine_row, impostor_rows
+    verification: pd.DataFrame
+    matching: pd.DataFrame
+    matching_released: pd.DataFrame  # 1:2, by criterion; empty unless the protocol was imported
 
     def trials(self) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
         """Each verification list as ((regime, task, criterion), trials), names in order."""
         for key, trials in self.verification.groupby(["regime", "task", "criterion"], sort=True, observed=True):
             yield (str(key[0]), str(key[1]), str(key[2])), trials
 
-    def galleries(self) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
-        """Each matching list as ((regime, task), probes), names in order."""
-        for key, probes in self.matching.groupby(["regime", "task"], sort=True, observed=True):
-            yield (str(key[0]), str(key[1])), probes
+    def galleries(self) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
+        """Each matching list as (names, probes): regime, "matching", task; or, last, "matching_released" and criterion."""
+        for (regime, task), probes in self.matching.groupby(["regime", "task"], sort=True, observed=True):
+            yield (str(regime), "matching", str(task)), probes
+        released = self.matching_released.groupby(["regime", "task", "criterion"], sort=True, observed=True)
+        for (regime, task, criterion), probes in released:
+            yield (str(regime), "matching_released", str(task), str(criterion)), probes
 
 
-def read_lists(protocol: Path, faces: Store, voices: Store) -> Lists:
-    """Read the test lists of a protocol's folder.
+def lists_of(tables: ProtocolTables, faces: Store, voices: Store) -> Lists:
+    """The test lists of a protocol, checked against the stores.
 
-    Raises ProtocolError for absent or damaged tables, and for a row that names an embedding which is not there or is
-    another person's than the list says: the protocol was then written for other stores.
+    Raises ProtocolError for a row that names an embedding which is not there or is another person's than the list says:
+    the protocol was then written for other stores.
     """
-    verification, matching = (_read(protocol / name) for name in (VERIFICATION, MATCHING))
-    lists = Lists(*(table[table["subset"] == "test"].reset_index(drop=True) for table in (verification, matching)))
+    parts = (tables.verification, tables.matching, tables.matching_released)
+    lists = Lists(*(table[table["subset"] == "test"].reset_index(drop=True) for table in parts))
     stores = {"face": faces, "voice": voices}
-    for task, (left, right) in SIDES.items():
-        trials = lists.verification[lists.verification["task"] == task]
-        for side, modality in (("left", left), ("right", right)):
-            _check(trials, f"{side}_row", f"{side}_identity", stores[modality], f"{VERIFICATION}, {task}")
-        probes = lists.matching[lists.matching["task"] == task]
-        where = f"{MATCHING}, {task}"
-        _check(probes, "probe_row", "probe_identity", stores[left], where)
-        _check(probes, "genuine_row", "probe_identity", stores[right], where)
-        if len(probes):
-            _check(_flat(probes), "impostor_rows", None, stores[right], where)
+    for (_, task, _), trials in lists.trials():
+        for side, modality in zip(("left", "right"), SIDES[task], strict=True):
+            _check(trials, f"{side}_row", f"{side}_identity", stores[modality], f"verification, {task}")
+    for (_, kind, task, *_), probes in lists.galleries():
+        left, right = (stores[modality] for modality in SIDES[task])
+        _check(probes, "probe_row", "probe_identity", left, f"{kind}, {task}")
+        _check(probes, "genuine_row", "probe_identity", right, f"{kind}, {task}")
+        _check(_flat(probes), "impostor_rows", None, right, f"{kind}, {task}")
     return lists
 
 
@@ -72,7 +73,7 @@ def candidates(probes: pd.DataFrame) -> Rows:
     odd = sizes.index[(sizes != sizes.iloc[0]) | (sizes < 1)]
     if len(odd):
         raise ProtocolError(
-            f"{MATCHING}: row {odd[0]} holds {sizes[odd[0]]} impostors, row {sizes.index[0]} {sizes.iloc[0]}; "
+            f"matching: row {odd[0]} holds {sizes[odd[0]]} impostors, row {sizes.index[0]} {sizes.iloc[0]}; "
             "galleries of one list must be of one size, at least one impostor each"
         )
     impostors = np.stack(probes["impostor_rows"].to_list()).astype(np.int64)
@@ -83,13 +84,6 @@ def _flat(probes: pd.DataFrame) -> pd.DataFrame:
     """One row an impostor, under the index of its probe."""
     impostors = candidates(probes)[:, 1:]
     return pd.DataFrame({"impostor_rows": impostors.reshape(-1)}, index=np.repeat(probes.index, impostors.shape[1]))
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ProtocolError(f"{path} cannot be read ({error}); run `dvc repro protocol` again") from error
 
 
 def _check(table: pd.DataFrame, column: str, identity: str | None, store: Store, where: str) -> None:

@@ -1,11 +1,10 @@
 """A small planted corpus: people with a vector of their own, seen and heard through noise; and lists over it."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation import Lists, read_lists
+from pipeline.evaluation import Lists, lists_of
+from pipeline.protocol.tables import ProtocolTables, shaped, stacked
 from pipeline.settings import Evaluate
 from pipeline.store import Store
 
@@ -100,18 +99,17 @@ def probes(regime: str, task: str, gallery: int = 4) -> pd.DataFrame:
     )
 
 
-def write_protocol(folder: Path, verification: list[pd.DataFrame], matching: list[pd.DataFrame]) -> None:
-    """Write the two tables as the protocol stage does; no matching lists give a table without rows."""
-    pd.concat(verification).to_parquet(folder / "verification.parquet", index=False)
-    table = pd.concat(matching) if matching else probes("unseen_unheard", "f2v").iloc[:0]
-    table.to_parquet(folder / "matching.parquet", index=False)
+def tables(verification: list[pd.DataFrame], matching: list[pd.DataFrame], **more: pd.DataFrame) -> ProtocolTables:
+    """A protocol of these lists alone."""
+    empty = {name: shaped(name) for name in ("identities", "train_pairs", "matching_released", "coverage")}
+    lists = {"verification": stacked("verification", verification), "matching": stacked("matching", matching)}
+    return ProtocolTables(**{**empty, **lists, **more}, summary={})
 
 
-def planted_lists(folder: Path, faces: Store, voices: Store) -> Lists:
+def planted_lists(faces: Store, voices: Store) -> Lists:
     """Every kind of list: both regimes, cross-modal by two criteria, unimodal, matching."""
-    tables = [trials(regime, "cross_modal", "random") for regime in ("unseen_unheard", "seen_heard")]
-    tables += [trials("unseen_unheard", task, "random", seed=2) for task in ("face", "voice")]
-    tables += [trials("unseen_unheard", "cross_modal", "G", seed=3)]
+    verification = [trials(regime, "cross_modal", "random") for regime in ("unseen_unheard", "seen_heard")]
+    verification += [trials("unseen_unheard", task, "random", seed=2) for task in ("face", "voice")]
+    verification += [trials("unseen_unheard", "cross_modal", "G", seed=3)]
     galleries = [probes("unseen_unheard", task) for task in ("f2v", "v2f", "f2f")]
-    write_protocol(folder, tables, galleries)
-    return read_lists(folder, faces, voices)
+    return lists_of(tables(verification, galleries), faces, voices)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ProtocolError
-from pipeline.evaluation import evaluate, read_lists, write_evaluation
+from pipeline.evaluation import evaluate, lists_of, write_evaluation
 from pipeline.metrics import equal_error_rate, min_dcf, official_rates, roc_auc
 from tests.pipeline.evaluation.planted import (
     EACH,
@@ -18,14 +18,14 @@ from tests.pipeline.evaluation.planted import (
     probes,
     settings,
     stores,
+    tables,
     trials,
-    write_protocol,
 )
 
 
-def test_each_rate_is_the_mean_over_models_of_the_rate_of_its_scores(tmp_path: Path) -> None:
+def test_each_rate_is_the_mean_over_models_of_the_rate_of_its_scores() -> None:
     faces, voices = stores(0.7)
-    result = evaluate(NoisyEncoder(3, 0.1), settings(), planted_lists(tmp_path, faces, voices), faces, voices)
+    result = evaluate(NoisyEncoder(3, 0.1), settings(), planted_lists(faces, voices), faces, voices)
     measured = {
         ("unseen_unheard", "cross_modal", "random"): result.metrics["verification"]["cross_modal"]["random"],
         ("unseen_unheard", "cross_modal", "G"): result.metrics["verification"]["cross_modal"]["G"],
@@ -48,18 +48,18 @@ def test_each_rate_is_the_mean_over_models_of_the_rate_of_its_scores(tmp_path: P
     assert not measured
 
 
-def test_score_is_minus_the_squared_distance_of_the_two_embeddings(tmp_path: Path) -> None:
+def test_score_is_minus_the_squared_distance_of_the_two_embeddings() -> None:
     faces, voices = stores(0.7)
-    result = evaluate(NoisyEncoder(1, 0.0), settings(), planted_lists(tmp_path, faces, voices), faces, voices)
+    result = evaluate(NoisyEncoder(1, 0.0), settings(), planted_lists(faces, voices), faces, voices)
     for task, left, right in (("cross_modal", voices, faces), ("face", faces, faces), ("voice", voices, voices)):
         row = result.scores[result.scores["task"] == task].iloc[7]
         distance = np.square(left.matrix[row["left_row"]] - right.matrix[row["right_row"]]).sum()
         assert row["score_0"] == pytest.approx(-distance, abs=1e-5)
 
 
-def test_matching_equals_a_plain_loop(tmp_path: Path) -> None:
+def test_matching_equals_a_plain_loop() -> None:
     faces, voices = stores(0.7)
-    result = evaluate(NoisyEncoder(1, 0.0), settings(), planted_lists(tmp_path, faces, voices), faces, voices)
+    result = evaluate(NoisyEncoder(1, 0.0), settings(), planted_lists(faces, voices), faces, voices)
     sides = {"f2v": (faces, voices), "v2f": (voices, faces), "f2f": (faces, faces)}
     for task, (left, right) in sides.items():
         for size in (2, 4):
@@ -78,9 +78,9 @@ def test_matching_equals_a_plain_loop(tmp_path: Path) -> None:
     assert result.matching["v2v"].isna().all()
 
 
-def test_embeddings_without_noise_are_perfect_in_everything(tmp_path: Path) -> None:
+def test_embeddings_without_noise_are_perfect_in_everything() -> None:
     faces, _ = stores(0.0)
-    lists = planted_lists(tmp_path, faces, faces)
+    lists = planted_lists(faces, faces)
     metrics = evaluate(NoisyEncoder(1, 0.0), settings(), lists, faces, faces).metrics
     for task in ("cross_modal", "face", "voice"):
         figures = metrics["verification"][task]["random"]
@@ -91,9 +91,9 @@ def test_embeddings_without_noise_are_perfect_in_everything(tmp_path: Path) -> N
         assert metrics["retrieval"][direction]["mean_average_precision"] == 100.0
 
 
-def test_collapsed_embeddings_are_chance_and_never_win_a_tie(tmp_path: Path) -> None:
+def test_collapsed_embeddings_are_chance_and_never_win_a_tie() -> None:
     faces, voices = stores(0.0)
-    lists = planted_lists(tmp_path, faces, voices)
+    lists = planted_lists(faces, voices)
     one = np.tile(faces.matrix[:1], (len(faces.matrix), 1))
     flat = type(faces)(one, faces.index, {}), type(voices)(one, voices.index, {})
     metrics = evaluate(NoisyEncoder(1, 0.0), settings(), lists, *flat).metrics
@@ -102,11 +102,11 @@ def test_collapsed_embeddings_are_chance_and_never_win_a_tie(tmp_path: Path) -> 
     assert metrics["matching"]["f2v"]["2"]["accuracy"] == 0.0
 
 
-def test_lists_the_protocol_lacks_are_absent_not_zero(tmp_path: Path) -> None:
+def test_lists_the_protocol_lacks_are_absent_not_zero() -> None:
     _, voices = stores(0.7)
     nobody = type(voices)(np.empty((0, 16), dtype=np.float32), voices.index.iloc[:0], {})
-    write_protocol(tmp_path, [trials("unseen_unheard", "voice", "random")], [])
-    result = evaluate(NoisyEncoder(1, 0.0), settings(), read_lists(tmp_path, nobody, voices), nobody, voices)
+    protocol = tables([trials("unseen_unheard", "voice", "random")], [])
+    result = evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, nobody, voices), nobody, voices)
     assert set(result.metrics) == {"verification"}
     assert set(result.metrics["verification"]) == {"voice"}
     assert "eer_std" not in result.metrics["verification"]["voice"]["random"]
@@ -115,38 +115,36 @@ def test_lists_the_protocol_lacks_are_absent_not_zero(tmp_path: Path) -> None:
     assert not len(result.matching)
 
 
-def test_validation_trials_play_no_part(tmp_path: Path) -> None:
+def test_validation_trials_play_no_part() -> None:
     faces, voices = stores(0.7)
     other = trials("unseen_unheard", "cross_modal", "random", seed=9).assign(subset="validation")
-    write_protocol(tmp_path, [trials("unseen_unheard", "cross_modal", "random"), other], [])
-    result = evaluate(NoisyEncoder(1, 0.0), settings(), read_lists(tmp_path, faces, voices), faces, voices)
+    protocol = tables([trials("unseen_unheard", "cross_modal", "random"), other], [])
+    result = evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, faces, voices), faces, voices)
     assert result.metrics["verification"]["cross_modal"]["random"]["trials"] == 240
 
 
-def test_list_with_one_kind_of_trial_is_left_out_with_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_list_with_one_kind_of_trial_is_left_out_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     faces, voices = stores(0.7)
     genuine = trials("unseen_unheard", "cross_modal", "GNA").query("label == 1")
-    write_protocol(tmp_path, [trials("unseen_unheard", "cross_modal", "random"), genuine], [])
-    metrics = evaluate(NoisyEncoder(1, 0.0), settings(), read_lists(tmp_path, faces, voices), faces, voices).metrics
+    protocol = tables([trials("unseen_unheard", "cross_modal", "random"), genuine], [])
+    metrics = evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, faces, voices), faces, voices).metrics
     assert set(metrics["verification"]["cross_modal"]) == {"random"}
     assert "unseen_unheard/cross_modal/GNA has 120 trials of one kind only" in caplog.text
 
 
-def test_nothing_to_evaluate_is_refused(tmp_path: Path) -> None:
+def test_nothing_to_evaluate_is_refused() -> None:
     faces, voices = stores(0.7)
-    write_protocol(tmp_path, [trials("unseen_unheard", "cross_modal", "G")], [])
+    protocol = tables([trials("unseen_unheard", "cross_modal", "G")], [])
     with pytest.raises(ProtocolError, match="nothing to evaluate"):
-        evaluate(NoisyEncoder(1, 0.0), settings(), read_lists(tmp_path, faces, voices), faces, voices)
+        evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, faces, voices), faces, voices)
 
 
-def test_parity_labels_are_reported_only_where_they_differ_from_the_lists(tmp_path: Path) -> None:
+def test_parity_labels_are_reported_only_where_they_differ_from_the_lists() -> None:
     faces, voices = stores(0.7)
     shifted = trials("unseen_unheard", "cross_modal", "N")
     shifted["position"] += np.arange(240) // 120  # the second half starts on an odd row: every label there is wrong
-    write_protocol(tmp_path, [trials("unseen_unheard", "cross_modal", "random"), shifted], [])
-    result = evaluate(NoisyEncoder(1, 0.0), settings(), read_lists(tmp_path, faces, voices), faces, voices)
+    protocol = tables([trials("unseen_unheard", "cross_modal", "random"), shifted], [])
+    result = evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, faces, voices), faces, voices)
     assert set(result.metrics["parity_labels"]) == {"N"}
     table = result.scores[result.scores["criterion"] == "N"]
     parity = (table["position"] % 2 == 0).astype(int)
@@ -157,9 +155,9 @@ def test_parity_labels_are_reported_only_where_they_differ_from_the_lists(tmp_pa
     assert abs(figures["auc"] - 50) < abs(right - 50) / 3
 
 
-def test_official_grid_stands_for_the_exact_rates_when_asked(tmp_path: Path) -> None:
+def test_official_grid_stands_for_the_exact_rates_when_asked() -> None:
     faces, voices = stores(0.7)
-    lists = planted_lists(tmp_path, faces, voices)
+    lists = planted_lists(faces, voices)
     result = evaluate(NoisyEncoder(1, 0.0), settings(rates="official_grid"), lists, faces, voices)
     table = result.scores[(result.scores["criterion"] == "random") & (result.scores["task"] == "face")]
     rates = official_rates(-table["score_0"], table["label"])
@@ -169,16 +167,16 @@ def test_official_grid_stands_for_the_exact_rates_when_asked(tmp_path: Path) -> 
     assert found == pytest.approx([rates.eer, rates.auc, rates.accuracy, exact], abs=1e-5)
 
 
-def test_without_resamples_there_are_no_intervals(tmp_path: Path) -> None:
+def test_without_resamples_there_are_no_intervals() -> None:
     faces, voices = stores(0.7)
-    lists = planted_lists(tmp_path, faces, voices)
+    lists = planted_lists(faces, voices)
     metrics = evaluate(NoisyEncoder(1, 0.0), settings(bootstrap=0), lists, faces, voices).metrics
     assert "low" not in json.dumps(metrics)
 
 
-def test_curves_are_thin_monotone_and_agree_with_the_rates(tmp_path: Path) -> None:
+def test_curves_are_thin_monotone_and_agree_with_the_rates() -> None:
     faces, voices = stores(0.7)
-    result = evaluate(NoisyEncoder(2, 0.1), settings(), planted_lists(tmp_path, faces, voices), faces, voices)
+    result = evaluate(NoisyEncoder(2, 0.1), settings(), planted_lists(faces, voices), faces, voices)
     assert result.roc.columns.tolist() == ["list", "false_accept_rate", "true_accept_rate"]
     assert result.det.columns.tolist() == ["list", "false_accept_rate", "false_reject_rate"]
     assert len(result.roc) == len(result.det) <= 500
@@ -189,9 +187,9 @@ def test_curves_are_thin_monotone_and_agree_with_the_rates(tmp_path: Path) -> No
     assert np.allclose(result.det["false_reject_rate"], 100 - result.roc["true_accept_rate"])
 
 
-def test_retrieval_thins_both_sides_to_the_bound(tmp_path: Path) -> None:
+def test_retrieval_thins_both_sides_to_the_bound() -> None:
     faces, voices = stores(0.7)
-    lists = planted_lists(tmp_path, faces, voices)
+    lists = planted_lists(faces, voices)
     figures = evaluate(NoisyEncoder(2, 0.1), settings(retrieval_rows=30), lists, faces, voices).metrics["retrieval"]
     assert (figures["v2f"]["gallery"], figures["f2v"]["gallery"]) == (30, 30)
     assert 0 < figures["v2f"]["recall_1"] <= figures["v2f"]["recall_5"] <= figures["v2f"]["recall_10"] <= 100
@@ -199,7 +197,7 @@ def test_retrieval_thins_both_sides_to_the_bound(tmp_path: Path) -> None:
 
 def test_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     faces, voices = stores(0.7)
-    lists = planted_lists(tmp_path, faces, voices)
+    lists = planted_lists(faces, voices)
     for name in ("once", "again"):
         result = evaluate(NoisyEncoder(2, 0.1), settings(), lists, faces, voices)
         write_evaluation(tmp_path / name, result, {"rule": "validation"})
@@ -211,3 +209,15 @@ def test_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     assert 0 < metrics["verification"]["cross_modal"]["random"]["eer"] < 50
     assert metrics["selection"] == {"rule": "validation"}
     assert len(pd.read_parquet(tmp_path / "once" / "scores.parquet")) == 5 * 240
+
+
+def test_released_matching_lists_are_measured_by_criterion() -> None:
+    faces, voices = stores(0.7)
+    released = probes("unseen_unheard", "v2f", gallery=2).assign(position=range(len(PEOPLE) * EACH))
+    released = pd.concat([released.assign(criterion="U"), released.iloc[:30].assign(criterion="GN")])
+    protocol = tables([trials("unseen_unheard", "cross_modal", "random")], [], matching_released=released)
+    metrics = evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, faces, voices), faces, voices).metrics
+    assert set(metrics["matching_released"]["v2f"]) == {"U", "GN"}
+    assert set(metrics["matching_released"]["v2f"]["GN"]) == {"2", "probes", "identities"}
+    assert metrics["matching_released"]["v2f"]["GN"]["probes"] == 30
+    assert "matching" not in metrics

@@ -1,13 +1,11 @@
 """Lists that do not fit the stores are refused with the row named."""
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 
 from pipeline.errors import ProtocolError
-from pipeline.evaluation import read_lists
-from tests.pipeline.evaluation.planted import probes, stores, trials, write_protocol
+from pipeline.evaluation import lists_of
+from tests.pipeline.evaluation.planted import probes, stores, tables, trials
 
 
 def broken(column: str, row: int, value: object) -> pd.DataFrame:
@@ -25,12 +23,10 @@ def broken(column: str, row: int, value: object) -> pd.DataFrame:
         ("right_identity", "somebody", "row 5 says that right_row"),
     ],
 )
-def test_trial_that_does_not_fit_the_stores_is_refused(
-    tmp_path: Path, column: str, value: object, message: str
-) -> None:
-    write_protocol(tmp_path, [broken(column, 5, value)], [])
+def test_trial_that_does_not_fit_the_stores_is_refused(column: str, value: object, message: str) -> None:
+    protocol = tables([broken(column, 5, value)], [])
     with pytest.raises(ProtocolError, match=message):
-        read_lists(tmp_path, *stores(0.5))
+        lists_of(protocol, *stores(0.5))
 
 
 @pytest.mark.parametrize(
@@ -40,26 +36,21 @@ def test_trial_that_does_not_fit_the_stores_is_refused(
         ("genuine_row", 30, "row 3 says that genuine_row 30 is 'person00', but the store holds 'person05'"),
     ],
 )
-def test_gallery_that_does_not_fit_the_stores_is_refused(tmp_path: Path, column: str, value: int, message: str) -> None:
+def test_gallery_that_does_not_fit_the_stores_is_refused(column: str, value: int, message: str) -> None:
     table = probes("unseen_unheard", "f2v")
     table.loc[3, column] = value
-    write_protocol(tmp_path, [trials("unseen_unheard", "cross_modal", "random")], [table])
+    protocol = tables([trials("unseen_unheard", "cross_modal", "random")], [table])
     with pytest.raises(ProtocolError, match=message):
-        read_lists(tmp_path, *stores(0.5))
+        lists_of(protocol, *stores(0.5))
 
 
 @pytest.mark.parametrize(
     ("impostors", "message"),
     [([0, 1, 500], "row 4 names embedding 500 as impostor_rows"), ([6], "row 4 holds 1 impostors, row 0 3")],
 )
-def test_impostors_that_are_absent_or_too_few_are_refused(tmp_path: Path, impostors: list[int], message: str) -> None:
+def test_impostors_that_are_absent_or_too_few_are_refused(impostors: list[int], message: str) -> None:
     table = probes("unseen_unheard", "v2f")
     table.at[4, "impostor_rows"] = impostors
-    write_protocol(tmp_path, [trials("unseen_unheard", "cross_modal", "random")], [table])
+    protocol = tables([trials("unseen_unheard", "cross_modal", "random")], [table])
     with pytest.raises(ProtocolError, match=message):
-        read_lists(tmp_path, *stores(0.5))
-
-
-def test_absent_table_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(ProtocolError, match=r"verification\.parquet cannot be read .*dvc repro protocol"):
-        read_lists(tmp_path, *stores(0.5))
+        lists_of(protocol, *stores(0.5))
