@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -10,14 +9,12 @@ from pipeline.config import load_params
 from pipeline.detections import detection_result, write_detections
 from pipeline.extraction import Task, Work, extract, items_at_once
 from pipeline.item_cache import Arrays, ItemCache, item_key
+from pipeline.media import MEDIA_VERSION, SampledFrame
 from pipeline.seeding import seed_detections
 from pipeline.skips import Skip, refuse_too_many, write_skips
 from pipeline.workspace import items_path
 from stages import decoding
 from stages.common import ARTIFACTS, PARAMS, media_path, run_stage
-
-if TYPE_CHECKING:
-    from pipeline.media import SampledFrame
 
 FACES = ARTIFACTS / "faces"
 
@@ -37,11 +34,11 @@ def main() -> None:
     sampling = decoding.Sampling(settings.frame_rate, settings.max_frames)
     made_by = (detector.fingerprint(), f"{sampling.frame_rate!r} Hz, {sampling.max_frames} frames")
     tasks = [
-        Task(row.item, media_path(params, row.path), item_key(row.digest, *made_by), sampling)
+        Task(row.item, media_path(params, row.path), item_key(row.digest, MEDIA_VERSION, *made_by), sampling)
         for row in seen.itertuples(index=False)
     ]
 
-    def infer(clips: "Sequence[list[SampledFrame]]") -> list[Arrays]:
+    def infer(clips: Sequence[list[SampledFrame]]) -> list[Arrays]:
         found = iter(detector([frame.image for clip in clips for frame in clip]))
         return [detection_result(clip, [next(found) for _ in clip]) for clip in clips]
 

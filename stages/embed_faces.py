@@ -10,6 +10,7 @@ from pipeline.config import load_params
 from pipeline.errors import MediaError
 from pipeline.extraction import Task, Work, extract, items_at_once
 from pipeline.item_cache import Arrays, ItemCache, item_key
+from pipeline.media import MEDIA_VERSION
 from pipeline.packing import embedding_result, pack
 from pipeline.seeding import seed_embeddings
 from pipeline.settings import Params
@@ -55,7 +56,7 @@ def _tasks(params: Params, manifest: pd.DataFrame, fingerprint: str) -> list[Tas
         frames = tuple(int(frame) for frame in faces["frame"])
         boxes = faces[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)
         where = hashlib.sha256(np.array(frames, np.int32).tobytes() + boxes.tobytes()).hexdigest()
-        key = item_key(rows.at[item, "digest"], fingerprint, where)
+        key = item_key(rows.at[item, "digest"], MEDIA_VERSION, fingerprint, where)
         detail = decoding.Boxes(frames, boxes, params.embed_faces.margin)
         tasks.append(Task(str(item), media_path(params, rows.at[item, "path"]), key, detail))
     return tasks

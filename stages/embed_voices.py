@@ -9,6 +9,7 @@ from pipeline.config import load_params
 from pipeline.errors import MediaError
 from pipeline.extraction import Task, Work, extract, items_at_once
 from pipeline.item_cache import Arrays, ItemCache, item_key
+from pipeline.media import MEDIA_VERSION
 from pipeline.packing import embedding_result, pack
 from pipeline.seeding import seed_embeddings
 from pipeline.skips import refuse_too_many, write_skips
@@ -31,7 +32,12 @@ def main() -> None:
     heard = manifest[manifest["kind"].isin(["video", "audio"])]
     fingerprint = embedder.fingerprint()
     tasks = [
-        Task(row.item, media_path(params, row.path), item_key(row.digest, fingerprint), embedder.sample_rate)
+        Task(
+            row.item,
+            media_path(params, row.path),
+            item_key(row.digest, MEDIA_VERSION, fingerprint),
+            embedder.sample_rate,
+        )
         for row in heard.itertuples(index=False)
     ]
 
