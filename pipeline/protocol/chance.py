@@ -1,0 +1,19 @@
+"""Random choices that depend on the seed and on names, never on the order in which things are looked at."""
+
+import hashlib
+
+import numpy as np
+
+
+def generator(seed: int, *names: str) -> np.random.Generator:
+    """A generator of its own for every list, so that asking for another list changes none of the others."""
+    return np.random.default_rng(int.from_bytes(_digest(seed, *names)[:16], "big"))
+
+
+def rank_key(seed: int, *names: str) -> str:
+    """A key to sort by in random order; adding a name leaves the order of the others as it was."""
+    return _digest(seed, *names).hex()
+
+
+def _digest(seed: int, *names: str) -> bytes:
+    return hashlib.sha256("\0".join([str(seed), *names]).encode()).digest()

@@ -1,0 +1,74 @@
+"""A protocol for any corpus, with the structure of the released one."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+
+from pipeline.protocol.corpus import Corpus, Flags
+from pipeline.protocol.galleries import TASKS, matching_list
+from pipeline.protocol.held_out import held_out_clips
+from pipeline.protocol.splits import assign_splits
+from pipeline.protocol.summary import summarise
+from pipeline.protocol.tables import ProtocolTables, shaped, stacked
+from pipeline.protocol.training_pairs import class_indexes, training_pairs
+from pipeline.protocol.trials import Drawn, Scene, verification_list
+from pipeline.settings import Criterion, Protocol
+
+logger = logging.getLogger(__name__)
+
+
+def generate(corpus: Corpus, settings: Protocol) -> tuple[ProtocolTables, Flags]:
+    """Split the people, hold recordings out, draw training pairs, trials and galleries; all decided by the seed.
+
+    Only people with a face and a voice train or stand in cross-modal trials; the others stand in trials of their one
+    modality. Lists that the corpus cannot give are absent, with the reason in coverage. Also returns which recordings
+    (clips,) are held out of training. Raises ProtocolError for too few people.
+    """
+    split = assign_splits(corpus.people, settings)
+    training = np.asarray((split == "train") & corpus.paired)
+    held_out = held_out_clips(corpus, training, settings)
+    scenes = [
+        unseen(corpus, "validation", split),
+        unseen(corpus, "test", split),
+        seen(corpus, training, held_out),
+    ]
+    verification = [drawn for scene in scenes for drawn in scene_lists(corpus, scene, settings)]
+    matching = [matching_list(corpus, scenes[1], task, settings) for task in TASKS]
+    for drawn in [*verification, *matching]:
+        logger.info("%s: %d of %d (%s)", drawn.name, len(drawn.table), drawn.rows, drawn.reason)
+    pairs = training_pairs(corpus, training, held_out, settings)
+    tables = ProtocolTables(
+        identities=identities_table(corpus, split, training),
+        train_pairs=pairs,
+        verification=stacked("verification", [drawn.table for drawn in verification]),
+        matching=stacked("matching", [drawn.table for drawn in matching]),
+        matching_released=shaped("matching_released"),
+        coverage=stacked("coverage", [pd.DataFrame([drawn.line()]) for drawn in [*verification, *matching]]),
+        summary=summarise(corpus, settings, split, training, held_out, pairs, [*verification, *matching]),
+    )
+    return tables, held_out
+
+
+def scene_lists(corpus: Corpus, scene: Scene, settings: Protocol) -> list[Drawn]:
+    """The verification lists of one scene: cross-modal by criterion, and one of each modality alone."""
+    wanted: list[tuple[str, Criterion]] = [("cross_modal", criterion) for criterion in settings.criteria]
+    wanted += [("face", "random"), ("voice", "random")]
+    return [verification_list(corpus, scene, task, criterion, settings) for task, criterion in wanted]
+
+
+def unseen(corpus: Corpus, subset: str, split: np.ndarray) -> Scene:
+    """All rows of a split's people."""
+    members = np.asarray(split == subset)
+    return Scene(subset, "unseen_unheard", members[corpus.faces.person], members[corpus.voices.person])
+
+
+def seen(corpus: Corpus, training: Flags, held_out: Flags) -> Scene:
+    """The rows of training people in recordings that were held out."""
+    faces = training[corpus.faces.person] & held_out[corpus.faces.clip]
+    return Scene("test", "seen_heard", faces, training[corpus.voices.person] & held_out[corpus.voices.clip])
+
+
+def identities_table(corpus: Corpus, split: np.ndarray, training: Flags) -> pd.DataFrame:
+    """The table of people: split, class and what is known of them."""
+    return shaped("identities", corpus.people.assign(split=split, class_index=class_indexes(training)))

@@ -1,0 +1,34 @@
+"""Splits, training pairs, trials and galleries: `python -m stages.protocol`."""
+
+import logging
+
+import pandas as pd
+
+from pipeline.config import load_params
+from pipeline.protocol import write_protocol
+from pipeline.protocol.build import build_protocol
+from pipeline.protocol.corpus import read_corpus
+from stages.common import ARTIFACTS, PARAMS, run_stage
+
+logger = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Build the protocol of params.yaml, check it against the stores and write it."""
+    params = load_params(PARAMS)
+    manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")
+    faces = pd.read_parquet(ARTIFACTS / "faces" / "index.parquet")
+    voices = pd.read_parquet(ARTIFACTS / "voices" / "index.parquet")
+    tables = build_protocol(read_corpus(manifest, faces, voices), params.protocol)
+    write_protocol(ARTIFACTS / "protocol", tables)
+    logger.info(
+        "%s: %s identities, %d training pairs, %d trials",
+        params.protocol.source,
+        tables.summary["identities"],
+        len(tables.train_pairs),
+        len(tables.verification),
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)
