@@ -36,6 +36,9 @@ def load_params(path: Path) -> Params:
 def run_settings(params: Params, run: str) -> Train:
     """Settings of one run: `train:`, overridden by its recipe, overridden by `experiments.<run>`.
 
+    What a recipe says `by_loss` and `by_branch` holds for runs of that loss and, over it, of that branch: the official
+    code trains its losses in two halves that share few numbers.
+
     Raises ConfigError for a run or a recipe that params.yaml does not name, or an override that Train refuses.
     """
     if run not in params.experiments:
@@ -45,8 +48,22 @@ def run_settings(params: Params, run: str) -> Train:
     if recipe not in params.recipes:
         known = ", ".join(params.recipes)
         raise ConfigError(f"experiments.{run}: recipe {recipe!r} is not under recipes: in params.yaml ({known})")
-    merged = {**params.train.model_dump(), **params.recipes[str(recipe)], **own}
+    merged = {**params.train.model_dump(), **_recipe(params.recipes[str(recipe)], str(recipe), params, own), **own}
     return validate(Train, merged, f"experiments.{run}")
+
+
+def _recipe(recipe: dict[str, object], name: str, params: Params, own: dict[str, object]) -> dict[str, object]:
+    values = {key: value for key, value in recipe.items() if key not in ("by_loss", "by_branch")}
+    run = {**params.train.model_dump(), **values, **own}
+    for kind in ("loss", "branch"):
+        variants = recipe.get(f"by_{kind}", {})
+        known = get_args(Train.model_fields[kind].annotation)
+        if not isinstance(variants, dict) or not all(isinstance(keys, dict) for keys in variants.values()):
+            raise ConfigError(f"recipes.{name}.by_{kind}: give keys of train: under each {kind}, found {variants!r}")
+        if unknown := [key for key in variants if key not in known]:
+            raise ConfigError(f"recipes.{name}.by_{kind}.{unknown[0]}: no such {kind}; known: {', '.join(known)}")
+        values |= variants.get(run[kind], {})
+    return values
 
 
 def validate(model: type[SectionT], raw: object, where: str) -> SectionT:

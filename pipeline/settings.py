@@ -96,6 +96,8 @@ class Train(Section):
     fusion: Literal["gated", "linear"]  # of the two-branch network
     modality: Literal["both", "face", "voice"]
     batch_norm: Literal["last", "both"]  # paper: after the last layer; official code: after both
+    batch_norm_momentum: Annotated[float, Field(gt=0.0, le=1.0)]  # weight of the newest batch in the running statistics
+    initial_bias: float  # of every linear layer
     embedding: Count  # width of both layers
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
     loss: Literal["ce", "fop", "center", "git"]
@@ -115,6 +117,12 @@ class Train(Section):
     weight_decay: Annotated[float, Field(ge=0.0)]
     seeds: Annotated[list[Seed], Field(min_length=1)]  # trained at once, reported as mean and deviation
     selection: Literal["validation", "test", "last"]
+
+    @model_validator(mode="after")
+    def _two_branches_see_pairs(self) -> "Train":
+        if self.branch == "two" and self.modality != "both":
+            raise ValueError("modality face or voice needs branch: single, because two branches see pairs")
+        return self
 
 
 class Evaluate(Section):

@@ -1,0 +1,177 @@
+"""The layers that the networks are built of, in two kinds: torch's own, and S of them at once.
+
+A network's forward pass is written once. Built with `PlainLayers` it takes (B, D); built with `StackedLayers` every
+parameter has a leading axis S and it takes (S, B, D): S networks that never meet, trained in one step. Names and order
+of parameters are the same in both, so that slice s of the one is the other.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+EPSILON = 1e-5  # of batch normalisation, in both halves of the official code
+
+
+class Layers(Protocol):
+    """A kind of layers."""
+
+    def linear(self, inputs: int, outputs: int) -> nn.Module:
+        """Affine map of the last axis."""
+        ...
+
+    def norm(self, width: int, momentum: float) -> nn.Module:
+        """Batch normalisation over the axis before the last."""
+        ...
+
+    def dropout(self, share: float) -> nn.Module:
+        """Dropout of each value by itself."""
+        ...
+
+    def scale(self) -> nn.Module:
+        """Multiplication by one learnt number."""
+        ...
+
+
+class Scale(nn.Module):
+    """x times one learnt number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, D) to (B, D)."""
+        return x * self.weight
+
+
+class PlainLayers:
+    """One network: torch's own layers."""
+
+    def linear(self, inputs: int, outputs: int) -> nn.Module:
+        """nn.Linear."""
+        return nn.Linear(inputs, outputs)
+
+    def norm(self, width: int, momentum: float) -> nn.Module:
+        """nn.BatchNorm1d."""
+        return nn.BatchNorm1d(width, eps=EPSILON, momentum=momentum)
+
+    def dropout(self, share: float) -> nn.Module:
+        """nn.Dropout."""
+        return nn.Dropout(share)
+
+    def scale(self) -> nn.Module:
+        """Scale."""
+        return Scale()
+
+
+class StackedLinear(nn.Module):
+    """S affine maps."""
+
+    def __init__(self, stack: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(stack, outputs, inputs))
+        self.bias = nn.Parameter(torch.empty(stack, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, B, inputs) to (S, B, outputs)."""
+        return torch.baddbmm(self.bias[:, None], x, self.weight.transpose(1, 2))
+
+
+class StackedNorm(nn.Module):
+    """S batch normalisations, each over its own batch."""
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, stack: int, width: int, momentum: float) -> None:
+        super().__init__()
+        self.momentum = momentum
+        self.weight = nn.Parameter(torch.empty(stack, width))
+        self.bias = nn.Parameter(torch.empty(stack, width))
+        self.register_buffer("running_mean", torch.zeros(stack, width))
+        self.register_buffer("running_var", torch.ones(stack, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, B, D) to (S, B, D): columns are normalised one by one, so S * D columns are S networks."""
+        stack, batch, width = x.shape
+        columns = F.batch_norm(
+            x.transpose(0, 1).reshape(batch, stack * width),
+            self.running_mean.view(-1),  # views, so that torch updates the buffers themselves
+            self.running_var.view(-1),
+            self.weight.view(-1),
+            self.bias.view(-1),
+            self.training,
+            self.momentum,
+            EPSILON,
+        )
+        return columns.view(batch, stack, width).transpose(0, 1).contiguous()
+
+
+class StackedDropout(nn.Module):
+    """Dropout whose S masks come from S generators: a network draws the same masks whatever stands beside it."""
+
+    def __init__(self, generators: Sequence[torch.Generator], share: float) -> None:
+        super().__init__()
+        self.generators, self.share = generators, share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, B, D) to (S, B, D)."""
+        if not self.training or self.share == 0.0:
+            return x
+        draws = torch.stack([torch.rand(x.shape[1:], generator=source, device=x.device) for source in self.generators])
+        return x * (draws >= self.share).to(x.dtype).div_(1.0 - self.share)
+
+
+class StackedScale(nn.Module):
+    """S multiplications, each by its own learnt number."""
+
+    def __init__(self, stack: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(stack, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(S, B, D) to (S, B, D)."""
+        return x * self.weight[:, :, None]
+
+
+class StackedLayers:
+    """S networks at once; the generators, one a network, feed dropout and may be seeded anew by their owner."""
+
+    def __init__(self, generators: Sequence[torch.Generator]) -> None:
+        self.generators = generators
+
+    def linear(self, inputs: int, outputs: int) -> nn.Module:
+        """StackedLinear."""
+        return StackedLinear(len(self.generators), inputs, outputs)
+
+    def norm(self, width: int, momentum: float) -> nn.Module:
+        """StackedNorm."""
+        return StackedNorm(len(self.generators), width, momentum)
+
+    def dropout(self, share: float) -> nn.Module:
+        """StackedDropout."""
+        return StackedDropout(self.generators, share)
+
+    def scale(self) -> nn.Module:
+        """StackedScale."""
+        return StackedScale(len(self.generators))
+
+
+class Dense(nn.Module):
+    """Linear, batch normalisation (or none), ReLU, dropout."""
+
+    def __init__(
+        self, layers: Layers, inputs: int, outputs: int, *, norm: bool, momentum: float, dropout: float
+    ) -> None:
+        super().__init__()
+        self.linear = layers.linear(inputs, outputs)
+        self.norm = layers.norm(outputs, momentum) if norm else nn.Identity()
+        self.dropout = layers.dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., B, inputs) to (..., B, outputs), not below zero."""
+        hidden: Tensor = self.dropout(F.relu(self.norm(self.linear(x))))
+        return hidden
