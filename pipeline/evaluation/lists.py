@@ -39,7 +39,7 @@ class Lists:
             yield (str(key[0]), str(key[1]), str(key[2])), trials
 
     def galleries(self) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
-        """Each matching list as (names, probes): regime, "matching", task; or, last, "matching_released" and criterion."""
+        """Each matching list as (names, probes): regime, "matching" or "matching_released", task, criterion if any."""
         for (regime, task), probes in self.matching.groupby(["regime", "task"], sort=True, observed=True):
             yield (str(regime), "matching", str(task)), probes
         released = self.matching_released.groupby(["regime", "task", "criterion"], sort=True, observed=True)

@@ -1,0 +1,93 @@
+"""Put the report together and write it: report.html, tables/*.csv, figures/*.svg and *.png."""
+
+import shutil
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from pipeline.files import atomic_path, write_text
+from pipeline.protocol import read_protocol
+from pipeline.protocol.leaks import leaks
+from pipeline.report import paper
+from pipeline.report.answers import Answer, answers, answers_csv
+from pipeline.report.cells import run_of
+from pipeline.report.corpus_tables import coverage_table, skipped_table
+from pipeline.report.curve_plots import curve_plots
+from pipeline.report.facts import facts, provenance_of
+from pipeline.report.grid import Grid, to_csv
+from pipeline.report.matching_plots import figure_3, figure_4
+from pipeline.report.page import Contents, Picture, page
+from pipeline.report.paper_tables import PaperTable, paper_tables, wanted_for
+from pipeline.report.plot import KINDS, Plot
+from pipeline.report.run_tables import parity_table, run_tables
+from pipeline.report.runs import Run, read_runs, recipes_of
+from pipeline.report.theme import house_style, inline, to_png, to_svg
+from pipeline.settings import Params, Train
+
+_SKIPPED = ("faces/detect_skipped.csv", "faces/skipped.csv", "voices/skipped.csv")
+
+
+def build_report(params: Params, artifacts: Path, target: Path) -> None:
+    """Read everything that stages left under `artifacts` and write the report to `target`, replacing an older one.
+
+    Runs that were not evaluated stand in the tables as not run. Raises StoreError for results that cannot be read.
+    """
+    protocol = read_protocol(artifacts / "protocol")
+    weights = {"face": provenance_of(artifacts / "faces"), "voice": provenance_of(artifacts / "voices")}
+    runs = read_runs(params, artifacts / "runs")
+    recipes = recipes_of(params, runs)
+    tables = [(table, answers(table, runs, recipes)) for table in paper_tables()]
+    placed = {answer.run.name for _, found in tables for answer in found if answer.run}
+    grids = [
+        *_parity(runs),
+        *run_tables(runs, recipes, placed),
+        skipped_table([artifacts / name for name in _SKIPPED]),
+        coverage_table(protocol.coverage),
+    ]
+    for folder in ("tables", "figures"):  # an older report's files must not stay beside the new one's
+        shutil.rmtree(target / folder, ignore_errors=True)
+    pictures = {recipe: _draw(runs, recipe, base, params, target / "figures") for recipe, base in recipes.items()}
+    _write_tables(target / "tables", tables, grids)
+    header = facts(params, runs, weights, protocol.summary, leaks(weights, protocol))
+    write_text(target / "report.html", page(Contents(params.report.title, header, tables, pictures, grids)))
+
+
+def _parity(runs: Sequence[Run]) -> list[Grid]:
+    grid = parity_table(runs)
+    return [grid] if grid.rows else []
+
+
+def _draw(runs: Sequence[Run], recipe: str, base: Train, params: Params, folder: Path) -> list[Picture]:
+    """Draw a recipe's figures, write their files, and give them back for the page."""
+    suffix = "" if recipe == params.train.recipe else f"_{recipe}"
+    with house_style():
+        plots = _plots(runs, recipe, base, suffix)
+        pictures = []
+        for plot in plots:
+            svg = to_svg(plot.figure)
+            write_text(folder / f"{plot.name}.svg", svg)
+            with atomic_path(folder / f"{plot.name}.png") as temporary:
+                temporary.write_bytes(to_png(plot.figure))
+            pictures.append(Picture(plot.name, plot.caption, inline(svg, escape(plot.caption, quote=True))))
+    return pictures
+
+
+def _plots(runs: Sequence[Run], recipe: str, base: Train, suffix: str) -> list[Plot]:
+    matching: list[Plot] = []
+    curves: list[Plot] = []
+    singles: dict[str, Run] = {}
+    for loss in paper.LOSSES:
+        found = {kind: run_of(wanted_for(loss, kind), runs, recipe, base) for kind in KINDS}
+        own = {kind: run for kind, run in found.items() if run is not None}
+        matching += figure_3(own, loss, suffix)
+        curves += curve_plots(own, loss, suffix)
+        singles |= {loss: own["single"]} if "single" in own else {}
+    curves.sort(key=lambda plot: not plot.name.startswith("roc"))  # all ROC panels in one line of the page
+    return [*matching, figure_4(singles, suffix), *curves]
+
+
+def _write_tables(folder: Path, tables: Sequence[tuple[PaperTable, Sequence[Answer]]], grids: Sequence[Grid]) -> None:
+    for table, found in tables:
+        write_text(folder / f"{table.name}.csv", answers_csv(found))
+    for grid in grids:
+        write_text(folder / f"{grid.name}.csv", to_csv(grid))

@@ -1,0 +1,50 @@
+"""Cells of the paper's tables, and the run that fills each: found by settings, so that a user's own run fits in, too."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.report.runs import Measured, Run
+from pipeline.settings import Train
+
+Settings = Mapping[str, str | int]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Figures of one network on one list: what the paper prints, and the settings of a run that may stand beside."""
+
+    row: str
+    column: str
+    paper: Mapping[str, float | None]  # measure (eer, auc) -> percent
+    wanted: Settings | None  # None: another's method, which no run of ours can be
+    path: tuple[str, ...] = ("verification", "cross_modal", "random")  # in metrics.json
+
+    def ours(self, run: Run | None) -> dict[str, Measured | None]:
+        """Our figures by measure; None where the run, or this list of it, is absent."""
+        return {measure: run.measured(*self.path, measure) if run else None for measure in self.paper}
+
+
+def run_of(wanted: Settings | None, runs: Sequence[Run], recipe: str, base: Train) -> Run | None:
+    """The evaluated run of a recipe with the `wanted` settings, or None.
+
+    Of several, the one that departs least from the recipe otherwise, then the first in params.yaml: a run with another
+    batch size does not displace the table's own.
+    """
+    if wanted is None:
+        return None
+    fitting = [run for run in runs if run.metrics is not None and run.settings.recipe == recipe]
+    fitting = [run for run in fitting if all(getattr(run.settings, key) == value for key, value in wanted.items())]
+    return min(fitting, key=lambda run: departures(run.settings, base, wanted), default=None)
+
+
+def departures(settings: Train, base: Train, besides: Settings) -> int:
+    """How many settings differ from the recipe's, `besides` those that a cell asks for."""
+    own, theirs = settings.model_dump(), base.model_dump()
+    ignored = {*besides, *_idle(settings)}
+    return sum(own[key] != theirs[key] for key in own if key not in ignored)
+
+
+def _idle(settings: Train) -> set[str]:
+    """Settings that do nothing in such a run."""
+    idle = {"alternate_epochs"} if settings.order != "alternate" else set()
+    return idle | ({"order", "alternate_epochs"} if settings.branch == "two" or settings.modality != "both" else set())

@@ -1,0 +1,127 @@
+"""What stands above every figure: corpus, weights, seeds, how models were chosen, and what is not to be trusted."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from pipeline.errors import StoreError
+from pipeline.report.run_tables import MARK
+from pipeline.report.runs import Run
+from pipeline.settings import Params
+from pipeline.store import MATRIX
+
+_DEMO = "data/demo"
+# First word of a store's label of weights -> what a reader must know of figures made with them.
+_STAND_INS = {
+    "untrained": "STAND-IN weights: the {modality} network is untrained (random weights). Figures that involve "
+    "{modality}s say nothing about the method.",
+    "distilled": "STAND-IN weights: the {modality} network's are not the official ones, but {label}. What its vectors "
+    "lack, every figure that involves {modality}s lacks, too.",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The header of the report."""
+
+    lines: tuple[tuple[str, str], ...]  # name, value
+    warnings: tuple[str, ...]
+
+
+def provenance_of(folder: Path) -> Mapping[str, object]:
+    """Where a store's embeddings come from, without reading them; raises StoreError for a store that cannot be read."""
+    try:
+        with safe_open(folder / MATRIX, framework="numpy") as file:
+            found = json.loads((file.metadata() or {}).get("provenance", "{}"))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise StoreError(f"{folder / MATRIX} cannot be read ({error}); run `dvc repro` again") from error
+    return found if isinstance(found, dict) else {}
+
+
+def facts(
+    params: Params,
+    runs: Sequence[Run],
+    weights: Mapping[str, Mapping[str, object]],
+    summary: Mapping[str, object],
+    leaks: Sequence[Mapping[str, str]],
+) -> Facts:
+    """Header lines and warnings; `weights` holds the provenance of the face and the voice store."""
+    labels = {modality: str(origin.get("weights", "unnamed")) for modality, origin in weights.items()}
+    done = [run for run in runs if run.metrics is not None]
+    lines = [
+        ("Corpus", f"{params.manifest.media}: {_people(summary)}"),
+        ("Lists", f"{params.protocol.source}, seed {params.protocol.seed}; identities of the splits are disjoint"),
+        *((f"{modality.capitalize()} weights", label) for modality, label in labels.items()),
+        ("Runs", f"{len(done)} of {len(runs)} evaluated; {_seeds(done)}"),
+        ("Models chosen on", ", ".join(_rules(done)) or "no run yet"),
+        ("EER and AUC", _rates(params)),
+    ]
+    return Facts(tuple(lines), (*_stand_ins(labels), *_leaks(leaks), *_cautions(params, done)))
+
+
+def _people(summary: Mapping[str, object]) -> str:
+    identities = summary.get("identities")
+    if not isinstance(identities, dict):
+        return "counts unknown"
+    counts = ", ".join(f"{identities.get(split, 0)} to {verb}" for split, verb in _SPLITS.items())
+    return f"{sum(identities.values())} identities ({counts})"
+
+
+_SPLITS = {"train": "train", "validation": "choose", "test": "test"}
+
+
+def _seeds(runs: Sequence[Run]) -> str:
+    counts = sorted({len(run.settings.seeds) for run in runs})
+    if not counts:
+        return "no seeds yet"
+    return f"{' or '.join(str(count) for count in counts)} seeds each, figures are means over them, ± their deviation"
+
+
+def _rules(runs: Sequence[Run]) -> list[str]:
+    rules = dict.fromkeys(run.settings.selection for run in runs)
+    words = {
+        "validation": "validation identities, apart from test",
+        "last": "nothing (last epoch)",
+        "test": f"the TEST list, as the official code does ({MARK})",
+    }
+    return [words[rule] for rule in rules]
+
+
+def _rates(params: Params) -> str:
+    how = "exact" if params.evaluate.rates == "exact" else "ten folds on a grid of 0.01, as the official code does"
+    if not params.evaluate.bootstrap:
+        return f"{how}; no intervals"
+    share = f"{100 * params.evaluate.confidence:g} %"
+    return f"{how}; {share} intervals in brackets from {params.evaluate.bootstrap} resamples of the test identities"
+
+
+def _stand_ins(labels: Mapping[str, str]) -> list[str]:
+    found = ((modality, label, _STAND_INS.get(label.split(" ")[0].split(":")[0])) for modality, label in labels.items())
+    return [text.format(modality=modality, label=label) for modality, label, text in found if text]
+
+
+def _leaks(leaks: Sequence[Mapping[str, str]]) -> list[str]:
+    return [
+        f"LEAK: the {leak['modality']} extractor ({leak['weights']}) may know {leak['overlap']} of the test "
+        f"identities: {leak['reason']}."
+        for leak in leaks
+    ]
+
+
+def _cautions(params: Params, runs: Sequence[Run]) -> list[str]:
+    found = []
+    if any(run.settings.selection == "test" for run in runs):
+        found.append(f"{MARK} marks models chosen on the test list: their figures flatter, and only serve to compare.")
+    if Path(params.manifest.media).as_posix().strip("/") == _DEMO:
+        found.append(
+            "The shipped corpus holds synthetic people. The paper's figures are of VoxCeleb1: do not compare them "
+            "with ours here, which show that the pipeline works."
+        )
+    elif params.protocol.source != "voxceleb_lists":
+        found.append(
+            "The paper's figures are of VoxCeleb1 and its released lists, ours of other trials: not comparable."
+        )
+    return found

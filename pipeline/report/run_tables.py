@@ -1,0 +1,162 @@
+"""Tables of our own runs: all of them, those beyond the paper, and what the paper has no table for."""
+
+from collections.abc import Sequence
+
+from pipeline.report.cells import departures
+from pipeline.report.grid import Grid, Value
+from pipeline.report.runs import Run
+from pipeline.settings import Train
+
+_CROSS = ("verification", "cross_modal")
+_CRITERIA = ("random", "G", "N", "A", "GNA")
+_DIRECTIONS = {"v2f": "voice to face", "f2v": "face to voice", "f2f": "face to face", "v2v": "voice to voice"}
+MARK = "†"  # beside every figure of a model that was chosen on the test list
+
+
+def run_tables(runs: Sequence[Run], recipes: dict[str, Train], placed: set[str]) -> list[Grid]:
+    """Every table of ours; `placed` names the runs that stand in Tables I to V. Tables without a row are left out."""
+    done = [run for run in runs if run.metrics is not None]
+    others = [run for run in done if run.name not in placed]
+    grids = [_extra(others, recipes), _seen_heard(done), _matching(done), _released(done), _retrieval(done)]
+    return [*(grid for grid in grids if grid.rows), _all(runs)]
+
+
+def name_of(run: Run) -> str:
+    """The run's name, marked where its models were chosen on the test list."""
+    return f"{run.name} {MARK}" if run.settings.selection == "test" else run.name
+
+
+def parity_table(runs: Sequence[Run]) -> Grid:
+    """AUC by the list's own labels beside the AUC by the parity of its rows, for lists where the two differ."""
+    rows: list[tuple[Value, ...]] = []
+    for run in runs:
+        for criterion in run.group("parity_labels"):
+            wrong = run.measured("parity_labels", criterion, "labels_differing")
+            rows.append(
+                (
+                    name_of(run),
+                    criterion,
+                    run.measured(*_CROSS, criterion, "auc"),
+                    run.measured("parity_labels", criterion, "auc"),
+                    round(wrong.value, 1) if wrong else None,
+                )
+            )
+    notes = (
+        "The official code takes every even row of a list for a genuine trial; where a list does not alternate, that "
+        "makes this share of its labels wrong. The first AUC is right; the second is what that code reports.",
+    )
+    header = ("Run", "List", "AUC", "AUC by parity", "Labels wrong, %")
+    return Grid("parity_labels", "Labels by row parity", notes, header, tuple(rows))
+
+
+def _extra(runs: Sequence[Run], recipes: dict[str, Train]) -> Grid:
+    rows = tuple(
+        (name_of(run), run.settings.recipe, _changes(run, recipes), _figure(run, "eer"), _figure(run, "auc"))
+        for run in runs
+    )
+    notes = ("Evaluated runs that stand in no table of the paper.",)
+    return Grid("other_runs", "Other runs", notes, ("Run", "Recipe", "Differs from the recipe in", "EER", "AUC"), rows)
+
+
+def _seen_heard(runs: Sequence[Run]) -> Grid:
+    rows = []
+    for run in runs:
+        lists = run.group("seen_heard", *_CROSS)
+        if lists:
+            aucs = [run.measured("seen_heard", *_CROSS, criterion, "auc") for criterion in _CRITERIA]
+            rows.append((name_of(run), run.measured("seen_heard", *_CROSS, "random", "eer"), *aucs))
+    notes = ("Other recordings of the identities that were trained on, voice against face.",)
+    header = ("Run", "EER", *(f"AUC {criterion}" for criterion in _CRITERIA))
+    return Grid("seen_heard", "Seen-heard identities", notes, header, tuple(rows), folded=True)
+
+
+def _matching(runs: Sequence[Run]) -> Grid:
+    groups = [(run, task, run.group("matching", task)) for run in runs for task in _DIRECTIONS]
+    sizes = sorted({int(size) for _, _, group in groups for size in group if size.isdigit()})
+    rows = tuple(
+        (name_of(run), _DIRECTIONS[task], *(run.measured("matching", task, str(size), "accuracy") for size in sizes))
+        for run, task, group in groups
+        if group
+    )
+    notes = ("Percent of probes that find their person among N candidates; a tie is an error. Chance is 100 / N.",)
+    header = ("Run", "Direction", *(f"N = {size}" for size in sizes))
+    return Grid("matching", "Matching, 1 of N", notes, header, rows, folded=True)
+
+
+def _released(runs: Sequence[Run]) -> Grid:
+    groups = [(run, task, run.group("matching_released", task)) for run in runs for task in _DIRECTIONS]
+    lists = [name for name in ("U", "G", "N", "GN") if any(name in group for _, _, group in groups)]
+    rows = tuple(
+        (
+            name_of(run),
+            _DIRECTIONS[task],
+            *(run.measured("matching_released", task, name, "2", "accuracy") for name in lists),
+        )
+        for run, task, group in groups
+        if group
+    )
+    notes = ("The released 1:2 lists. U: any impostor; G, N, GN: one who shares gender, nationality, both.",)
+    header = ("Run", "Direction", *lists)
+    return Grid("matching_released", "Matching, released lists", notes, header, rows, folded=True)
+
+
+def _retrieval(runs: Sequence[Run]) -> Grid:
+    measures = {"recall_1": "R@1", "recall_5": "R@5", "recall_10": "R@10", "mean_average_precision": "mAP"}
+    rows = tuple(
+        (name_of(run), _DIRECTIONS[task], *(run.measured("retrieval", task, measure) for measure in measures))
+        for run in runs
+        for task in ("v2f", "f2v")
+        if run.group("retrieval", task)
+    )
+    notes = (
+        "Percent of queries with their person among the first K of the whole gallery, and mean average precision.",
+    )
+    header = ("Run", "Direction", *measures.values())
+    return Grid("retrieval", "Retrieval", notes, header, rows, folded=True)
+
+
+def _all(runs: Sequence[Run]) -> Grid:
+    rows = []
+    for run in runs:
+        own = run.settings
+        order = f"{own.order} {own.alternate_epochs}" if own.order == "alternate" else own.order
+        branch = own.branch if own.branch == "single" else f"{own.branch}, {own.fusion}"
+        settings = (own.recipe, branch, own.modality, own.loss, own.loss_form, order, len(own.seeds), own.selection)
+        figures = (_figure(run, "eer"), _figure(run, "auc"), run.measured(*_path(run), "min_dcf"))
+        state = ("not run",) if run.metrics is None else (" ".join(_path(run)[1:]),)
+        rows.append((name_of(run), *settings, *state, *figures))
+    notes = (
+        "Every run that params.yaml names. One modality: trials of that modality. minDCF is a ratio, not a percentage.",
+    )
+    columns = (
+        "Recipe",
+        "Branch",
+        "Modality",
+        "Loss",
+        "Form",
+        "Order",
+        "Seeds",
+        "Chosen on",
+        "List",
+        "EER",
+        "AUC",
+        "minDCF",
+    )
+    return Grid("runs", "All runs", notes, ("Run", *columns), tuple(rows), folded=True)
+
+
+def _path(run: Run) -> tuple[str, ...]:
+    """The list that a run is judged by first: of the modalities that it was trained on."""
+    task = "cross_modal" if run.settings.modality == "both" else run.settings.modality
+    return ("verification", task, "random")
+
+
+def _figure(run: Run, measure: str) -> Value:
+    return run.measured(*_path(run), measure)
+
+
+def _changes(run: Run, recipes: dict[str, Train]) -> str:
+    base = recipes[run.settings.recipe].model_dump()
+    own = run.settings.model_dump()
+    changed = [f"{key} = {own[key]}" for key in own if own[key] != base[key]]
+    return ", ".join(changed) if departures(run.settings, recipes[run.settings.recipe], {}) else "nothing"

@@ -1,0 +1,79 @@
+"""The runs that params.yaml names, with their settings and, where they were evaluated, their results."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.config import run_settings, validate
+from pipeline.errors import StoreError
+from pipeline.settings import Params, Train
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One figure of a run: its mean over seeds, their deviation, and the bounds over resampled identities."""
+
+    value: float
+    low: float | None
+    high: float | None
+    std: float | None
+    decimals: int = 1  # to be shown
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run by name; `metrics` is None where it was not evaluated."""
+
+    name: str
+    settings: Train
+    metrics: Mapping[str, object] | None
+    roc: pd.DataFrame | None
+    det: pd.DataFrame | None
+
+    def measured(self, *path: str) -> Measured | None:
+        """The figure at a path of metrics.json, such as ("verification", "cross_modal", "random", "eer")."""
+        group = self.group(*path[:-1])
+        value = group.get(path[-1])
+        if not isinstance(value, int | float):
+            return None
+        low, high, std = (group.get(f"{path[-1]}_{part}") for part in ("low", "high", "std"))
+        return Measured(float(value), _number(low), _number(high), _number(std), 3 if path[-1] == "min_dcf" else 1)
+
+    def group(self, *path: str) -> Mapping[str, object]:
+        """The group at a path of metrics.json; empty where there is none."""
+        group: object = self.metrics or {}
+        for key in path:
+            group = group.get(key, {}) if isinstance(group, dict) else {}
+        return group if isinstance(group, dict) else {}
+
+
+def read_runs(params: Params, folder: Path) -> list[Run]:
+    """Every run of `experiments:`, in their order, results from `folder`/<run>/; raises StoreError for damaged ones."""
+    return [_read(name, run_settings(params, name), folder / name) for name in params.experiments]
+
+
+def recipes_of(params: Params, runs: list[Run]) -> dict[str, Train]:
+    """Settings of each recipe that a run uses, the one of `train:` first."""
+    used = dict.fromkeys([params.train.recipe, *(run.settings.recipe for run in runs)])
+    base = params.train.model_dump()
+    return {name: validate(Train, {**base, **params.recipes[name], "recipe": name}, f"recipes.{name}") for name in used}
+
+
+def _read(name: str, settings: Train, folder: Path) -> Run:
+    if not (folder / "metrics.json").exists():
+        return Run(name, settings, None, None, None)
+    try:
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        roc, det = (pd.read_csv(folder / f"{curve}.csv") for curve in ("roc", "det"))
+    except (OSError, ValueError) as error:
+        raise StoreError(
+            f"{folder}: results cannot be read ({error}); run `dvc repro evaluate@{name}` again"
+        ) from error
+    return Run(name, settings, metrics, roc, det)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
