@@ -1,0 +1,138 @@
+"""The manifest of a media folder: find, check, measure, check again."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.errors import ManifestError
+from pipeline.manifest import folders, mavceleb, table, voxceleb1
+from pipeline.manifest.checks import refuse, refuse_contradictions, refuse_shared_media
+from pipeline.manifest.identities import read_identities
+from pipeline.manifest.known_media import known_path, read_known, write_known
+from pipeline.manifest.measure import Measured, measure
+from pipeline.manifest.media_folder import Listing, list_media, media_root
+from pipeline.manifest.renames import check_renames
+from pipeline.manifest.schema import COLUMNS, KIND_OF_SUFFIX, TRAITS, Entry, Traits, suffix_of
+from pipeline.media.probe import Kind
+from pipeline.settings import Manifest
+
+_SHOWN = 10  # unreadable media named in the log; all are in the extraction stages' skipped.csv
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where a manifest is made from."""
+
+    media: Path
+    table: Path
+    identities: Path
+    cache: Path  # folder for what the last manifest measured
+
+
+def build_manifest(settings: Manifest, sources: Sources) -> pd.DataFrame:
+    """The table of schema.COLUMNS, one row per medium, sorted by item.
+
+    Media that cannot be read stay in it with nulls: the extraction stages write down why. Raises ManifestError, naming
+    the items or lines, for whatever contradicts itself, and when more than max_skip_ratio of the media cannot be read.
+    """
+    check_renames(settings, sources.table, sources.identities)
+    people = read_identities(sources.identities, settings.columns)
+    listing, entries = _entries(settings, sources)
+    if not entries:
+        raise ManifestError(_nothing_found(settings, sources.media, listing))
+    refuse_contradictions(entries, people)
+    known = read_known(known_path(sources.cache))
+    measured = measure(listing.root, [entry.path for entry in entries], known)
+    write_known(known_path(sources.cache), measured.values())
+    _refuse_unreadable(measured, settings.max_skip_ratio)
+    _refuse_other_kinds(entries, measured)
+    rows = [_row(entry, measured[entry.path], people.get(entry.identity, Traits())) for entry in entries]
+    manifest = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS).sort_values("item", ignore_index=True)
+    repeated = refuse_shared_media(manifest, [path for path, one in measured.items() if one.info])
+    _log_counts(manifest, listing, measured, known)
+    _warn(repeated, sorted(set(people) - set(manifest["identity"])))
+    return manifest
+
+
+def _entries(settings: Manifest, sources: Sources) -> tuple[Listing, list[Entry]]:
+    if settings.layout == "csv":
+        root = media_root(sources.media)
+        found = table.entries(root, sources.table, settings.columns)
+        return Listing(root, [entry.path for entry in found]), found
+    listing = list_media(sources.media)
+    if settings.layout == "voxceleb1":
+        return listing, voxceleb1.entries(listing, sources.table)
+    return listing, (folders if settings.layout == "folders" else mavceleb).entries(listing)
+
+
+def _nothing_found(settings: Manifest, media: Path, listing: Listing) -> str:
+    expected = {
+        "folders": "<identity>/clip.mp4 (a folder for each person)",
+        "voxceleb1": "wav/id10001/<video>/00001.wav and faces/<Name>/1.6/<video>/0000375.jpg",
+        "mavceleb": "voices/id0001/<language>/<video>/00000.wav and faces/id0001/<language>/<video>/00000.jpg",
+        "csv": f"a row for each medium in {settings.table}",
+    }[settings.layout]
+    seen = ", ".join(f"{count} {reason}" for reason, count in sorted(listing.ignored.items())) or "nothing else"
+    return f"{media}: no media for layout {settings.layout}, which wants {expected}. Ignored there: {seen}"
+
+
+def _row(entry: Entry, medium: Measured, person: Traits) -> dict[str, object]:
+    info = medium.info
+    kind = entry.kind or (info.kind if info else _kind_by_name(entry.path))
+    names = ("duration", "sample_rate") if kind == "audio" else ("duration", "fps", "width", "height", "sample_rate")
+    described = {name: getattr(info, name, None) for name in names}
+    traits = {name: getattr(entry.traits, name) or getattr(person, name) for name in TRAITS}
+    own = {"item": entry.path, "identity": entry.identity, "clip": entry.clip, "kind": kind, "path": entry.path}
+    return {**own, "digest": medium.digest, "size": medium.size, **described, **traits}
+
+
+def _kind_by_name(path: str) -> Kind:
+    return KIND_OF_SUFFIX.get(suffix_of(path), "video")
+
+
+def _refuse_unreadable(measured: Mapping[str, Measured], allowed: float) -> None:
+    reasons = [f"{path}: {one.reason}" for path, one in sorted(measured.items()) if one.info is None]
+    for reason in reasons[:_SHOWN]:
+        logger.warning("unreadable, %s", reason)
+    if len(reasons) > allowed * len(measured):
+        remedy = "Mend or remove them, or raise manifest.max_skip_ratio in params.yaml."
+        share = f"{len(reasons)} of {len(measured)} media, more than manifest.max_skip_ratio = {allowed:g} allows"
+        refuse(reasons, f"media that cannot be read, {share}", remedy)
+
+
+def _refuse_other_kinds(entries: Sequence[Entry], measured: Mapping[str, Measured]) -> None:
+    problems = []
+    for entry in entries:
+        info = measured[entry.path].info
+        sound_of_video = entry.kind == "audio" and info is not None and info.has_audio
+        if info and entry.kind not in (None, info.kind) and not sound_of_video:
+            problems.append(f"{entry.source}: {entry.path!r} is {info.kind}, not {entry.kind}")
+    refuse(problems, "media of another kind than their row says", "Mend the column kind, or leave it empty.")
+
+
+def _log_counts(
+    manifest: pd.DataFrame, listing: Listing, measured: Mapping[str, Measured], known: Mapping[str, Measured]
+) -> None:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(manifest["kind"]).items()))
+    cached = sum(one.stamp in known for one in measured.values())
+    unreadable = sum(one.info is None for one in measured.values())
+    if listing.ignored:
+        counts = ", ".join(f"{count} {reason}" for reason, count in sorted(listing.ignored.items()))
+        logger.info("ignored in %s: %s", listing.root.name, counts)
+    logger.info(
+        "manifest: %d items (%s) of %d identities; %d read, %d cached, %d unreadable",
+        *(len(manifest), kinds, manifest["identity"].nunique(), len(manifest) - cached, cached, unreadable),
+    )
+
+
+def _warn(repeated: int, absent: Sequence[str]) -> None:
+    if repeated:
+        logger.warning("%d item(s) repeat the bytes of another item of the same identity", repeated)
+    if absent:
+        logger.warning("%d identities of the metadata have no media, first: %s", len(absent), ", ".join(absent[:5]))

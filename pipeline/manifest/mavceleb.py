@@ -1,0 +1,17 @@
+"""Layout MAV-Celeb: voices/id0001/<language>/<video>/00000.wav and faces/id0001/<language>/<video>/00000.jpg."""
+
+from pipeline.manifest.media_folder import Listing
+from pipeline.manifest.schema import Entry, Traits
+
+
+def entries(listing: Listing) -> list[Entry]:
+    """One entry per utterance and face frame; the recording is <identity>/<video>, the language comes from the path."""
+    found = []
+    for path in listing.paths:
+        folders = path.split("/")[:-1]
+        if len(folders) < 3:
+            listing.ignored["outside <identity>/<language>/<video>/"] += 1
+            continue
+        identity, language, video = folders[-3:]
+        found.append(Entry(path, identity, f"{identity}/{video}", Traits(language=language)))
+    return found

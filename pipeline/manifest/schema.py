@@ -1,0 +1,85 @@
+"""artifacts/manifest.parquet: its columns and their types, and the entries that layouts find for it."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from pipeline.errors import ManifestError
+from pipeline.files import atomic_path
+from pipeline.media.probe import Kind
+
+COLUMNS = {
+    "item": "string",  # unique; the path below the media folder
+    "identity": "string",
+    "clip": "string",  # the recording: two items of one clip share it
+    "kind": "string",  # video | audio | image
+    "path": "string",  # below the media folder, posix
+    "digest": "string",  # SHA-256 of the bytes, hex
+    "size": "Int64",  # bytes
+    "duration": "Float64",  # s; null for images, unknown lengths and unreadable media, as all that follows
+    "fps": "Float64",  # Hz
+    "width": "Int64",  # px
+    "height": "Int64",  # px
+    "sample_rate": "Int64",  # Hz; null: no audio track
+    "gender": "string",  # f | m
+    "nationality": "string",
+    "age": "Float64",  # years
+    "language": "string",
+}
+TRAITS = ("gender", "nationality", "age", "language")
+_SUFFIXES: dict[Kind, str] = {
+    "video": "mp4 m4v mov mkv webm avi mpg mpeg flv wmv asf 3gp mts m2ts",
+    "audio": "wav flac ogg oga opus m4a mp3 aac aif aiff wma amr au caf",
+    "image": "jpg jpeg png webp bmp",
+}
+KIND_OF_SUFFIX = {f".{name}": kind for kind, names in _SUFFIXES.items() for name in names.split()}
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What is known of a person, or of an item; None where nothing is."""
+
+    gender: str | None = None  # f | m
+    nationality: str | None = None
+    age: float | None = None  # years
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One medium as a layout reads it from its path or from the user's table."""
+
+    path: str  # below the media folder, posix
+    identity: str
+    clip: str
+    traits: Traits = Traits()
+    kind: Kind | None = None  # the user's word; None: the content decides
+    source: str = ""  # "items.csv line 3"; empty for what the folders say
+
+
+def suffix_of(path: str) -> str:
+    """Lower-case suffix of a path."""
+    return PurePosixPath(path).suffix.lower()
+
+
+def recording_of(path: str) -> str:
+    """The path without its suffix: what a recording is called that nothing else names."""
+    return path.removesuffix(PurePosixPath(path).suffix)
+
+
+def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
+    """Write the table, sorted by item, whole or not at all."""
+    with atomic_path(path) as temporary:
+        manifest.to_parquet(temporary, index=False)
+
+
+def read_manifest(path: Path) -> pd.DataFrame:
+    """Read what write_manifest wrote; raises ManifestError for an absent or damaged file or other columns."""
+    try:
+        manifest = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise ManifestError(f"{path} cannot be read ({error}); run `dvc repro manifest`") from error
+    if list(manifest.columns) != list(COLUMNS):
+        raise ManifestError(f"{path} has the columns {', '.join(manifest.columns)}; run `dvc repro manifest`")
+    return manifest

@@ -1,0 +1,48 @@
+"""Layout csv: the user's own table, one row per medium: path, identity, and where they like clip, kind and traits."""
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import cast, get_args
+
+from pipeline.errors import ManifestError
+from pipeline.manifest.checks import path_problem, refuse, refuse_duplicates
+from pipeline.manifest.csv_rows import Row, read_rows, renamed
+from pipeline.manifest.identities import parse_traits
+from pipeline.manifest.schema import TRAITS, Entry, recording_of
+from pipeline.media.probe import Kind
+
+NAMES = ("path", "identity", "clip", "kind", *TRAITS)
+
+
+def entries(root: Path, table: Path, columns: Mapping[str, str]) -> list[Entry]:
+    """One entry per row; paths are relative to the media folder `root` (resolved).
+
+    A row without clip is a recording of its own (the path without its suffix). `kind: audio` uses only the sound of
+    a video. Raises ManifestError, naming the lines, for missing columns or values, paths that do not exist or leave
+    the folder, unknown kinds, unreadable traits, and media that are listed twice.
+    """
+    raw = read_rows(table, "table")
+    rows = renamed(raw, NAMES, columns)
+    if missing := [name for name in ("path", "identity") if name not in rows.header]:
+        raise ManifestError(
+            f"{table} has no column(s) {', '.join(missing)} (it has {', '.join(raw.header)}); "
+            "name yours under manifest.columns"
+        )
+    problems: list[str] = []
+    found = [_entry(root, row, problems) for row in rows.rows]
+    refuse(problems, f"{table}: rows that cannot be used", "Mend or remove these rows.")
+    refuse_duplicates(found)
+    return found
+
+
+def _entry(root: Path, row: Row, problems: list[str]) -> Entry:
+    raw, identity, kind = row.values.get("path", ""), row.values.get("identity", ""), row.values.get("kind")
+    path = str(PurePosixPath(raw))  # a/./b.mp4 and a//b.mp4 are a/b.mp4
+    if problem := path_problem(root, path):
+        problems.append(f"{row.source}: path {raw!r} {problem}")
+    if not identity:
+        problems.append(f"{row.source}: no identity")
+    if kind is not None and kind not in get_args(Kind):
+        problems.append(f"{row.source}: kind {kind!r} is none of {', '.join(get_args(Kind))}")
+    clip = row.values.get("clip") or recording_of(path)
+    return Entry(path, identity, clip, parse_traits(row, problems), cast(Kind | None, kind), row.source)

@@ -1,0 +1,67 @@
+"""Layout VoxCeleb1: wav/id10001/<video>/00001.wav, face frames <Name>/1.6/<video>/0000375.jpg, and vox1_meta.csv."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import ManifestError
+from pipeline.manifest.checks import refuse
+from pipeline.manifest.csv_rows import read_rows, renamed
+from pipeline.manifest.identities import parse_traits
+from pipeline.manifest.media_folder import Listing
+from pipeline.manifest.schema import Entry, Traits
+
+_COLUMNS = {"identity": "VoxCeleb1 ID", "name": "VGGFace1 ID", "gender": "Gender", "nationality": "Nationality"}
+_FACE_SCALE = "1.6"  # folder between name and video in the released frames: how much wider than the face box they are
+
+
+@dataclass(frozen=True)
+class Person:
+    """One row of vox1_meta.csv."""
+
+    identity: str  # id10001
+    traits: Traits
+
+
+def entries(listing: Listing, meta: Path) -> list[Entry]:
+    """One entry per utterance and face frame; the identity is the VoxCeleb1 ID, the recording <identity>/<video>.
+
+    The folders may lie below others (wav/, faces/, unzippedFaces/). Raises ManifestError for people that vox1_meta.csv
+    does not know.
+    """
+    people, found, strangers = read_meta(meta), [], []
+    for path in listing.paths:
+        folders = path.split("/")[:-1]
+        if folders[-2:-1] == [_FACE_SCALE]:
+            del folders[-2]
+        if len(folders) < 2:
+            listing.ignored["outside <person>/<video>/"] += 1
+            continue
+        name, video = folders[-2:]
+        if person := people.get(name):
+            found.append(Entry(path, person.identity, f"{person.identity}/{video}", person.traits))
+        else:
+            strangers.append(f"{path!r}: {name!r}")
+    refuse(
+        strangers, f"people that {meta.name} knows neither by ID nor by name", "Remove them, or mend manifest.table."
+    )
+    return found
+
+
+def read_meta(path: Path) -> dict[str, Person]:
+    """People by their VoxCeleb1 ID and by their name; raises ManifestError for a table that is not vox1_meta.csv."""
+    raw = read_rows(path, "table")
+    if missing := [column for column in _COLUMNS.values() if column not in raw.header]:
+        raise ManifestError(
+            f"{path} has no column(s) {', '.join(missing)}: layout voxceleb1 wants manifest.table to be vox1_meta.csv"
+        )
+    people: dict[str, Person] = {}
+    problems: list[str] = []
+    for row in renamed(raw, tuple(_COLUMNS), _COLUMNS).rows:
+        names = {row.values.get("identity", ""), row.values.get("name", "")}
+        if "" in names or names & people.keys():
+            problems.append(f"{row.source}: an ID or a name is missing or stands there twice")
+            continue
+        person = Person(row.values["identity"], parse_traits(row, problems))
+        people.update(dict.fromkeys(names, person))
+    refuse(problems, f"{path}: rows that cannot be read", "Take vox1_meta.csv as it is released.")
+    return people

@@ -1,0 +1,271 @@
+"""From a media folder to one table of items."""
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.errors import ManifestError
+from pipeline.manifest import measure
+from pipeline.manifest.schema import COLUMNS, read_manifest, write_manifest
+from tests import media_factory as make
+from tests.pipeline.manifest.conftest import Build
+
+
+def test_video_sound_and_images_live_in_one_table(build: Build, media: Path) -> None:
+    manifest = build()
+    assert list(manifest.columns) == list(COLUMNS)
+    assert {name: str(kind) for name, kind in manifest.dtypes.items()} == COLUMNS
+    assert list(manifest["item"]) == ["ann/photo.jpg", "ann/radio/one.wav", "ann/talk.mp4", "bob/talk.mp4"]
+    assert list(manifest["identity"]) == ["ann", "ann", "ann", "bob"]
+    assert list(manifest["kind"]) == ["image", "audio", "video", "video"]
+    assert list(manifest["path"]) == list(manifest["item"])
+    for row in manifest.itertuples(index=False):
+        data = (media / row.path).read_bytes()
+        assert (row.digest, row.size) == (hashlib.sha256(data).hexdigest(), len(data))
+
+
+def test_what_a_header_does_not_say_is_null(build: Build) -> None:
+    manifest = build().set_index("item")
+    photo, sound, video, mute = manifest.loc[
+        ["ann/photo.jpg", "ann/radio/one.wav", "ann/talk.mp4", "bob/talk.mp4"]
+    ].iloc
+    assert (photo["width"], photo["height"]) == (160, 120)
+    assert photo[["duration", "fps", "sample_rate"]].isna().all()
+    assert sound["duration"] == pytest.approx(0.5) and sound["sample_rate"] == 16000
+    assert sound[["fps", "width", "height"]].isna().all()
+    assert (video["fps"], video["width"], video["sample_rate"]) == (25.0, 160, 16000)
+    assert mute["fps"] == 25.0 and pd.isna(mute["sample_rate"])
+    assert manifest[["gender", "nationality", "age", "language"]].isna().all(axis=None)
+
+
+def test_media_beside_each_other_with_one_stem_are_one_recording(build: Build, media: Path) -> None:
+    make.write_sound(media / "ann" / "talk.wav", make.noise(0.5, 16000, seed=3))
+    clips = build().set_index("item")["clip"]
+    assert clips["ann/talk.mp4"] == clips["ann/talk.wav"] == "ann/talk"
+    assert clips["ann/radio/one.wav"] == "ann/radio/one"
+    assert clips["bob/talk.mp4"] != clips["ann/talk.mp4"]
+
+
+def test_the_same_folder_gives_the_same_bytes(build: Build, tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        write_manifest(tmp_path / name, build())
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+    pd.testing.assert_frame_equal(read_manifest(tmp_path / "first"), build())
+
+
+def test_a_manifest_of_other_columns_is_refused(tmp_path: Path) -> None:
+    pd.DataFrame({"item": ["a"]}).to_parquet(tmp_path / "old.parquet")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 but no more")
+    for name in ("old.parquet", "broken.parquet", "absent.parquet"):
+        with pytest.raises(ManifestError, match=rf"{name}.*run `dvc repro manifest`"):
+            read_manifest(tmp_path / name)
+
+
+def test_other_files_are_ignored_and_counted(build: Build, media: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (media / "identities.csv").write_text("identity\n")
+    (media / "README").write_text("hello")
+    (media / "ann" / "notes.TXT").write_text("hello")
+    (media / "ann" / ".hidden.mp4").write_text("hello")
+    (media / ".cache").mkdir()
+    make.write_image(media / ".cache" / "a.jpg", number=3)
+    make.write_image(media / "group.jpg", number=4)
+    with caplog.at_level(logging.INFO):
+        assert len(build()) == 4
+    assert "ignored in media: 1 .csv, 1 .txt, 1 outside an identity's folder, 1 without suffix" in caplog.text
+    assert (
+        "manifest: 4 items (1 audio, 1 image, 2 video) of 2 identities; 4 read, 0 cached, 0 unreadable" in caplog.text
+    )
+
+
+def test_an_unreadable_medium_stays_with_nulls(build: Build, media: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (media / "bob" / "text.mp4").write_text("not a film\n" * 99)
+    (media / "bob" / "empty.wav").write_bytes(b"")
+    (media / "bob" / "empty.jpg").write_bytes(b"")
+    manifest = build().set_index("item")
+    assert manifest.loc["bob/text.mp4", "kind"] == "video" and manifest.loc["bob/empty.wav", "kind"] == "audio"
+    assert manifest.loc["bob/empty.jpg", "kind"] == "image"
+    described = ["duration", "fps", "width", "height", "sample_rate"]
+    assert manifest.loc[["bob/text.mp4", "bob/empty.wav"], described].isna().all(axis=None)
+    assert "unreadable, bob/empty.wav: empty.wav: is empty (0 bytes)" in caplog.text
+
+
+def test_too_many_unreadable_media_stop_the_run(build: Build, media: Path) -> None:
+    (media / "bob" / "text.mp4").write_text("not a film\n" * 99)
+    assert len(build(max_skip_ratio=0.2)) == 5
+    with pytest.raises(ManifestError, match=r"1 of 5 media, more than manifest.max_skip_ratio = 0.19 allows") as raised:
+        build(max_skip_ratio=0.19)
+    assert "bob/text.mp4: text.mp4: holds no audio" in str(raised.value)
+
+
+def test_content_decides_the_kind(build: Build, media: Path) -> None:
+    make.write_audio_track(media / "bob" / "song.mp4", make.tone(0.5, 16000))
+    (media / "bob" / "portrait.mp4").write_bytes(make.write_image(media / "bob" / "face.png", number=9).read_bytes())
+    manifest = build().set_index("item")
+    assert manifest.loc["bob/song.mp4", "kind"] == "audio" and manifest.loc["bob/portrait.mp4", "kind"] == "image"
+
+
+def test_one_medium_under_two_identities_is_refused(build: Build, media: Path) -> None:
+    (media / "bob" / "copy.mp4").write_bytes((media / "ann" / "talk.mp4").read_bytes())
+    with pytest.raises(ManifestError, match=r"'ann/talk.mp4' of 'ann' and 'bob/copy.mp4' of 'bob'"):
+        build()
+
+
+def test_empty_files_are_not_one_medium(build: Build, media: Path) -> None:
+    (media / "ann" / "empty.mp4").write_bytes(b"")
+    (media / "bob" / "empty.mp4").write_bytes(b"")
+    assert len(build()) == 6
+
+
+def test_one_medium_twice_under_one_identity_is_a_warning(
+    build: Build, media: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("copy.mp4", "again.mp4"):
+        (media / "ann" / name).write_bytes((media / "ann" / "talk.mp4").read_bytes())
+    assert len(build()) == 6
+    assert "2 item(s) repeat the bytes of another item of the same identity" in caplog.text
+
+
+def test_an_empty_folder_names_what_the_layout_wants(build: Build, media: Path) -> None:
+    for path in sorted(media.rglob("*.*")):
+        path.rename(media / f"{path.parent.name}_{path.name}")
+    with pytest.raises(ManifestError, match=r"<identity>/clip.mp4.*Ignored there: 4 outside an identity's folder"):
+        build()
+
+
+def test_an_absent_folder_names_the_key(build: Build, media: Path) -> None:
+    media.rename(media.with_name("elsewhere"))
+    with pytest.raises(ManifestError, match=r"does not exist; mend manifest.media"):
+        build()
+
+
+def test_a_name_with_a_line_break_or_no_utf8_is_refused(build: Build, media: Path) -> None:
+    make.write_image(media / "ann" / "two\nlines.jpg", number=6)
+    make.write_image(media / "bob" / "tab\t.jpg", number=7)
+    (media / "bob" / os.fsdecode(b"latin\xe9.jpg")).write_bytes(b"x")
+    with pytest.raises(ManifestError, match=r"files that must not be used \(3\)") as raised:
+        build()
+    assert "'ann/two\\nlines.jpg' holds a line break" in str(raised.value)
+
+
+def test_a_link_out_of_the_folder_is_refused(build: Build, media: Path, tmp_path: Path) -> None:
+    outside = make.write_image(tmp_path / "outside" / "a.jpg", number=8)
+    (media / "ann" / "link.jpg").symlink_to(outside)
+    (media / "carl").symlink_to(outside.parent)
+    (media / "ann" / "broken.jpg").symlink_to(media / "nothing.jpg")
+    (media / "ann" / "circle.jpg").symlink_to(media / "ann" / "circle.jpg")
+    with pytest.raises(ManifestError, match=r"\(4\)") as raised:
+        build()
+    for line in (
+        "'ann/link.jpg' is a link that leads out",
+        "'carl' is a link that leads out",
+        "'ann/broken.jpg' does not",
+    ):
+        assert line in str(raised.value)
+
+
+def test_links_inside_the_folder_are_used_and_linked_folders_are_not_followed(build: Build, media: Path) -> None:
+    (media / "ann" / "link.jpg").symlink_to(media / "ann" / "photo.jpg")
+    (media / "ann" / "loop").symlink_to(media)
+    assert len(build()) == 5
+
+
+def test_the_media_folder_itself_may_be_a_link(build: Build, media: Path) -> None:
+    media.symlink_to(media.rename(media.with_name("big_disk")))
+    assert len(build()) == 4
+
+
+def test_a_pipe_named_like_a_film_is_refused_and_not_opened(build: Build, media: Path) -> None:
+    os.mkfifo(media / "ann" / "pipe.mp4")
+    with pytest.raises(ManifestError, match=r"'ann/pipe.mp4' is no file"):
+        build()
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files whose bytes are read, and every file counts as settled at once."""
+    names: list[str] = []
+    real = measure.sha256_of
+
+    def counted(path: Path) -> str:
+        names.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(measure, "sha256_of", counted)
+    monkeypatch.setattr(measure, "_SETTLED", -1.0)
+    return names
+
+
+def test_unchanged_media_are_read_once(build: Build, media: Path, hashed: list[str]) -> None:
+    first = build()
+    assert len(hashed) == 4
+    pd.testing.assert_frame_equal(build(), first)
+    assert len(hashed) == 4
+    make.write_image(media / "bob" / "new.jpg", number=11)
+    assert len(build()) == 5 and hashed[4:] == ["new.jpg"]
+    (media / "bob" / "new.jpg").unlink()
+    pd.testing.assert_frame_equal(build(), first)
+    assert len(hashed) == 5
+
+
+def test_changed_bytes_are_seen_even_with_the_old_length_and_date(build: Build, media: Path, hashed: list[str]) -> None:
+    path = media / "ann" / "radio" / "one.wav"
+    before, state = build().set_index("item"), path.stat()
+    make.write_sound(path, make.noise(0.5, 16000, seed=99))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert path.stat().st_size == state.st_size and path.stat().st_mtime_ns == state.st_mtime_ns
+    after = build().set_index("item")
+    assert hashed[4:] == ["one.wav"]
+    assert after.loc["ann/radio/one.wav", "digest"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert after.loc["ann/radio/one.wav", "digest"] != before.loc["ann/radio/one.wav", "digest"]
+
+
+def test_fresh_files_are_not_trusted(build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "_SETTLED", 1e6)
+    build()
+    (known,) = (tmp_path / "cache").glob("media-*.parquet")
+    assert pd.read_parquet(known).empty
+
+
+def test_a_damaged_memory_of_the_last_time_costs_only_time(
+    build: Build, tmp_path: Path, hashed: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    first = build()
+    (known,) = (tmp_path / "cache").glob("media-*.parquet")
+    make.scramble(known, 0.2, 1.0)
+    pd.testing.assert_frame_equal(build(), first)
+    assert len(hashed) == 8 and "all media are read again" in caplog.text
+
+
+def test_a_file_that_changes_while_it_is_read_is_named(
+    build: Build, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = measure.sha256_of
+
+    def growing(path: Path) -> str:
+        digest = real(path)
+        if path.name == "photo.jpg":
+            path.write_bytes(path.read_bytes() + b"more")
+        return digest
+
+    monkeypatch.setattr(measure, "sha256_of", growing)
+    with pytest.raises(ManifestError, match=r"'ann/photo.jpg': changes while it is read"):
+        build()
+
+
+def test_real_clips_and_utterances(shared: Path, build: Build, media: Path) -> None:
+    for source in (
+        *sorted((shared / "data/grid").glob("*.mpg"))[:3],
+        *sorted((shared / "data/librispeech").glob("*.flac"))[:3],
+    ):
+        (media / source.stem).mkdir()
+        (media / source.stem / source.name).write_bytes(source.read_bytes())
+    manifest = build()
+    real = manifest[~manifest["identity"].isin(["ann", "bob"])]
+    assert list(real["kind"].value_counts().sort_index()) == [3, 3]
+    assert np.allclose(real.loc[real["kind"] == "video", "fps"].astype(float), 25.0)
+    assert set(real["sample_rate"]) == {16000, 44100}

@@ -1,0 +1,103 @@
+"""Layout csv: the user's own table of media."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipeline.errors import ManifestError
+from tests import media_factory as make
+from tests.pipeline.manifest.conftest import Build
+
+BOTH = "path,identity\nann/talk.mp4,ann\nbob/talk.mp4,bob\n"
+
+
+def test_rows_are_items_and_files_without_a_row_are_none(build: Build) -> None:
+    manifest = build(BOTH, layout="csv")
+    assert list(manifest["item"]) == ["ann/talk.mp4", "bob/talk.mp4"]
+    assert list(manifest["clip"]) == ["ann/talk", "bob/talk"]
+
+
+def test_clip_kind_and_traits_come_from_the_row(build: Build) -> None:
+    table = (
+        "path,identity,clip,kind,gender,nationality,age,language\n"
+        "ann/talk.mp4,ann,interview,audio,female,Norway,41,no\n"
+        "ann/photo.jpg,ann,interview,,,,,\n"
+    )
+    photo, talk = build(table, layout="csv").iloc
+    assert (talk["clip"], talk["kind"], photo["clip"], photo["kind"]) == ("interview", "audio", "interview", "image")
+    assert talk[["gender", "nationality", "age", "language"]].tolist() == ["f", "Norway", 41.0, "no"]
+    assert talk["sample_rate"] == 16000 and pd.isna(talk["width"]) and pd.isna(talk["fps"])
+
+
+def test_the_row_fills_what_the_identities_leave_open_and_its_language_wins(build: Build) -> None:
+    table = "path,identity,age,language\nann/talk.mp4,ann,41,no\nann/photo.jpg,ann,,\n"
+    manifest = build(table, identities="identity,gender,language\nann,f,en\n", layout="csv").set_index("item")
+    assert manifest.loc["ann/talk.mp4", ["gender", "age", "language"]].tolist() == ["f", 41.0, "no"]
+    assert manifest.loc["ann/photo.jpg", "language"] == "en"
+
+
+def test_columns_of_other_names_are_renamed(build: Build) -> None:
+    manifest = build("file;who\nann/talk.mp4;ann\n", layout="csv", columns={"path": "file", "identity": "who"})
+    assert list(manifest["identity"]) == ["ann"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("../secret.mp4,ann", r"line 2: path '../secret.mp4' leaves the media folder"),
+        ("/etc/passwd,ann", r"line 2: path '/etc/passwd' leaves the media folder"),
+        ("ann/../bob/talk.mp4,ann", r"leaves the media folder"),
+        ("ann/nothing.mp4,ann", r"line 2: path 'ann/nothing.mp4' does not exist"),
+        ('"ann/ta\nlk.mp4",ann', r"holds a line break"),
+        ("ann,ann", r"path 'ann' is no file"),
+        (".,ann", r"line 2: path '\.' is empty"),
+        (",ann", r"line 2: path '' is empty"),
+        ("ann/talk.mp4,", r"line 2: no identity"),
+        (
+            "ann/talk.mp4,ann\nann/talk.mp4,bob",
+            r"listed twice \(1\):\n  'ann/talk.mp4': items.csv line 2 and items.csv line 3",
+        ),
+        ("ann/talk.mp4,ann\nann/./talk.mp4,ann", r"listed twice"),
+        ("ann/talk.mp4,ann\n../x,bob\n/y,bob", r"\(2\):\n  items.csv line 3: .*\n  items.csv line 4"),
+    ],
+)
+def test_rows_that_cannot_be_used_are_named(build: Build, rows: str, message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
+        build(f"path,identity\n{rows}\n", layout="csv")
+
+
+def test_a_row_may_not_follow_a_link_out_of_the_folder(build: Build, media: Path, tmp_path: Path) -> None:
+    (media / "ann" / "link.jpg").symlink_to(make.write_image(tmp_path / "outside.jpg", number=5))
+    with pytest.raises(ManifestError, match=r"line 2: path 'ann/link.jpg' is a link that leads out"):
+        build("path,identity\nann/link.jpg,ann\n", layout="csv")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "message"),
+    [
+        ("ann/talk.mp4", "film", r"kind 'film' is none of video, audio, image"),
+        ("ann/talk.mp4", "image", r"line 2: 'ann/talk.mp4' is video, not image"),
+        ("ann/photo.jpg", "video", r"'ann/photo.jpg' is image, not video"),
+        ("ann/radio/one.wav", "video", r"is audio, not video"),
+        ("bob/talk.mp4", "audio", r"'bob/talk.mp4' is video, not audio"),
+    ],
+)
+def test_a_kind_that_the_medium_is_not_is_refused(build: Build, path: str, kind: str, message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
+        build(f"path,identity,kind\n{path},ann,{kind}\n", layout="csv")
+
+
+def test_a_person_of_two_genders_is_refused(build: Build) -> None:
+    table = "path,identity,gender\nann/talk.mp4,ann,f\nann/photo.jpg,ann,m\n"
+    with pytest.raises(ManifestError, match=r"'ann': gender 'm' in items.csv line 3, 'f' in items.csv line 2"):
+        build(table, layout="csv")
+    with pytest.raises(ManifestError, match=r"'ann': gender 'f' in items.csv line 2, 'm' in the identities' table"):
+        build("path,identity,gender\nann/talk.mp4,ann,f\n", identities="identity,gender\nann,m\n", layout="csv")
+
+
+def test_a_table_without_the_needed_columns_or_rows_is_refused(build: Build) -> None:
+    with pytest.raises(ManifestError, match=r"no column\(s\) path, identity \(it has file, who\)"):
+        build("file,who\nann/talk.mp4,ann\n", layout="csv")
+    with pytest.raises(ManifestError, match=r"wants a row for each medium in items.csv"):
+        build("path,identity\n", layout="csv")
