@@ -45,7 +45,7 @@ def read_corpus(manifest: pd.DataFrame, faces: pd.DataFrame, voices: pd.DataFram
     rows = pd.concat([faces[["identity", "clip"]], voices[["identity", "clip"]]], ignore_index=True)
     if rows.empty:
         raise ProtocolError("no embedding at all: see artifacts/faces/skipped.csv and artifacts/voices/skipped.csv")
-    names = np.unique(rows["identity"].to_numpy(dtype=object).astype(str))
+    names = np.array(sorted(set(rows["identity"])), dtype=object)
     person = pd.Index(names).get_indexer(rows["identity"]).astype(np.int64)
     clip_names, clip_code = _factorized(rows["clip"])
     pairs, clip = np.unique(person * len(clip_names) + clip_code, return_inverse=True)
@@ -62,7 +62,7 @@ def _factorized(column: pd.Series) -> tuple[NDArray[np.object_], Codes]:
     return np.asarray(names, dtype=object), np.asarray(codes, dtype=np.int64)
 
 
-def _people(manifest: pd.DataFrame, names: NDArray[np.str_]) -> pd.DataFrame:
+def _people(manifest: pd.DataFrame, names: NDArray[np.object_]) -> pd.DataFrame:
     known = manifest.groupby("identity", sort=True)[list(METADATA)].first()  # the first value that is not missing
     strangers = [name for name in names if name not in known.index]
     if strangers:

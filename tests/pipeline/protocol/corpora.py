@@ -1,0 +1,64 @@
+"""Small corpora of rows without vectors, for protocols."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.config import load_params
+from pipeline.protocol.corpus import Corpus, read_corpus
+from pipeline.settings import Protocol
+
+PARAMS = Path(__file__).resolve().parents[3] / "params.yaml"
+
+
+@cache
+def shipped() -> Protocol:
+    """The protocol section of the params.yaml that ships."""
+    return load_params(PARAMS).protocol
+
+
+def settings(**changes: object) -> Protocol:
+    """The shipped protocol section with some keys changed."""
+    return Protocol.model_validate({**shipped().model_dump(), "source": "generated", **changes})
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What the protocol stage reads."""
+
+    manifest: pd.DataFrame
+    faces: pd.DataFrame
+    voices: pd.DataFrame
+
+    def corpus(self) -> Corpus:
+        return read_corpus(self.manifest, self.faces, self.voices)
+
+
+def tables(people: int = 24, clips: int = 3, faces: int = 2, voices: int = 1, first: int = 0) -> Tables:
+    """`people` identities with `clips` videos each, `faces` face rows and `voices` voice rows a video.
+
+    Every second one is a woman; nationalities come in threes, ages in two bins.
+    """
+    names = [f"person{number:03d}" for number in range(first, first + people)]
+    items = [
+        {
+            "item": f"{name}/{clip}.mp4",
+            "identity": name,
+            "clip": f"{name}/{clip}.mp4",
+            "gender": "f" if number % 2 else "m",
+            "nationality": ["GR", "IN", "PE"][number // 2 % 3],
+            "age": float(20 + 15 * (number // 6 % 2)),
+        }
+        for number, name in enumerate(names, start=first)
+        for clip in range(clips)
+    ]
+    manifest = pd.DataFrame(items).sort_values("item", ignore_index=True)
+    return Tables(manifest, _index(manifest, faces), _index(manifest, voices, whole=True))
+
+
+def _index(manifest: pd.DataFrame, rows: int, whole: bool = False) -> pd.DataFrame:
+    index = manifest.loc[manifest.index.repeat(rows), ["item", "identity", "clip"]].reset_index(drop=True)
+    index["frame"] = -1 if whole and rows == 1 else index.groupby("item").cumcount() * 25
+    return index.assign(digest="0")
