@@ -25,6 +25,8 @@ class Adam:
     @torch.no_grad()
     def step(self, gradients: list[Tensor], learning_rate: float) -> None:
         """Move the parameters in place; gradients in the parameters' order."""
+        # The fused kernel walks the memory of parameter and gradient side by side and never looks at strides.
+        gradients = [gradient.contiguous() for gradient in gradients]
         adam(
             list(self.parameters.values()),
             gradients,
