@@ -1,13 +1,13 @@
 """Splits, training pairs, trials and galleries: `python -m stages.protocol`."""
 
 import logging
+from pathlib import Path
 
 import pandas as pd
 
 from pipeline.config import load_params
 from pipeline.protocol import write_protocol
 from pipeline.protocol.build import build_protocol
-from pipeline.protocol.corpus import read_corpus
 from stages.common import ARTIFACTS, PARAMS, run_stage
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ def main() -> None:
     manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")
     faces = pd.read_parquet(ARTIFACTS / "faces" / "index.parquet")
     voices = pd.read_parquet(ARTIFACTS / "voices" / "index.parquet")
-    tables = build_protocol(read_corpus(manifest, faces, voices), params.protocol)
+    tables = build_protocol(manifest, faces, voices, params.protocol, Path(params.protocol.lists))
     write_protocol(ARTIFACTS / "protocol", tables)
     logger.info(
         "%s: %s identities, %d training pairs, %d trials",

@@ -47,11 +47,14 @@ class WeightedTrials:
         """Where the ROC crosses equal errors, found by bisection over the distinct genuine scores."""
         columns = np.arange(len(genuine))
         low, high = np.zeros(len(genuine), dtype=np.intp), np.full(len(genuine), len(self._ends) - 1)
-        while np.any(low < high):  # the first step after which false accepts are no rarer than false rejects
+        # The first step after which false accepts are no rarer than false rejects. A column that has arrived stays put:
+        # one without weight on a kind of trial holds NaN, never crosses, and would step off the end.
+        while np.any(searching := low < high):
             middle = (low + high) // 2
             false_accepts = alarms[self._level[middle], columns] / impostors
             crossed = false_accepts >= 1.0 - accepted[middle + 1, columns] / genuine
-            low, high = np.where(crossed, low, middle + 1), np.where(crossed, middle, high)
+            low = np.where(searching & ~crossed, middle + 1, low)
+            high = np.where(searching & crossed, middle, high)
         rejects = 1.0 - accepted[low, columns] / genuine, 1.0 - accepted[low + 1, columns] / genuine
         accepts = alarms[self._above[low], columns] / impostors, alarms[self._level[low], columns] / impostors
         before, after = accepts[0] - rejects[0], accepts[1] - rejects[1]

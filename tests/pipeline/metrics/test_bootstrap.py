@@ -121,3 +121,14 @@ def test_voxceleb_sized_list_with_a_thousand_resamples_takes_at_most_three_secon
     assert 0 < equal_error_rate(scores, labels) < 100 - roc_auc(scores, labels) + 50
     assert verification_intervals(scores, labels, left, right, IdentityResamples(left, 1000, 0), 0.95)
     assert time.perf_counter() - start < 3.0
+
+
+def test_resample_without_genuine_trials_is_nan_and_leaves_the_others_alone() -> None:
+    scores, labels = [0.9, 0.8, 0.2, 0.7, 0.6], [1, 1, 1, 0, 0]
+    left, right = np.array([0, 0, 1, 0, 1]), np.array([0, 0, 1, 2, 2])
+    trials = WeightedTrials(scores, labels, left, right)
+    weights = np.array([[1, 0, 2], [1, 0, 1], [1, 3, 1]], dtype=np.int32)  # nobody of the second column speaks
+    together = trials.rates(weights)
+    assert np.isnan(together[:, 1]).all()
+    for column in (0, 2):
+        np.testing.assert_array_equal(together[:, column], trials.rates(weights[:, [column]])[:, 0])
