@@ -44,7 +44,7 @@ def load_official_checkpoint(path: Path) -> Network:
     try:
         network = _network_of(state)
         network.load_state_dict({_renamed(name): value for name, value in state.items()})
-    except (KeyError, RuntimeError, IndexError) as error:
+    except (KeyError, ValueError, RuntimeError, IndexError) as error:
         raise CheckpointError(f"{path} is of no network that SBNet's authors released: {error}") from error
     if poisoned := [name for name, value in state.items() if not bool(torch.isfinite(value).all())]:
         raise CheckpointError(f"{path} holds values that are not finite in {poisoned[0]}: fetch it again")

@@ -1,0 +1,79 @@
+"""FOP's constraint against a loop over its pairs and against the official code's output."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.losses import build_loss
+from pipeline.losses.fop import official_constraint, printed_constraint
+from tests.pipeline.losses import naive
+from tests.pipeline.losses.batch import make_batch
+from tests.pipeline.settings_for_training import train_settings
+
+FORMS = {"printed": printed_constraint, "official": official_constraint}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_constraint_is_the_loop_over_all_pairs(form: str) -> None:
+    batch = make_batch()
+    expected = [naive.constraint(*pair, form) for pair in zip(batch.embedding, batch.labels, strict=True)]
+    found = FORMS[form](batch.embedding, batch.labels)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_official_form_meets_the_official_output(shared: Path) -> None:
+    with np.load(shared / "oracles" / "sbnet_official.npz", allow_pickle=False) as oracle:
+        features, labels = torch.from_numpy(oracle["opl/features"]), torch.from_numpy(oracle["opl/labels"])
+        expected = float(oracle["opl/loss"])
+    assert abs(float(official_constraint(features, labels)) - expected) < 1e-5
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gradient_is_that_of_the_formula(form: str) -> None:
+    batch = make_batch()
+    features = batch.embedding.clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda values: FORMS[form](values, batch.labels), (features,))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_scaling_an_embedding_changes_nothing(form: str) -> None:
+    batch = make_batch()
+    scaled = batch.embedding * torch.linspace(0.5, 4.0, batch.embedding.shape[1])[:, None]
+    torch.testing.assert_close(FORMS[form](scaled, batch.labels), FORMS[form](batch.embedding, batch.labels))
+
+
+def test_orthogonal_classes_of_equal_members_cost_nothing_officially() -> None:
+    features, labels = torch.eye(3).repeat_interleave(4, dim=0), torch.arange(3).repeat_interleave(4)
+    assert abs(float(official_constraint(features, labels))) < 1e-6
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("labels", [[0, 0, 0], [0, 1, 2]])
+def test_batches_without_positives_or_without_negatives_stay_finite(form: str, labels: list[int]) -> None:
+    features = torch.randn(3, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    loss = FORMS[form](features, torch.tensor(labels))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(features.grad).all()
+
+
+def test_printed_takes_one_absolute_value_around_the_sum_and_official_one_a_pair() -> None:
+    features = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.6, 0.8]])  # cosines -1, 0.6 and -0.6
+    labels = torch.tensor([0, 1, 2])
+    torch.testing.assert_close(printed_constraint(features, labels), torch.tensor(1.0 + 2.0))
+    torch.testing.assert_close(official_constraint(features, labels), torch.tensor(1.0 + 0.7 * 4.4 / 6.0))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_loss_adds_alpha_times_the_constraint(form: str) -> None:
+    batch = make_batch()
+    loss = build_loss(train_settings(loss="fop", loss_form=form, alpha=0.3))
+    assert loss.centres_on is None
+    expected = [
+        naive.cross_entropy(logits, labels) + 0.3 * naive.constraint(features, labels, form)
+        for features, logits, labels in zip(batch.embedding, batch.logits, batch.labels, strict=True)
+    ]
+    found = loss(batch, batch.labels, None)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
