@@ -1,0 +1,76 @@
+"""The network of utterance-level aggregation (Xie et al. 2019, arXiv 1902.10107)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from extractors.ghostvlad import GhostVLAD
+from extractors.thin_resnet import FEATURES, Bottleneck, ThinResNet
+from pipeline.errors import WeightsError
+
+DIMENSION = 512
+CLUSTERS, GHOSTS = 8, 2
+_FRESH_BRANCH_GAIN = 0.5  # else the activations of a fresh network double from block to block
+
+
+class UtteranceAggregator(nn.Module):
+    """(B, 1, 257, T) spectrograms -> (B, 512) embeddings, of unit norm and never negative.
+
+    Source: WeidiXie/VGG-Speaker-Recognition, src/model.py (resnet34s, gvlad, 8 clusters, 2 ghosts).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = ThinResNet()
+        self.features = nn.Conv2d(FEATURES, DIMENSION, (7, 1))
+        self.assignment = nn.Conv2d(FEATURES, CLUSTERS + GHOSTS, (7, 1))
+        self.pool = GhostVLAD(DIMENSION, CLUSTERS, GHOSTS)
+        self.embedding = nn.Linear(CLUSTERS * DIMENSION, DIMENSION)
+
+    def residuals(self, spectrogram: Tensor) -> Tensor:
+        """(B, 1, 257, T) -> (B, 8, 512) residuals summed over time; those of an utterance's windows may be added."""
+        maps = self.backbone(spectrogram)  # (B, 512, 7, T')
+        features = F.relu(self.features(maps))[:, :, 0]  # (B, 512, T')
+        summed: Tensor = self.pool.residuals(features, self.assignment(maps)[:, :, 0])
+        return summed
+
+    def embed(self, residuals: Tensor) -> Tensor:
+        """(B, 8, 512) summed residuals -> (B, 512) of unit norm."""
+        return F.normalize(F.relu(self.embedding(self.pool.normalise(residuals))), dim=1, eps=1e-6)
+
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        """(B, 1, 257, T) -> (B, 512)."""
+        return self.embed(self.residuals(spectrogram))
+
+
+def untrained(seed: int) -> UtteranceAggregator:
+    """A fresh network, in eval mode: Kaiming weights drawn from `seed` alone, whatever was drawn before.
+
+    Fresh batch norms pass their input on, so it is a random projection of the spectrogram that keeps its scale.
+    """
+    network = UtteranceAggregator()
+    generator = torch.Generator().manual_seed(seed)
+    for part in network.modules():
+        if isinstance(part, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(part.weight, nonlinearity="relu", generator=generator)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, Bottleneck):
+            nn.init.constant_(part.increase.norm.weight, _FRESH_BRANCH_GAIN)
+        elif isinstance(part, GhostVLAD):
+            nn.init.orthogonal_(part.centres, generator=generator)
+    return network.eval()
+
+
+def load_state(state: dict[str, Tensor], origin: str) -> UtteranceAggregator:
+    """The network with `state`, float32, in eval mode; raises WeightsError naming `origin` where it does not fit.
+
+    Batch norm's counters of batches matter to training alone, so a state may leave them out.
+    """
+    network = UtteranceAggregator()
+    counters = {name: value for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")}
+    try:
+        network.load_state_dict(counters | state)
+    except RuntimeError as error:
+        raise WeightsError(f"{origin} does not fit the utterance aggregator: {error}") from error
+    return network.eval()
