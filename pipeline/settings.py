@@ -69,7 +69,7 @@ class Protocol(Section):
     """`protocol:` identity-disjoint splits, training pairs, trials and galleries."""
 
     source: Literal["generated", "voxceleb_lists"]
-    lists: str | None  # voxceleb_lists: folder with Splits/, veriflist/, matching/
+    lists: Annotated[str, Field(min_length=1)]  # voxceleb_lists: folder with Splits/, veriflist/, matching/
     seed: Seed
     validation_ratio: Ratio  # of the identities
     test_ratio: Ratio  # of the identities: unseen and unheard

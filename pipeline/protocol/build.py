@@ -1,14 +1,28 @@
 """The protocol that params.yaml asks for, checked."""
 
+from pathlib import Path
+
+import pandas as pd
+
 from pipeline.protocol.checks import check_protocol
-from pipeline.protocol.corpus import Corpus
+from pipeline.protocol.corpus import read_corpus
 from pipeline.protocol.generated import generate
 from pipeline.protocol.tables import ProtocolTables
+from pipeline.protocol.voxceleb_lists.imported import import_lists
 from pipeline.settings import Protocol
 
 
-def build_protocol(corpus: Corpus, settings: Protocol) -> ProtocolTables:
-    """Build the protocol from its source and check every row of it; raises ProtocolError."""
-    tables, held_out = generate(corpus, settings)
+def build_protocol(
+    manifest: pd.DataFrame, faces: pd.DataFrame, voices: pd.DataFrame, settings: Protocol, lists: Path
+) -> ProtocolTables:
+    """Build the protocol for a manifest and the indexes of its two stores, and check every row of it.
+
+    `lists` is the folder of the released lists, looked at for source voxceleb_lists only. Raises ProtocolError.
+    """
+    corpus = read_corpus(manifest, faces, voices)
+    if settings.source == "voxceleb_lists":
+        tables, held_out = import_lists(corpus, faces, voices, lists, settings)
+    else:
+        tables, held_out = generate(corpus, settings)
     check_protocol(tables, corpus, held_out)
     return tables

@@ -35,19 +35,27 @@ def generate(corpus: Corpus, settings: Protocol) -> tuple[ProtocolTables, Flags]
     ]
     verification = [drawn for scene in scenes for drawn in scene_lists(corpus, scene, settings)]
     matching = [matching_list(corpus, scenes[1], task, settings) for task in TASKS]
-    for drawn in [*verification, *matching]:
-        logger.info("%s: %d of %d (%s)", drawn.name, len(drawn.table), drawn.rows, drawn.reason)
+    return assembled(corpus, settings, split, training, held_out, [*verification, *matching]), held_out
+
+
+def assembled(
+    corpus: Corpus, settings: Protocol, split: np.ndarray, training: Flags, held_out: Flags, lists: list[Drawn]
+) -> ProtocolTables:
+    """Lists, training pairs, people, coverage and summary as one protocol; a list's name tells its table."""
+    for drawn in lists:
+        logger.info("%s: %d of %d (%s)", drawn.name, len(drawn.table), drawn.rows, drawn.reason or "complete")
     pairs = training_pairs(corpus, training, held_out, settings)
-    tables = ProtocolTables(
-        identities=identities_table(corpus, split, training),
+    tables = {
+        name: stacked(name, [drawn.table for drawn in lists if drawn.name.split("/")[0] == name])
+        for name in ("verification", "matching", "matching_released")
+    }
+    return ProtocolTables(
+        identities=shaped("identities", corpus.people.assign(split=split, class_index=class_indexes(training))),
         train_pairs=pairs,
-        verification=stacked("verification", [drawn.table for drawn in verification]),
-        matching=stacked("matching", [drawn.table for drawn in matching]),
-        matching_released=shaped("matching_released"),
-        coverage=stacked("coverage", [pd.DataFrame([drawn.line()]) for drawn in [*verification, *matching]]),
-        summary=summarise(corpus, settings, split, training, held_out, pairs, [*verification, *matching]),
+        **tables,
+        coverage=stacked("coverage", [pd.DataFrame([drawn.line()]) for drawn in lists]),
+        summary=summarise(corpus, settings, split, training, held_out, pairs, lists),
     )
-    return tables, held_out
 
 
 def scene_lists(corpus: Corpus, scene: Scene, settings: Protocol) -> list[Drawn]:
@@ -67,8 +75,3 @@ def seen(corpus: Corpus, training: Flags, held_out: Flags) -> Scene:
     """The rows of training people in recordings that were held out."""
     faces = training[corpus.faces.person] & held_out[corpus.faces.clip]
     return Scene("test", "seen_heard", faces, training[corpus.voices.person] & held_out[corpus.voices.clip])
-
-
-def identities_table(corpus: Corpus, split: np.ndarray, training: Flags) -> pd.DataFrame:
-    """The table of people: split, class and what is known of them."""
-    return shaped("identities", corpus.people.assign(split=split, class_index=class_indexes(training)))

@@ -44,11 +44,12 @@ class Drawn:
     name: str
     rows: int  # wanted
     reason: str  # why it is absent, or what to know about it
+    missing_items: int = 0  # media that an imported list names and the stores do not hold
 
     def line(self) -> dict[str, object]:
         """Its line of coverage.csv."""
         row = {"list": self.name, "rows": self.rows, "used": len(self.table)}
-        return {**row, "missing_items": 0, "reason": self.reason}
+        return {**row, "missing_items": self.missing_items, "reason": self.reason}
 
 
 def verification_list(corpus: Corpus, scene: Scene, task: str, criterion: Criterion, settings: Protocol) -> Drawn:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.config import load_params
+from pipeline.protocol.build import build_protocol
 from pipeline.protocol.corpus import Corpus, read_corpus
+from pipeline.protocol.tables import ProtocolTables
 from pipeline.settings import Protocol
 
 PARAMS = Path(__file__).resolve().parents[3] / "params.yaml"
@@ -56,6 +58,11 @@ def tables(people: int = 24, clips: int = 3, faces: int = 2, voices: int = 1, fi
     ]
     manifest = pd.DataFrame(items).sort_values("item", ignore_index=True)
     return Tables(manifest, _index(manifest, faces), _index(manifest, voices, whole=True))
+
+
+def built(parts: Tables, protocol: Protocol, lists: Path = Path("no lists")) -> ProtocolTables:
+    """The checked protocol of a corpus."""
+    return build_protocol(parts.manifest, parts.faces, parts.voices, protocol, lists)
 
 
 def _index(manifest: pd.DataFrame, rows: int, whole: bool = False) -> pd.DataFrame:

@@ -8,17 +8,16 @@ import pytest
 from pipeline.errors import ProtocolError
 from pipeline.files import sha256_of
 from pipeline.protocol import read_protocol, write_protocol
-from pipeline.protocol.build import build_protocol
-from tests.pipeline.protocol.corpora import Tables, settings, tables
+from tests.pipeline.protocol.corpora import Tables, built, settings, tables
 
 
 def written(folder: Path, parts: Tables) -> Path:
-    write_protocol(folder, build_protocol(parts.corpus(), settings(trials=80, galleries=20)))
+    write_protocol(folder, built(parts, settings(trials=80, galleries=20)))
     return folder
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    made = build_protocol(tables().corpus(), settings(trials=80, galleries=20))
+    made = built(tables(), settings(trials=80, galleries=20))
     write_protocol(tmp_path, made)
     read = read_protocol(tmp_path)
     for name in ("identities", "train_pairs", "verification", "coverage"):

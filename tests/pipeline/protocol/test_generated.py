@@ -5,10 +5,9 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ProtocolError
-from pipeline.protocol.build import build_protocol
 from pipeline.protocol.held_out import held_out_clips
 from pipeline.protocol.tables import ProtocolTables
-from tests.pipeline.protocol.corpora import Tables, settings, tables
+from tests.pipeline.protocol.corpora import Tables, built, settings, tables
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +17,7 @@ def corpus() -> Tables:
 
 @pytest.fixture(scope="module")
 def protocol(corpus: Tables) -> ProtocolTables:
-    return build_protocol(corpus.corpus(), settings(trials=400, galleries=100))
+    return built(corpus, settings(trials=400, galleries=100))
 
 
 def rows_of(corpus: Tables, task: str, trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -125,19 +124,19 @@ def test_galleries_hold_one_genuine_and_distinct_others(corpus: Tables, protocol
 
 
 def test_another_criterion_changes_no_other_list(corpus: Tables, protocol: ProtocolTables) -> None:
-    fewer = build_protocol(corpus.corpus(), settings(trials=400, galleries=100, criteria=["random", "A"]))
+    fewer = built(corpus, settings(trials=400, galleries=100, criteria=["random", "A"]))
     kept = protocol.verification[protocol.verification["criterion"].isin(["random", "A"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(fewer.verification, kept)
 
 
 def test_another_seed_gives_another_protocol(corpus: Tables, protocol: ProtocolTables) -> None:
-    other = build_protocol(corpus.corpus(), settings(trials=400, galleries=100, seed=1))
+    other = built(corpus, settings(trials=400, galleries=100, seed=1))
     assert not other.verification.equals(protocol.verification)
 
 
 def test_an_audio_only_corpus_gets_voice_trials_and_says_what_is_absent() -> None:
     parts = tables(people=30)
-    made = build_protocol(Tables(parts.manifest, parts.faces.iloc[:0], parts.voices).corpus(), settings())
+    made = built(Tables(parts.manifest, parts.faces.iloc[:0], parts.voices), settings())
     assert set(made.verification["task"]) == {"voice"}
     assert set(made.matching["task"]) == {"v2v"}
     assert made.summary["cross_modal"] is False and made.classes == 0 and len(made.train_pairs) == 0
@@ -152,7 +151,7 @@ def test_an_audio_only_corpus_gets_voice_trials_and_says_what_is_absent() -> Non
 def test_people_with_one_modality_train_nothing_and_are_counted() -> None:
     parts = tables(people=30)
     faces = parts.faces[~parts.faces["identity"].isin([f"person{number:03d}" for number in range(10)])]
-    made = build_protocol(Tables(parts.manifest, faces.reset_index(drop=True), parts.voices).corpus(), settings())
+    made = built(Tables(parts.manifest, faces.reset_index(drop=True), parts.voices), settings())
     assert made.summary["identities_voice_only"] == 10
     alone = made.identities.iloc[:10]
     assert (alone["class_index"] == -1).all()
@@ -161,7 +160,7 @@ def test_people_with_one_modality_train_nothing_and_are_counted() -> None:
 
 
 def test_one_recording_a_person_gives_cross_modal_trials_within_it_and_says_so() -> None:
-    made = build_protocol(tables(people=24, clips=1).corpus(), settings())
+    made = built(tables(people=24, clips=1), settings())
     trials = made.trials("test", "unseen_unheard", "cross_modal", "random")
     assert len(trials) > 0
     line = made.coverage.set_index("list").loc["verification/test/unseen_unheard/cross_modal/random"]
@@ -177,7 +176,7 @@ def test_one_recording_a_person_gives_cross_modal_trials_within_it_and_says_so()
 def test_unknown_metadata_leaves_a_list_out_with_the_reason() -> None:
     parts = tables()
     manifest = parts.manifest.assign(nationality=pd.array([None] * len(parts.manifest), dtype="string"))
-    made = build_protocol(Tables(manifest, parts.faces, parts.voices).corpus(), settings())
+    made = built(Tables(manifest, parts.faces, parts.voices), settings())
     reasons = made.coverage.set_index("list")["reason"]
     assert (
         reasons["verification/test/unseen_unheard/cross_modal/N"]
@@ -188,7 +187,7 @@ def test_unknown_metadata_leaves_a_list_out_with_the_reason() -> None:
 
 
 def test_galleries_shrink_with_the_test_identities_and_say_so() -> None:
-    made = build_protocol(tables(people=24).corpus(), settings(gallery_size=10))
+    made = built(tables(people=24), settings(gallery_size=10))
     assert set(made.matching["impostor_rows"].map(len)) == {5}
     reasons = made.coverage.set_index("list")["reason"]
     assert (
@@ -204,7 +203,7 @@ def test_faces_and_voices_from_different_recordings_both_remain_for_training() -
     photos = set(parts.manifest["clip"][clip < 3])
     faces = parts.faces[parts.faces["clip"].isin(photos)].reset_index(drop=True)
     voices = parts.voices[~parts.voices["clip"].isin(photos)].reset_index(drop=True)
-    made = build_protocol(Tables(parts.manifest, faces, voices).corpus(), settings())
+    made = built(Tables(parts.manifest, faces, voices), settings())
     assert made.train_pairs["class_index"].nunique() == made.classes
 
 

@@ -4,15 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.protocol.build import build_protocol
 from pipeline.protocol.leaks import leaks
 from pipeline.protocol.tables import ProtocolTables
-from tests.pipeline.protocol.corpora import settings, tables
+from tests.pipeline.protocol.corpora import built, settings, tables
 
 
 @pytest.fixture(scope="module")
 def voxceleb1() -> ProtocolTables:
-    made = build_protocol(tables().corpus(), settings(trials=20, galleries=20))
+    made = built(tables(), settings(trials=20, galleries=20))
     names = [f"id{10001 + number}" for number in range(len(made.identities))]
     return replace(made, identities=made.identities.assign(identity=names))
 
@@ -27,5 +26,5 @@ def test_faces_that_overlap_with_voxceleb1_are_flagged(voxceleb1: ProtocolTables
 
 
 def test_other_corpora_are_not_spoken_of() -> None:
-    made = build_protocol(tables().corpus(), settings(trials=20, galleries=20))
+    made = built(tables(), settings(trials=20, galleries=20))
     assert leaks({"face": {"weights": "vggface"}}, made) == []
