@@ -2,13 +2,12 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.report.cells import Cell, run_of
 from pipeline.report.paper_tables import PaperTable
 from pipeline.report.runs import Measured, Run
-from pipeline.settings import Train
 
 _COLUMNS = ("row", "column", "measure", "paper", "recipe", "run", "ours", "low", "high", "std", "seeds", "chosen_on")
 
@@ -27,13 +26,15 @@ class Answer:
         return self.cell.ours(self.run)
 
 
-def answers(table: PaperTable, runs: Sequence[Run], recipes: Mapping[str, Train]) -> list[Answer]:
-    """Every cell of a table under every recipe."""
-    return [
-        Answer(cell, recipe, run_of(cell.wanted, runs, recipe, base))
-        for recipe, base in recipes.items()
-        for cell in table.cells
-    ]
+def answers(table: PaperTable, runs: Sequence[Run], recipes: Sequence[str]) -> list[Answer]:
+    """Every cell of a table under the first recipe, and under each other one that filled a cell of it."""
+    found = {recipe: _under(recipe, table, runs) for recipe in recipes}
+    kept = [recipe for recipe in recipes if recipe == recipes[0] or any(answer.run for answer in found[recipe])]
+    return [answer for recipe in kept for answer in found[recipe]]
+
+
+def _under(recipe: str, table: PaperTable, runs: Sequence[Run]) -> list[Answer]:
+    return [Answer(cell, recipe, run_of(cell.wanted, runs, recipe)) for cell in table.cells]
 
 
 def answers_csv(found: Sequence[Answer]) -> str:

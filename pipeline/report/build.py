@@ -22,7 +22,7 @@ from pipeline.report.plot import KINDS, Plot
 from pipeline.report.run_tables import parity_table, run_tables
 from pipeline.report.runs import Run, read_runs, recipes_of
 from pipeline.report.theme import house_style, inline, to_png, to_svg
-from pipeline.settings import Params, Train
+from pipeline.settings import Params
 
 _SKIPPED = ("faces/detect_skipped.csv", "faces/skipped.csv", "voices/skipped.csv")
 
@@ -40,13 +40,13 @@ def build_report(params: Params, artifacts: Path, target: Path) -> None:
     placed = {answer.run.name for _, found in tables for answer in found if answer.run}
     grids = [
         *_parity(runs),
-        *run_tables(runs, recipes, placed),
+        *run_tables(runs, placed),
         skipped_table([artifacts / name for name in _SKIPPED]),
         coverage_table(protocol.coverage),
     ]
     for folder in ("tables", "figures"):  # an older report's files must not stay beside the new one's
         shutil.rmtree(target / folder, ignore_errors=True)
-    pictures = {recipe: _draw(runs, recipe, base, params, target / "figures") for recipe, base in recipes.items()}
+    pictures = {recipe: _draw(runs, recipe, params, target / "figures") for recipe in recipes}
     _write_tables(target / "tables", tables, grids)
     header = facts(params, runs, weights, protocol.summary, leaks(weights, protocol))
     write_text(target / "report.html", page(Contents(params.report.title, header, tables, pictures, grids)))
@@ -57,11 +57,11 @@ def _parity(runs: Sequence[Run]) -> list[Grid]:
     return [grid] if grid.rows else []
 
 
-def _draw(runs: Sequence[Run], recipe: str, base: Train, params: Params, folder: Path) -> list[Picture]:
+def _draw(runs: Sequence[Run], recipe: str, params: Params, folder: Path) -> list[Picture]:
     """Draw a recipe's figures, write their files, and give them back for the page."""
     suffix = "" if recipe == params.train.recipe else f"_{recipe}"
     with house_style():
-        plots = _plots(runs, recipe, base, suffix)
+        plots = _plots(runs, recipe, suffix)
         pictures = []
         for plot in plots:
             svg = to_svg(plot.figure)
@@ -72,12 +72,12 @@ def _draw(runs: Sequence[Run], recipe: str, base: Train, params: Params, folder:
     return pictures
 
 
-def _plots(runs: Sequence[Run], recipe: str, base: Train, suffix: str) -> list[Plot]:
+def _plots(runs: Sequence[Run], recipe: str, suffix: str) -> list[Plot]:
     matching: list[Plot] = []
     curves: list[Plot] = []
     singles: dict[str, Run] = {}
     for loss in paper.LOSSES:
-        found = {kind: run_of(wanted_for(loss, kind), runs, recipe, base) for kind in KINDS}
+        found = {kind: run_of(wanted_for(loss, kind), runs, recipe) for kind in KINDS}
         own = {kind: run for kind, run in found.items() if run is not None}
         matching += figure_3(own, loss, suffix)
         curves += curve_plots(own, loss, suffix)

@@ -1,4 +1,4 @@
-"""Cells of the paper's tables, and the run that fills each: found by settings, so that a user's own run fits in, too."""
+"""Cells of the paper's tables, and the run that fills each: found by settings, so that a user's own run may, too."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Cell:
         return {measure: run.measured(*self.path, measure) if run else None for measure in self.paper}
 
 
-def run_of(wanted: Settings | None, runs: Sequence[Run], recipe: str, base: Train) -> Run | None:
+def run_of(wanted: Settings | None, runs: Sequence[Run], recipe: str) -> Run | None:
     """The evaluated run of a recipe with the `wanted` settings, or None.
 
     Of several, the one that departs least from the recipe otherwise, then the first in params.yaml: a run with another
@@ -34,14 +34,14 @@ def run_of(wanted: Settings | None, runs: Sequence[Run], recipe: str, base: Trai
         return None
     fitting = [run for run in runs if run.metrics is not None and run.settings.recipe == recipe]
     fitting = [run for run in fitting if all(getattr(run.settings, key) == value for key, value in wanted.items())]
-    return min(fitting, key=lambda run: departures(run.settings, base, wanted), default=None)
+    return min(fitting, key=lambda run: len(departures(run, wanted)), default=None)
 
 
-def departures(settings: Train, base: Train, besides: Settings) -> int:
-    """How many settings differ from the recipe's, `besides` those that a cell asks for."""
-    own, theirs = settings.model_dump(), base.model_dump()
-    ignored = {*besides, *_idle(settings)}
-    return sum(own[key] != theirs[key] for key in own if key not in ignored)
+def departures(run: Run, besides: Settings) -> dict[str, object]:
+    """The run's settings that differ from its recipe's, without those `besides` and those that do nothing in it."""
+    own, theirs = run.settings.model_dump(), run.base.model_dump()
+    ignored = {*besides, *_idle(run.settings)}
+    return {key: own[key] for key in own if own[key] != theirs[key] and key not in ignored}
 
 
 def _idle(settings: Train) -> set[str]:

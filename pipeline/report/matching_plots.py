@@ -27,7 +27,7 @@ class _End:
 
 def figure_3(runs: Mapping[str, Run], loss: str, suffix: str) -> list[Plot]:
     """One panel: the networks of a loss, by kind; none where no run has a matching list."""
-    figure, axes = canvas(0.72)
+    figure, axes = canvas(0.7)
     ends = []
     for number, (kind, (name, task)) in enumerate(KINDS.items()):
         if kind in runs and (end := _draw(axes, runs[kind], task, number, name)):
@@ -44,7 +44,7 @@ def figure_3(runs: Mapping[str, Run], loss: str, suffix: str) -> list[Plot]:
 
 def figure_4(runs: Mapping[str, Run], suffix: str) -> Plot:
     """The single-branch runs by loss, on top of other methods' published curves."""
-    figure, axes = canvas(0.6)
+    figure, axes = canvas(0.56)
     ends = []
     for name, values in paper.FIGURE_4.items():
         axes.plot(paper.FIGURE_4_SIZES, values, color=MUTED, linewidth=0.9)

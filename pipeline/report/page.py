@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
 from pathlib import Path
 
 from pipeline.report import paper
@@ -12,6 +13,8 @@ from pipeline.report.grid import Grid
 from pipeline.report.markup import grid_table, paper_table
 from pipeline.report.paper_tables import PaperTable
 
+_LEFT_OUT = ("skipped", "coverage")
+_PARITY = ("parity_labels",)  # belongs beside Table II
 _STYLE = Path(__file__).with_name("style.css")
 
 
@@ -37,10 +40,11 @@ class Contents:
 
 def page(contents: Contents) -> str:
     """The whole file."""
+    ours = [grid for grid in contents.grids if grid.name not in (*_LEFT_OUT, *_PARITY)]
     parts = [
         ("paper", "The paper's tables", _paper(contents)),
         ("figures", "Figures", _figures(contents.pictures)),
-        ("runs", "More of our runs", _grids([grid for grid in contents.grids if grid.name not in _LEFT_OUT])),
+        ("runs", "More of our runs", _grids(ours)),
         ("left-out", "What was left out", _grids([grid for grid in contents.grids if grid.name in _LEFT_OUT])),
     ]
     links = "".join(f'<li><a href="#{name}">{escape(title)}</a></li>' for name, title, _ in parts)
@@ -52,9 +56,6 @@ def page(contents: Contents) -> str:
         f"<header><h1>{escape(contents.title)}</h1>{_header(contents.facts)}</header>"
         f'<nav aria-label="Contents"><ul>{links}</ul></nav><main>{sections}</main></body></html>\n'
     )
-
-
-_LEFT_OUT = ("skipped", "coverage")
 
 
 def _header(facts: Facts) -> str:
@@ -74,17 +75,21 @@ def _paper(contents: Contents) -> str:
         f'<p class="note">Grey: as printed ({paper.SOURCE}, on VoxCeleb1). Below it: ours, measured on this corpus. '
         "EER: lower is better; AUC: higher is better. Numbers of every table: tables/*.csv.</p>"
     )
-    return intro + "".join(
-        f"<h3>{escape(table.title)}</h3>{_notes(table.notes)}{paper_table(table, found)}"
-        for table, found in contents.tables
-    )
+    parts = []
+    for table, found in contents.tables:
+        parts.append(f"<h3>{escape(table.title)}</h3>{_notes(table.notes)}{paper_table(table, found)}")
+        parts += [_grid(grid) for grid in contents.grids if table.name == "table2" and grid.name in _PARITY]
+    return intro + "".join(parts)
 
 
 def _figures(pictures: Mapping[str, Sequence[Picture]]) -> str:
-    return "".join(
-        f'<h3>Recipe {escape(recipe)}</h3><div class="figures">{"".join(map(_figure, shown))}</div>'
-        for recipe, shown in pictures.items()
-    )
+    return "".join(f"<h3>Recipe {escape(recipe)}</h3>{_rows(shown)}" for recipe, shown in pictures.items())
+
+
+def _rows(pictures: Sequence[Picture]) -> str:
+    """Pictures of one kind side by side; the kind is the first part of the name."""
+    kinds = groupby(pictures, key=lambda picture: picture.name.split("_")[0])
+    return "".join(f'<div class="figures">{"".join(map(_figure, shown))}</div>' for _, shown in kinds)
 
 
 def _figure(picture: Picture) -> str:

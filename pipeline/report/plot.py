@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-_WIDTH, _HEIGHT = 4.3, 3.2  # inches
-_LEFT, _BOTTOM, _TALL = 0.13, 0.15, 0.74  # of the axes, as shares of the figure
+_WIDTH, _HEIGHT = 3.9, 3.0  # inches
+_LEFT, _BOTTOM, _TALL = 0.14, 0.16, 0.73  # of the axes, as shares of the figure
 # kind of network -> name in a figure, matching task that it is tested on
 KINDS = {
     "single": ("single branch", "v2f"),

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pipeline.report.cells import departures
 from pipeline.report.grid import Grid, Value
 from pipeline.report.runs import Run
-from pipeline.settings import Train
 
 _CROSS = ("verification", "cross_modal")
 _CRITERIA = ("random", "G", "N", "A", "GNA")
@@ -13,11 +12,11 @@ _DIRECTIONS = {"v2f": "voice to face", "f2v": "face to voice", "f2f": "face to f
 MARK = "†"  # beside every figure of a model that was chosen on the test list
 
 
-def run_tables(runs: Sequence[Run], recipes: dict[str, Train], placed: set[str]) -> list[Grid]:
+def run_tables(runs: Sequence[Run], placed: set[str]) -> list[Grid]:
     """Every table of ours; `placed` names the runs that stand in Tables I to V. Tables without a row are left out."""
     done = [run for run in runs if run.metrics is not None]
     others = [run for run in done if run.name not in placed]
-    grids = [_extra(others, recipes), _seen_heard(done), _matching(done), _released(done), _retrieval(done)]
+    grids = [_extra(others), _seen_heard(done), _matching(done), _released(done), _retrieval(done)]
     return [*(grid for grid in grids if grid.rows), _all(runs)]
 
 
@@ -49,10 +48,9 @@ def parity_table(runs: Sequence[Run]) -> Grid:
     return Grid("parity_labels", "Labels by row parity", notes, header, tuple(rows))
 
 
-def _extra(runs: Sequence[Run], recipes: dict[str, Train]) -> Grid:
+def _extra(runs: Sequence[Run]) -> Grid:
     rows = tuple(
-        (name_of(run), run.settings.recipe, _changes(run, recipes), _figure(run, "eer"), _figure(run, "auc"))
-        for run in runs
+        (name_of(run), run.settings.recipe, _changes(run), _figure(run, "eer"), _figure(run, "auc")) for run in runs
     )
     notes = ("Evaluated runs that stand in no table of the paper.",)
     return Grid("other_runs", "Other runs", notes, ("Run", "Recipe", "Differs from the recipe in", "EER", "AUC"), rows)
@@ -155,8 +153,5 @@ def _figure(run: Run, measure: str) -> Value:
     return run.measured(*_path(run), measure)
 
 
-def _changes(run: Run, recipes: dict[str, Train]) -> str:
-    base = recipes[run.settings.recipe].model_dump()
-    own = run.settings.model_dump()
-    changed = [f"{key} = {own[key]}" for key in own if own[key] != base[key]]
-    return ", ".join(changed) if departures(run.settings, recipes[run.settings.recipe], {}) else "nothing"
+def _changes(run: Run) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in departures(run, {}).items()) or "nothing"

@@ -1,13 +1,13 @@
 """The runs that params.yaml names, with their settings and, where they were evaluated, their results."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from pipeline.config import run_settings, validate
+from pipeline.config import run_settings
 from pipeline.errors import StoreError
 from pipeline.settings import Params, Train
 
@@ -29,6 +29,7 @@ class Run:
 
     name: str
     settings: Train
+    base: Train  # what its recipe gives a run of its loss and branch that says nothing else
     metrics: Mapping[str, object] | None
     roc: pd.DataFrame | None
     det: pd.DataFrame | None
@@ -52,19 +53,19 @@ class Run:
 
 def read_runs(params: Params, folder: Path) -> list[Run]:
     """Every run of `experiments:`, in their order, results from `folder`/<run>/; raises StoreError for damaged ones."""
-    return [_read(name, run_settings(params, name), folder / name) for name in params.experiments]
+    return [_read(name, params, folder / name) for name in params.experiments]
 
 
-def recipes_of(params: Params, runs: list[Run]) -> dict[str, Train]:
-    """Settings of each recipe that a run uses, the one of `train:` first."""
-    used = dict.fromkeys([params.train.recipe, *(run.settings.recipe for run in runs)])
-    base = params.train.model_dump()
-    return {name: validate(Train, {**base, **params.recipes[name], "recipe": name}, f"recipes.{name}") for name in used}
+def recipes_of(params: Params, runs: Sequence[Run]) -> list[str]:
+    """Every recipe that a run uses, the one of `train:` first."""
+    return list(dict.fromkeys([params.train.recipe, *(run.settings.recipe for run in runs)]))
 
 
-def _read(name: str, settings: Train, folder: Path) -> Run:
+def _read(name: str, params: Params, folder: Path) -> Run:
+    settings = run_settings(params, name)
+    base = _base(params, settings)
     if not (folder / "metrics.json").exists():
-        return Run(name, settings, None, None, None)
+        return Run(name, settings, base, None, None, None)
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         roc, det = (pd.read_csv(folder / f"{curve}.csv") for curve in ("roc", "det"))
@@ -72,7 +73,12 @@ def _read(name: str, settings: Train, folder: Path) -> Run:
         raise StoreError(
             f"{folder}: results cannot be read ({error}); run `dvc repro evaluate@{name}` again"
         ) from error
-    return Run(name, settings, metrics, roc, det)
+    return Run(name, settings, base, metrics, roc, det)
+
+
+def _base(params: Params, settings: Train) -> Train:
+    own: dict[str, object] = {key: getattr(settings, key) for key in ("recipe", "loss", "branch")}
+    return run_settings(params.model_copy(update={"experiments": {"base": own}}), "base")
 
 
 def _number(value: object) -> float | None:

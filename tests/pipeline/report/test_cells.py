@@ -1,0 +1,77 @@
+"""Which run stands in which cell: the shipped 28 fill the tables, a user's may, none stands in for another."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.report.cells import run_of
+from pipeline.report.paper_tables import paper_tables, wanted_for
+from pipeline.report.runs import Run, read_runs, recipes_of
+from tests.pipeline.report.project import shipped_params, write_params
+
+
+def evaluated(folder: Path, runs: list[str]) -> None:
+    for run in runs:
+        (folder / run).mkdir()
+        (folder / run / "metrics.json").write_text("{}")
+        for curve in ("roc", "det"):
+            (folder / run / f"{curve}.csv").write_text("list,x,y\n")
+
+
+def runs_with(tmp_path: Path, changes: dict[str, dict[str, object]], only: bool = False) -> list[Run]:
+    """The shipped runs, or none of them, and others, all evaluated."""
+    raw = shipped_params()
+    raw["experiments"] = ({} if only else raw["experiments"]) | changes
+    params = write_params(tmp_path, raw)
+    evaluated(tmp_path, list(params.experiments))
+    return read_runs(params, tmp_path)
+
+
+def test_the_shipped_runs_are_28_and_each_fills_a_cell_of_the_tables(tmp_path: Path) -> None:
+    runs = runs_with(tmp_path, {})
+    assert len(runs) == 28
+    cells = [cell for table in paper_tables() for cell in table.cells if cell.wanted is not None]
+    filling = [run_of(cell.wanted, runs, "honest") for cell in cells]
+    assert None not in filling
+    assert {run.name for run in filling if run} == {run.name for run in runs}
+
+
+def test_run_of_another_name_fills_a_cell_by_its_settings(tmp_path: Path) -> None:
+    runs = runs_with(tmp_path, {"mine": {"loss": "git", "branch": "two"}}, only=True)
+    found = run_of(wanted_for("git", "two"), runs, "honest")
+    assert found is not None
+    assert found.name == "mine"
+    assert run_of(wanted_for("git", "single"), runs, "honest") is None
+
+
+def test_run_with_another_batch_size_does_not_displace_the_tables_own(tmp_path: Path) -> None:
+    changes: dict[str, dict[str, object]] = {"a_variant": {"loss": "fop", "batch_size": 64}, "plain": {"loss": "fop"}}
+    runs = runs_with(tmp_path, changes, only=True)
+    found = run_of(wanted_for("fop", "single"), runs, "honest")
+    assert found is not None
+    assert found.name == "plain"
+
+
+def test_recipes_do_not_mix_and_their_own_numbers_do_not_count_as_departures(tmp_path: Path) -> None:
+    changes: dict[str, dict[str, object]] = {
+        "official_git": {"recipe": "official", "loss": "git", "branch": "two"},
+        "official_git_longer": {"recipe": "official", "loss": "git", "branch": "two", "epochs": 3},
+    }
+    runs = runs_with(tmp_path, changes, only=True)
+    assert run_of(wanted_for("git", "two"), runs, "honest") is None
+    found = run_of(wanted_for("git", "two"), list(reversed(runs)), "official")
+    assert found is not None
+    assert found.name == "official_git"
+
+
+def test_run_that_was_not_evaluated_fills_nothing(tmp_path: Path) -> None:
+    params = write_params(tmp_path, shipped_params())
+    runs = read_runs(params, tmp_path)
+    assert run_of(wanted_for("fop", "single"), runs, "honest") is None
+    assert recipes_of(params, runs) == [params.train.recipe]
+
+
+@pytest.mark.parametrize("order", ["hefhev", "fvfv", "alternate"])
+def test_orders_stand_in_their_own_cells_only(tmp_path: Path, order: str) -> None:
+    runs = runs_with(tmp_path, {"mine": {"loss": "fop", "order": order}}, only=True)
+    assert run_of(wanted_for("fop", "single"), runs, "honest") is None  # Table I prints FOP with VFVF

@@ -1,0 +1,64 @@
+"""The header says what is not to be trusted."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import StoreError
+from pipeline.report.facts import facts, provenance_of
+from pipeline.report.runs import read_runs
+from tests.pipeline.report.project import shipped_params, write_artifacts, write_params, write_results
+
+SUMMARY = {"identities": {"train": 901, "validation": 100, "test": 250}}
+
+
+def header(tmp_path: Path, voice: str, leaks: list[dict[str, str]], **changes: dict[str, object]) -> tuple[str, ...]:
+    raw = shipped_params()
+    for section, values in changes.items():
+        raw[section] = raw[section] | values
+    params = write_params(tmp_path, raw)
+    weights = {"face": {"weights": "vggface2"}, "voice": {"weights": voice}}
+    found = facts(params, read_runs(params, tmp_path / "runs"), weights, SUMMARY, leaks)
+    assert ("Voice weights", voice) in found.lines
+    assert any("1251 identities (901 to train, 100 to choose, 250 to test)" in value for _, value in found.lines)
+    return found.warnings
+
+
+def test_untrained_weights_are_named_a_stand_in(tmp_path: Path) -> None:
+    first = header(tmp_path, "untrained (seed 0): a stand-in", [])[0]
+    assert first.startswith("STAND-IN weights: the voice network is untrained")
+
+
+def test_distilled_weights_are_not_passed_off_as_the_official_ones(tmp_path: Path) -> None:
+    first = header(tmp_path, "distilled (ours, from another)", [])[0]
+    assert "STAND-IN" in first
+    assert "distilled (ours, from another)" in first
+
+
+def test_official_weights_on_the_released_lists_need_no_warning(tmp_path: Path) -> None:
+    own = {"media": "/data/voxceleb1"}
+    lists = {"source": "voxceleb_lists", "lists": "lists"}
+    assert header(tmp_path, "official (Xie et al.)", [], manifest=own, protocol=lists) == ()
+
+
+def test_other_corpora_are_said_not_to_be_comparable(tmp_path: Path) -> None:
+    assert "synthetic people" in header(tmp_path, "official", [])[-1]
+    assert "not comparable" in header(tmp_path, "official", [], manifest={"media": "/data/mine"})[-1]
+
+
+def test_extractor_that_knows_test_identities_is_named(tmp_path: Path) -> None:
+    leak = {"modality": "face", "weights": "vggface", "overlap": "all", "reason": "VGGFace1 contains them"}
+    assert header(tmp_path, "official", [leak])[0].startswith("LEAK: the face extractor (vggface) may know all")
+
+
+def test_models_chosen_on_the_test_list_are_marked(tmp_path: Path) -> None:
+    write_artifacts(tmp_path)
+    write_results(tmp_path, ["single_fop"])
+    warnings = header(tmp_path, "official", [], train={"selection": "test"})
+    assert any("chosen on the test list" in warning for warning in warnings)
+
+
+def test_damaged_store_is_named(tmp_path: Path) -> None:
+    (tmp_path / "embeddings.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(StoreError, match=r"embeddings\.safetensors cannot be read"):
+        provenance_of(tmp_path)

@@ -1,0 +1,103 @@
+"""Train, evaluate and report, run as DVC runs them, on planted embeddings."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from pipeline.store import write_store
+from tests.pipeline.protocol.corpora import tables
+from tests.stages.project import Project
+
+RUN = "single_fop"
+FILES = ("metrics.json", "scores.parquet", "roc.csv", "det.csv", "matching.csv")
+
+
+def planted(index: pd.DataFrame, seed: int) -> np.ndarray:
+    """A vector of each person's own plus noise, of unit norm, for every row of an index."""
+    rng = np.random.default_rng(0)
+    people, codes = np.unique(index["identity"].to_numpy(dtype=str), return_inverse=True)
+    own = rng.normal(size=(len(people), 512))
+    vectors = own[codes] + np.random.default_rng(seed).normal(size=(len(codes), 512))
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Forty planted people, and one run that was trained for two epochs."""
+    made = Project(tmp_path_factory.mktemp("project"))
+    made.params(
+        train={"epochs": 2, "seeds": [0, 1]},
+        protocol={"pairs_per_identity": 8, "trials": 400, "galleries": 100},
+        evaluate={"bootstrap": 20},
+    )
+    parts = tables(people=40)
+    for number, (name, index) in enumerate((("faces", parts.faces), ("voices", parts.voices))):
+        index = index.assign(**{column: "00" for column in ("digest", "key") if column not in index})
+        write_store(made.folder / "artifacts" / name, planted(index, number), index, {"weights": "untrained"})
+    parts.manifest.to_parquet(made.folder / "artifacts" / "manifest.parquet", index=False)
+    made.run("protocol")
+    made.run("train", RUN)
+    made.run("evaluate", RUN)
+    return made
+
+
+def metrics(project: Project, run: str = RUN) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
+    found = json.loads((project.folder / "artifacts" / "runs" / run / "metrics.json").read_text())
+    assert isinstance(found, dict)
+    return found
+
+
+def test_metrics_hold_what_was_agreed_on(project: Project) -> None:
+    figures = metrics(project)["verification"]["cross_modal"]["random"]
+    assert 0.0 <= figures["eer_low"] <= figures["eer"] <= figures["eer_high"] <= 100.0
+    assert 0.0 <= figures["auc_low"] <= figures["auc"] <= figures["auc_high"] <= 100.0
+    assert set(metrics(project)) >= {"verification", "seen_heard", "matching", "retrieval", "selection"}
+    assert metrics(project)["selection"]["rule"] == "validation"
+    assert set(metrics(project)["selection"]["epochs"]) == {"0", "1"}
+
+
+def test_run_must_be_known(project: Project) -> None:
+    assert "did you mean 'single_fop'" in project.run("evaluate", "single_fob", fails=True)
+
+
+def test_model_of_other_settings_is_not_measured_under_a_runs_name(project: Project) -> None:
+    runs = project.folder / "artifacts" / "runs"
+    (runs / "single_git").mkdir(exist_ok=True)
+    shutil.copy(runs / RUN / "model.safetensors", runs / "single_git" / "model.safetensors")
+    assert "CheckpointError" in (answer := project.run("evaluate", "single_git", fails=True))
+    assert "dvc repro train@single_git" in answer
+    assert not (runs / "single_git" / "metrics.json").exists()
+
+
+def test_report_shows_the_run_and_says_what_was_not_run(project: Project) -> None:
+    project.run("report")
+    report = project.folder / "artifacts" / "report"
+    figures = metrics(project)["verification"]["cross_modal"]["random"]
+    html = (report / "report.html").read_text(encoding="utf-8")
+    assert f"{figures['eer']:.1f} / {figures['auc']:.1f}" in html
+    assert "STAND-IN weights" in html
+    table = pd.read_csv(report / "tables" / "table1.csv")
+    assert (table["run"] == "not run").sum() == 22
+    assert Path(report / "figures" / "figure3_fop.svg").exists()
+
+
+def test_official_grid_is_an_option_and_going_back_gives_the_same_bytes(project: Project) -> None:
+    folder = project.folder / "artifacts" / "runs" / RUN
+    before = {name: (folder / name).read_bytes() for name in FILES}
+    path = project.folder / "params.yaml"
+    shipped = path.read_text()
+    raw = yaml.safe_load(shipped)
+    raw["evaluate"]["rates"] = "official_grid"
+    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+    project.run("evaluate", RUN)
+    figures = metrics(project)["verification"]["cross_modal"]["random"]
+    assert abs(figures["eer"] - figures["eer_exact"]) < 5.0
+    assert 50.0 <= figures["accuracy"] <= 100.0
+    path.write_text(shipped)
+    project.run("evaluate", RUN)
+    assert {name: (folder / name).read_bytes() for name in FILES} == before
