@@ -24,7 +24,7 @@ from pipeline.report.runs import Run, read_runs, recipes_of
 from pipeline.report.theme import house_style, inline, to_png, to_svg
 from pipeline.settings import Params
 
-_SKIPPED = ("faces/detect_skipped.csv", "faces/skipped.csv", "voices/skipped.csv")
+_SKIPPED = ("faces/skipped.csv", "voices/skipped.csv")
 
 
 def build_report(params: Params, artifacts: Path, target: Path) -> None:

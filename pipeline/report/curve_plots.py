@@ -54,7 +54,7 @@ def _line(axes: Axes, kind: str, x: "pd.Series[float]", y: "pd.Series[float]", l
 
 def _label(run: Run, kind: str, measure: str, title: str) -> str:
     figure = run.measured("verification", "cross_modal", "random", measure)
-    return KINDS[kind][0] + (f", {title} {figure.value:.1f}" if figure else "")
+    return KINDS[kind][0] + run.mark + (f", {title} {figure.value:.1f}" if figure else "")
 
 
 def _finish_roc(axes: Axes, name: str) -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from pipeline.errors import StoreError
-from pipeline.report.run_tables import MARK
-from pipeline.report.runs import Run
+from pipeline.report.runs import MARK, Run
 from pipeline.settings import Params
 from pipeline.store import MATRIX
 
@@ -53,13 +52,13 @@ def facts(
     done = [run for run in runs if run.metrics is not None]
     lines = [
         ("Corpus", f"{params.manifest.media}: {_people(summary)}"),
-        ("Lists", f"{params.protocol.source}, seed {params.protocol.seed}; identities of the splits are disjoint"),
+        ("Lists", f"{summary.get('source')}, seed {summary.get('seed')}; identities of the splits are disjoint"),
         *((f"{modality.capitalize()} weights", label) for modality, label in labels.items()),
         ("Runs", f"{len(done)} of {len(runs)} evaluated; {_seeds(done)}"),
         ("Models chosen on", ", ".join(_rules(done)) or "no run yet"),
         ("EER and AUC", _rates(params)),
     ]
-    return Facts(tuple(lines), (*_stand_ins(labels), *_leaks(leaks), *_cautions(params, done)))
+    return Facts(tuple(lines), (*_stand_ins(labels), *_leaks(leaks), *_cautions(params, done, summary)))
 
 
 def _people(summary: Mapping[str, object]) -> str:
@@ -111,7 +110,7 @@ def _leaks(leaks: Sequence[Mapping[str, str]]) -> list[str]:
     ]
 
 
-def _cautions(params: Params, runs: Sequence[Run]) -> list[str]:
+def _cautions(params: Params, runs: Sequence[Run], summary: Mapping[str, object]) -> list[str]:
     found = []
     if any(run.settings.selection == "test" for run in runs):
         found.append(f"{MARK} marks models chosen on the test list: their figures flatter, and only serve to compare.")
@@ -120,7 +119,7 @@ def _cautions(params: Params, runs: Sequence[Run]) -> list[str]:
             "The shipped corpus holds synthetic people. The paper's figures are of VoxCeleb1: do not compare them "
             "with ours here, which show that the pipeline works."
         )
-    elif params.protocol.source != "voxceleb_lists":
+    elif summary.get("source") != "voxceleb_lists":
         found.append(
             "The paper's figures are of VoxCeleb1 and its released lists, ours of other trials: not comparable."
         )

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pipeline.report.runs import Measured
@@ -20,6 +21,7 @@ class Grid:
     rows: tuple[tuple[Value, ...], ...]
     folded: bool = field(default=False)  # long: the page shows it on demand
     shown: int | None = field(default=None)  # rows on the page, all where None; the CSV holds every one
+    marks: Mapping[str, str] = field(default_factory=dict)  # first cell of a row -> what the page puts behind it
 
 
 def to_csv(grid: Grid) -> str:

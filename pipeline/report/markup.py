@@ -6,7 +6,6 @@ from html import escape
 from pipeline.report.answers import Answer
 from pipeline.report.grid import Grid, Value
 from pipeline.report.paper_tables import PaperTable
-from pipeline.report.run_tables import MARK
 from pipeline.report.runs import Measured
 
 _NAMES = {"eer": "EER", "auc": "AUC"}
@@ -28,9 +27,7 @@ def grid_table(grid: Grid) -> str:
     """One table of ours."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in grid.header)
     shown = grid.rows if grid.shown is None else grid.rows[: grid.shown]
-    body = "".join(
-        f'<tr><th scope="row">{_plain(row[0])}</th>{"".join(_td(value) for value in row[1:])}</tr>' for row in shown
-    )
+    body = "".join(f"<tr>{_head(row[0], grid)}{''.join(map(_td, row[1:]))}</tr>" for row in shown)
     table = _scroll(f'<table><thead><tr>{head}</tr></thead><tbody class="plain">{body}</tbody></table>')
     more = len(grid.rows) - len(shown)
     return table + (f'<p class="note">… and {more} more in tables/{grid.name}.csv</p>' if more else "")
@@ -61,11 +58,10 @@ def _ours(answer: Answer) -> str:
     figures = list(answer.figures.values())
     if all(figure is None for figure in figures):
         return '<td class="absent">no such list</td>'
-    mark = f" {MARK}" if answer.run.settings.selection == "test" else ""
     values = " / ".join(_NONE if figure is None else f"{figure.value:.1f}" for figure in figures)
     small = [" / ".join(_interval(figure) for figure in figures), " / ".join(_deviation(figure) for figure in figures)]
     under = "".join(f"<small>{line}</small>" for line in small if line.strip(" /"))
-    return f'<td title="{escape(answer.run.name)}">{values}{mark}{under}</td>'
+    return f'<td title="{escape(answer.run.name)}">{values}{answer.run.mark}{under}</td>'
 
 
 def _td(value: Value) -> str:
@@ -76,6 +72,10 @@ def _td(value: Value) -> str:
         return f"<td>{_NONE}</td>"
     kind = ' class="text"' if isinstance(value, str) and len(value) > _LONG else ""
     return f"<td{kind}>{_plain(value)}</td>"
+
+
+def _head(value: Value, grid: Grid) -> str:
+    return f'<th scope="row">{_plain(value)}{grid.marks.get(str(value), "")}</th>'
 
 
 def _plain(value: Value) -> str:

@@ -70,7 +70,7 @@ def _draw(axes: Axes, run: Run, task: str, number: int, name: str) -> _End | Non
         return None
     style = look(number)
     axes.plot(sizes, values, color=style.color, linestyle=style.dashes, marker=style.marker)
-    return _End(sizes[-1], values[-1], name, style.color)
+    return _End(sizes[-1], values[-1], name + run.mark, style.color)
 
 
 def _finish(axes: Axes, title: str, ends: list[_End]) -> None:

@@ -1,6 +1,7 @@
 """Tables of our own runs: all of them, those beyond the paper, and what the paper has no table for."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipeline.report.cells import departures
 from pipeline.report.grid import Grid, Value
@@ -9,7 +10,6 @@ from pipeline.report.runs import Run
 _CROSS = ("verification", "cross_modal")
 _CRITERIA = ("random", "G", "N", "A", "GNA")
 _DIRECTIONS = {"v2f": "voice to face", "f2v": "face to voice", "f2f": "face to face", "v2v": "voice to voice"}
-MARK = "†"  # beside every figure of a model that was chosen on the test list
 
 
 def run_tables(runs: Sequence[Run], placed: set[str]) -> list[Grid]:
@@ -17,12 +17,13 @@ def run_tables(runs: Sequence[Run], placed: set[str]) -> list[Grid]:
     done = [run for run in runs if run.metrics is not None]
     others = [run for run in done if run.name not in placed]
     grids = [_extra(others), _seen_heard(done), _matching(done), _released(done), _retrieval(done)]
-    return [*(grid for grid in grids if grid.rows), _all(runs)]
+    marks = marks_of(runs)
+    return [replace(grid, marks=marks) for grid in (*(grid for grid in grids if grid.rows), _all(runs))]
 
 
-def name_of(run: Run) -> str:
-    """The run's name, marked where its models were chosen on the test list."""
-    return f"{run.name} {MARK}" if run.settings.selection == "test" else run.name
+def marks_of(runs: Sequence[Run]) -> dict[str, str]:
+    """What stands behind each run's name on the page."""
+    return {run.name: run.mark for run in runs}
 
 
 def parity_table(runs: Sequence[Run]) -> Grid:
@@ -33,7 +34,7 @@ def parity_table(runs: Sequence[Run]) -> Grid:
             wrong = run.measured("parity_labels", criterion, "labels_differing")
             rows.append(
                 (
-                    name_of(run),
+                    run.name,
                     criterion,
                     run.measured(*_CROSS, criterion, "auc"),
                     run.measured("parity_labels", criterion, "auc"),
@@ -45,12 +46,12 @@ def parity_table(runs: Sequence[Run]) -> Grid:
         "makes this share of its labels wrong. The first AUC is right; the second is what that code reports.",
     )
     header = ("Run", "List", "AUC", "AUC by parity", "Labels wrong, %")
-    return Grid("parity_labels", "Labels by row parity", notes, header, tuple(rows))
+    return Grid("parity_labels", "Labels by row parity", notes, header, tuple(rows), marks=marks_of(runs))
 
 
 def _extra(runs: Sequence[Run]) -> Grid:
     rows = tuple(
-        (name_of(run), run.settings.recipe, _changes(run), _figure(run, "eer"), _figure(run, "auc")) for run in runs
+        (run.name, run.settings.recipe, _changes(run), _figure(run, "eer"), _figure(run, "auc")) for run in runs
     )
     notes = ("Evaluated runs that stand in no table of the paper.",)
     return Grid("other_runs", "Other runs", notes, ("Run", "Recipe", "Differs from the recipe in", "EER", "AUC"), rows)
@@ -62,7 +63,7 @@ def _seen_heard(runs: Sequence[Run]) -> Grid:
         lists = run.group("seen_heard", *_CROSS)
         if lists:
             aucs = [run.measured("seen_heard", *_CROSS, criterion, "auc") for criterion in _CRITERIA]
-            rows.append((name_of(run), run.measured("seen_heard", *_CROSS, "random", "eer"), *aucs))
+            rows.append((run.name, run.measured("seen_heard", *_CROSS, "random", "eer"), *aucs))
     notes = ("Other recordings of the identities that were trained on, voice against face.",)
     header = ("Run", "EER", *(f"AUC {criterion}" for criterion in _CRITERIA))
     return Grid("seen_heard", "Seen-heard identities", notes, header, tuple(rows), folded=True)
@@ -72,7 +73,7 @@ def _matching(runs: Sequence[Run]) -> Grid:
     groups = [(run, task, run.group("matching", task)) for run in runs for task in _DIRECTIONS]
     sizes = sorted({int(size) for _, _, group in groups for size in group if size.isdigit()})
     rows = tuple(
-        (name_of(run), _DIRECTIONS[task], *(run.measured("matching", task, str(size), "accuracy") for size in sizes))
+        (run.name, _DIRECTIONS[task], *(run.measured("matching", task, str(size), "accuracy") for size in sizes))
         for run, task, group in groups
         if group
     )
@@ -86,7 +87,7 @@ def _released(runs: Sequence[Run]) -> Grid:
     lists = [name for name in ("U", "G", "N", "GN") if any(name in group for _, _, group in groups)]
     rows = tuple(
         (
-            name_of(run),
+            run.name,
             _DIRECTIONS[task],
             *(run.measured("matching_released", task, name, "2", "accuracy") for name in lists),
         )
@@ -101,7 +102,7 @@ def _released(runs: Sequence[Run]) -> Grid:
 def _retrieval(runs: Sequence[Run]) -> Grid:
     measures = {"recall_1": "R@1", "recall_5": "R@5", "recall_10": "R@10", "mean_average_precision": "mAP"}
     rows = tuple(
-        (name_of(run), _DIRECTIONS[task], *(run.measured("retrieval", task, measure) for measure in measures))
+        (run.name, _DIRECTIONS[task], *(run.measured("retrieval", task, measure) for measure in measures))
         for run in runs
         for task in ("v2f", "f2v")
         if run.group("retrieval", task)
@@ -122,7 +123,7 @@ def _all(runs: Sequence[Run]) -> Grid:
         settings = (own.recipe, branch, own.modality, own.loss, own.loss_form, order, len(own.seeds), own.selection)
         figures = (_figure(run, "eer"), _figure(run, "auc"), run.measured(*_path(run), "min_dcf"))
         state = ("not run",) if run.metrics is None else (" ".join(_path(run)[1:]),)
-        rows.append((name_of(run), *settings, *state, *figures))
+        rows.append((run.name, *settings, *state, *figures))
     notes = (
         "Every run that params.yaml names. One modality: trials of that modality. minDCF is a ratio, not a percentage.",
     )

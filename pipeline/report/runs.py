@@ -11,6 +11,8 @@ from pipeline.config import run_settings
 from pipeline.errors import StoreError
 from pipeline.settings import Params, Train
 
+MARK = "†"  # beside every figure of a model that was chosen on the test list
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -33,6 +35,11 @@ class Run:
     metrics: Mapping[str, object] | None
     roc: pd.DataFrame | None
     det: pd.DataFrame | None
+
+    @property
+    def mark(self) -> str:
+        """What stands behind its name and its figures on the page, if anything."""
+        return f" {MARK}" if self.settings.selection == "test" else ""
 
     def measured(self, *path: str) -> Measured | None:
         """The figure at a path of metrics.json, such as ("verification", "cross_modal", "random", "eer")."""

@@ -9,16 +9,22 @@ from pipeline.report.facts import facts, provenance_of
 from pipeline.report.runs import read_runs
 from tests.pipeline.report.project import shipped_params, write_artifacts, write_params, write_results
 
-SUMMARY = {"identities": {"train": 901, "validation": 100, "test": 250}}
+SUMMARY: dict[str, object] = {
+    "source": "generated",
+    "seed": 0,
+    "identities": {"train": 901, "validation": 100, "test": 250},
+}
 
 
-def header(tmp_path: Path, voice: str, leaks: list[dict[str, str]], **changes: dict[str, object]) -> tuple[str, ...]:
+def header(
+    tmp_path: Path, voice: str, leaks: list[dict[str, str]], source: str = "generated", **changes: dict[str, object]
+) -> tuple[str, ...]:
     raw = shipped_params()
     for section, values in changes.items():
         raw[section] = raw[section] | values
     params = write_params(tmp_path, raw)
     weights = {"face": {"weights": "vggface2"}, "voice": {"weights": voice}}
-    found = facts(params, read_runs(params, tmp_path / "runs"), weights, SUMMARY, leaks)
+    found = facts(params, read_runs(params, tmp_path / "runs"), weights, SUMMARY | {"source": source}, leaks)
     assert ("Voice weights", voice) in found.lines
     assert any("1251 identities (901 to train, 100 to choose, 250 to test)" in value for _, value in found.lines)
     return found.warnings
@@ -37,8 +43,7 @@ def test_distilled_weights_are_not_passed_off_as_the_official_ones(tmp_path: Pat
 
 def test_official_weights_on_the_released_lists_need_no_warning(tmp_path: Path) -> None:
     own = {"media": "/data/voxceleb1"}
-    lists = {"source": "voxceleb_lists", "lists": "lists"}
-    assert header(tmp_path, "official (Xie et al.)", [], manifest=own, protocol=lists) == ()
+    assert header(tmp_path, "official (Xie et al.)", [], "voxceleb_lists", manifest=own) == ()
 
 
 def test_other_corpora_are_said_not_to_be_comparable(tmp_path: Path) -> None:
