@@ -1,10 +1,11 @@
 # `make repro` and `make test` work on a fresh clone that reaches package registries only; the first call sets up .venv.
 PYTHON ?= python3
 VENV ?= .venv
+CORPUS_VENV ?= .venv-corpus
 BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: repro test test-all check format setup clean
+.PHONY: repro test test-all check format setup corpus clean
 
 repro: setup ## the whole pipeline: media to report
 	dvc repro
@@ -31,6 +32,15 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $$(grep '^torch==' requirements.txt)
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+corpus: $(CORPUS_VENV)/.installed ## synthesise data/demo anew; CORPUS_OPTIONS="--people 500 --out elsewhere" for another
+	$(CORPUS_VENV)/bin/python -m corpus.fetch
+	$(CORPUS_VENV)/bin/python -m corpus.generate $(CORPUS_OPTIONS)
+
+$(CORPUS_VENV)/.installed: corpus/requirements.txt
+	$(PYTHON) -m venv $(CORPUS_VENV)
+	$(CORPUS_VENV)/bin/python -m pip install --quiet -r corpus/requirements.txt
 	touch $@
 
 clean: ## what a run leaves here; the DVC cache and .sbnet stay
