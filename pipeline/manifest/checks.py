@@ -32,8 +32,8 @@ def path_problem(root: Path, path: str) -> str | None:
     """
     if not path or path == ".":
         return "is empty"
-    if unprintable(path):
-        return "holds a line break, a control character or bytes that are not UTF-8; rename it"
+    if problem := name_problem(path):
+        return problem
     if not is_inside(PurePosixPath(path)):
         return "leaves the media folder; give it relative to that folder"
     try:
@@ -47,9 +47,15 @@ def path_problem(root: Path, path: str) -> str | None:
     return None if target.is_file() else "is no file"
 
 
+def name_problem(path: str) -> str | None:
+    """Why a path must not be used for its letters alone, or None."""
+    broken = "holds a line break, a control character or bytes that are not UTF-8; rename it"
+    return broken if unprintable(path) else None
+
+
 def unprintable(text: str) -> bool:
     """Whether a text could break a line of a table or of a log."""
-    return any(unicodedata.category(letter) in _UNPRINTABLE for letter in text)
+    return not text.isprintable() and any(unicodedata.category(letter) in _UNPRINTABLE for letter in text)
 
 
 def refuse_duplicates(entries: Iterable[Entry]) -> None:

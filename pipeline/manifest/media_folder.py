@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import ManifestError
-from pipeline.manifest.checks import path_problem, refuse
+from pipeline.manifest.checks import name_problem, path_problem, refuse
 from pipeline.manifest.schema import KIND_OF_SUFFIX, suffix_of
 
 
@@ -36,7 +36,7 @@ def list_media(media: Path) -> Listing:
     for path, entry in _walk(listing.root, ""):
         if reason := _ignored(listing.root, path, entry):
             listing.ignored[reason] += 1
-        elif problem := path_problem(listing.root, path):
+        elif problem := _problem(listing.root, path, entry):
             problems.append(f"{path!r} {problem}")
         else:
             listing.paths.append(path)
@@ -51,6 +51,11 @@ def _ignored(root: Path, path: str, entry: os.DirEntry[str]) -> str | None:
     if suffix_of(path) not in KIND_OF_SUFFIX:
         return suffix_of(path) or "without suffix"
     return None
+
+
+def _problem(root: Path, path: str, entry: os.DirEntry[str]) -> str | None:
+    plain = entry.is_file(follow_symlinks=False)  # in a folder that was entered, so it leads nowhere else
+    return name_problem(path) if plain else path_problem(root, path)
 
 
 def _walk(folder: Path, below: str) -> Iterator[tuple[str, os.DirEntry[str]]]:

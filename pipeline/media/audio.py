@@ -95,7 +95,9 @@ def _wave_blocks(path: Path) -> Iterator[tuple[int, np.ndarray]]:
                 raise MediaError(f"{path.name}: its sound is damaged ({_reason(error)})") from error
             if not len(block):
                 break
-            yield file.samplerate, block.mean(axis=1)
+            with np.errstate(all="ignore"):  # a mean of infinite samples is not finite either, and refused as such
+                mono = block.mean(axis=1)
+            yield file.samplerate, mono
 
 
 def _container_blocks(path: Path) -> Iterator[tuple[int, np.ndarray]]:
@@ -116,7 +118,8 @@ def _mono(frame: AudioFrame) -> np.ndarray:
     values = np.asarray(frame.to_ndarray())  # planar: (channels, n); packed: (1, n * channels)
     if not frame.format.is_planar:
         values = values.reshape(-1, len(frame.layout.channels)).T
-    mono: np.ndarray = values.mean(axis=0, dtype=np.float64)  # (n,)
+    with np.errstate(all="ignore"):  # as in _wave_blocks
+        mono: np.ndarray = values.mean(axis=0, dtype=np.float64)  # (n,)
     if values.dtype.kind == "u":  # 8 bits, the only unsigned samples there are: 128 is silence
         mono = (mono - 128) / 128
     elif values.dtype.kind == "i":

@@ -33,28 +33,27 @@ class SampledFrame:
 def sample_frames(path: Path, frame_rate: float, max_frames: int) -> list[SampledFrame]:
     """Frames taken `frame_rate` times a second from the first on, of these at most `max_frames`, spread over the clip.
 
-    An image is its one frame 0. Deterministic; at most 2 * max_frames + 6 undecoded-to-RGB frames are held while the
-    clip's length is unknown. Frames that the decoder marks as corrupt are passed over. Raises MediaError where there
+    An image is its one frame 0. Deterministic; at most 2 * max_frames + 6 pictures are held while the clip's length
+    is unknown. Frames that the decoder marks as corrupt are passed over. Raises MediaError where there
     is no video track or nothing decodes.
     """
     if content_of(path) == "image":
         return [SampledFrame(0, 0.0, read_image(path))]
-    kept: list[tuple[int, float, VideoFrame]] = []
+    kept: list[SampledFrame] = []
     due, candidates, stride = 0.0, 0, 1
     for number, time, frame in _numbered(path):
         if frame.is_corrupt or time < due - _SLACK:
             continue
         due = (math.floor((time + _SLACK) * frame_rate) + 1) / frame_rate
         if candidates % stride == 0:
-            kept.append((number, time, frame))
+            kept.append(SampledFrame(number, time, _pixels(path, frame)))
         candidates += 1
         if len(kept) == 2 * max_frames + 6:  # the clip is longer than planned for: keep every other one from here
             kept, stride = kept[::2], 2 * stride
     if not kept:
         raise MediaError(f"{path.name}: no frame of its video decodes")
     count = min(max_frames, len(kept))
-    chosen = [kept[(2 * i + 1) * len(kept) // (2 * count)] for i in range(count)]  # the middles of equal parts
-    return [SampledFrame(number, time, _pixels(path, frame)) for number, time, frame in chosen]
+    return [kept[(2 * i + 1) * len(kept) // (2 * count)] for i in range(count)]  # the middles of equal parts
 
 
 def read_frames(path: Path, frames: Sequence[int]) -> list[SampledFrame]:
@@ -77,7 +76,11 @@ def read_frames(path: Path, frames: Sequence[int]) -> list[SampledFrame]:
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, float, VideoFrame]]:
-    """Number, time since the first frame in seconds, and the frame, still in the codec's own colours."""
+    """Number, time since the first frame in seconds, and the frame, still in the codec's own colours.
+
+    Callers must not keep a frame: where a stream is damaged, decoders show what lay in the recycled picture buffer,
+    so with a frame kept, another buffer is next and the same file gives other pixels.
+    """
     with open_container(path) as container:
         stream = video_stream(container)
         if stream is None:
@@ -86,9 +89,9 @@ def _numbered(path: Path) -> Iterator[tuple[int, float, VideoFrame]]:
         number, start = 0, None
         for frame in decoded(path, container, stream):
             if isinstance(frame, VideoFrame):
-                start = frame.time if start is None else start
-                time = number / rate if frame.time is None or start is None else frame.time - start
-                yield number, time, frame
+                clock = frame.time if frame.time is not None and math.isfinite(frame.time) else None
+                start = clock if start is None else start
+                yield number, number / rate if clock is None or start is None else clock - start, frame
                 number += 1
 
 
@@ -97,5 +100,13 @@ def _pixels(path: Path, frame: VideoFrame) -> np.ndarray:
         image = frame.to_ndarray(format="rgb24")  # (H, W, 3); decoding bounds H * W
     except FAILURES as error:
         raise MediaError(f"{path.name}: frame colours ({frame.format.name}) cannot be read ({error})") from error
-    quarter_turns = round(frame.rotation / 90)  # counterclockwise, from the container's display matrix
-    return np.ascontiguousarray(np.rot90(image, quarter_turns))
+    return np.ascontiguousarray(np.rot90(image, _quarter_turns(frame)))
+
+
+def _quarter_turns(frame: VideoFrame) -> int:
+    """Counterclockwise quarter turns to upright, from the container's display matrix; none where that is damaged."""
+    try:
+        degrees = frame.rotation
+    except ValueError:  # the angle of a singular matrix is NaN; where its cast passes, it is far out of range
+        return 0
+    return round(degrees / 90) if abs(degrees) <= 360 else 0
