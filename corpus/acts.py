@@ -4,7 +4,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from corpus.pose import Act
-from corpus.speech import RATE
+from corpus.waveforms import RATE
 
 _WINDOW = 2400  # samples (150 ms) that a frame's mouth listens to
 _JAW = 0.30  # how far the loudest sounds open the jaw

@@ -11,7 +11,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from corpus.files import written_whole
-from corpus.speech import RATE
+from corpus.waveforms import RATE
 
 
 def _picture_stream(container: OutputContainer, side: int, rate: int, quality: int) -> VideoStream:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from corpus.conditions import Camera
+from corpus.normals import vertex_normals
 from corpus.person import Person
-from corpus.raster import vertex_normals
 from corpus.topology import HAIR, LASHES, LEFT_EYE, RIGHT_EYE, SKIN, TEETH, TONGUE, Topology
 
 CAMERA_DISTANCE = 15.0  # dm

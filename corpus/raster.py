@@ -84,14 +84,3 @@ def rasterise(
     weights = np.zeros((side, side, 2))
     _fill_all(points, triangles, parts, presence, strands, texture, nearness, shown, weights)
     return nearness, shown, weights
-
-
-def vertex_normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """Unit normals, area-weighted over the triangles that meet; zero where none do  # (V, 3)."""
-    a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
-    face = np.cross(b - a, c - a)
-    normals = np.zeros_like(vertices)
-    for corner in range(3):
-        for axis in range(3):
-            normals[:, axis] += np.bincount(triangles[:, corner], face[:, axis], len(vertices))
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)

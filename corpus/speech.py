@@ -1,7 +1,5 @@
 """A sentence in a person's voice, as a microphone would give it."""
 
-import json
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -9,39 +7,17 @@ import onnxruntime
 import soxr
 
 from corpus import ingredients
+from corpus.sentences import Sentence, choose_sentence
 from corpus.streams import stream
 from corpus.voices import Voice
+from corpus.waveforms import LEAD, RATE, TAIL, recorded, tilted, trim
 
-RATE = 16_000  # Hz, of the clips
 _MODEL_RATE = 24_000  # Hz
 _SHORTEST, _LONGEST = 3.0, 4.05  # s, what a clip should last
 _AIM = (3.2, 3.8)  # s, what the speed is chosen for
 _PER_PHONEME = 0.059  # s at speed 1, the median over voices
 _BASE_SPEED = 0.86  # slower than the model's own pace
-_LEAD, _TAIL = 0.10, 0.15  # s kept before and after speech
-_AUDIBLE = 0.01  # of full scale
 _FASTEST, _SLOWEST = 1.35, 0.62  # limits on the model's speed
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """A text and its phonemes in the model's alphabet."""
-
-    text: str
-    phonemes: str
-
-
-@cache
-def sentences() -> tuple[Sentence, ...]:
-    """The sentences that people say; phonemes are stored, so that no phonemiser is needed."""
-    rows = json.loads((ingredients.ROOM / "sentences.json").read_text(encoding="utf-8"))
-    return tuple(Sentence(row["text"], row["phonemes"]) for row in rows)
-
-
-def choose_sentence(seed: int, person: int, clip: int) -> Sentence:
-    """A person never says the same twice within as many clips as there are sentences."""
-    order = stream(seed, "sentences", person).permutation(len(sentences()))
-    return sentences()[int(order[clip % len(order)])]
 
 
 @cache
@@ -65,32 +41,9 @@ def _utter(sentence: Sentence, voice: Voice, speed: float) -> np.ndarray:
     return soxr.resample(raw, _MODEL_RATE * voice.warp, RATE)
 
 
-def trim(waveform: np.ndarray) -> np.ndarray:
-    """Speech with a little silence left on both sides  # (T,)."""
-    audible = np.flatnonzero(np.abs(waveform) > _AUDIBLE * np.abs(waveform).max())
-    start = max(0, audible[0] - int(_LEAD * RATE))
-    return waveform[start : audible[-1] + int(_TAIL * RATE)]
-
-
-def tilted(waveform: np.ndarray, decibels: float) -> np.ndarray:
-    """The waveform with its spectrum sloped by `decibels` per octave around 1 kHz, held below 125 Hz  # (T,)."""
-    spectrum = np.fft.rfft(waveform)
-    frequency = np.maximum(np.fft.rfftfreq(len(waveform), 1 / RATE), 125.0)
-    gain = 10 ** (decibels * np.log2(frequency / 1000) / 20)
-    return np.fft.irfft(spectrum * gain, len(waveform))
-
-
-def _recorded(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The waveform through a microphone: colour, gain, noise floor."""
-    coloured = tilted(waveform, rng.uniform(-0.8, 0.8))
-    coloured *= rng.uniform(0.35, 0.85) / np.abs(coloured).max()
-    floor = np.sqrt((coloured**2).mean()) * 10 ** (-rng.uniform(28, 42) / 20)
-    return (coloured + floor * rng.standard_normal(len(coloured))).astype(np.float32)
-
-
 def _utter_in_time(sentence: Sentence, voice: Voice, speed: float) -> np.ndarray:
     """Speech of three to four seconds, its speed kept where that already gives them  # (T,)."""
-    spoken, silence = len(sentence.phonemes) * _PER_PHONEME, _LEAD + _TAIL
+    spoken, silence = len(sentence.phonemes) * _PER_PHONEME, LEAD + TAIL
     speed = spoken / (np.clip(silence + spoken / speed, *_AIM) - silence)
     waveform = trim(_utter(sentence, voice, speed))
     seconds = len(waveform) / RATE
@@ -105,4 +58,4 @@ def speak(seed: int, person: int, clip: int, voice: Voice) -> np.ndarray:
     rng = stream(seed, "speech", person, clip)
     speed = _BASE_SPEED * voice.pace * rng.uniform(0.94, 1.08)
     waveform = _utter_in_time(choose_sentence(seed, person, clip), voice, speed)
-    return _recorded(tilted(waveform, voice.tilt), rng)
+    return recorded(tilted(waveform, voice.tilt), rng)

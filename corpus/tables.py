@@ -7,8 +7,8 @@ from pathlib import Path
 from corpus.association import voice_drivers
 from corpus.files import written_whole
 from corpus.latents import DRIVERS, draw_latents
+from corpus.sentences import choose_sentence
 from corpus.settings import Settings
-from corpus.speech import choose_sentence
 
 
 def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
