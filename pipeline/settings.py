@@ -21,6 +21,13 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class Features(Section):
+    """`features:` where the embeddings come from."""
+
+    source: Literal["media", "csv"]  # csv: the official feature files instead of extraction
+    folder: Annotated[str, Field(min_length=1)]  # csv: holds face/, voice/ and, where you have them, veriflist/
+
+
 class Manifest(Section):
     """`manifest:` where the media lies and how its folders are to be read."""
 
@@ -146,6 +153,7 @@ class Report(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
+    features: Features
     manifest: Manifest
     detect_faces: DetectFaces
     embed_faces: EmbedFaces

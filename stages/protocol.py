@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.config import load_params
+from pipeline.features.protocol import protocol_of_features
 from pipeline.protocol import write_protocol
 from pipeline.protocol.build import build_protocol
 from stages.common import ARTIFACTS, PARAMS, run_stage
@@ -19,7 +20,10 @@ def main() -> None:
     manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")
     faces = pd.read_parquet(ARTIFACTS / "faces" / "index.parquet")
     voices = pd.read_parquet(ARTIFACTS / "voices" / "index.parquet")
-    tables = build_protocol(manifest, faces, voices, params.protocol, Path(params.protocol.lists))
+    if params.features.source == "csv":
+        tables = protocol_of_features(faces, voices, Path(params.features.folder), params.protocol)
+    else:
+        tables = build_protocol(manifest, faces, voices, params.protocol, Path(params.protocol.lists))
     write_protocol(ARTIFACTS / "protocol", tables)
     logger.info(
         "%s: %s identities, %d training pairs, %d trials",

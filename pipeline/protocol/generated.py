@@ -35,16 +35,22 @@ def generate(corpus: Corpus, settings: Protocol) -> tuple[ProtocolTables, Flags]
     ]
     verification = [drawn for scene in scenes for drawn in scene_lists(corpus, scene, settings)]
     matching = [matching_list(corpus, scenes[1], task, settings) for task in TASKS]
-    return assembled(corpus, settings, split, training, held_out, [*verification, *matching]), held_out
+    pairs = training_pairs(corpus, training, held_out, settings)
+    return assembled(corpus, settings, split, training, held_out, [*verification, *matching], pairs), held_out
 
 
 def assembled(
-    corpus: Corpus, settings: Protocol, split: np.ndarray, training: Flags, held_out: Flags, lists: list[Drawn]
+    corpus: Corpus,
+    settings: Protocol,
+    split: np.ndarray,
+    training: Flags,
+    held_out: Flags,
+    lists: list[Drawn],
+    pairs: pd.DataFrame,
 ) -> ProtocolTables:
     """Lists, training pairs, people, coverage and summary as one protocol; a list's name tells its table."""
     for drawn in lists:
         logger.info("%s: %d of %d (%s)", drawn.name, len(drawn.table), drawn.rows, drawn.reason or "complete")
-    pairs = training_pairs(corpus, training, held_out, settings)
     tables = {
         name: stacked(name, [drawn.table for drawn in lists if drawn.name.split("/")[0] == name])
         for name in ("verification", "matching", "matching_released")

@@ -9,16 +9,18 @@ import pandas as pd
 from pipeline.protocol.tables import ProtocolTables
 
 _VOXCELEB1 = re.compile(r"id1[01]\d{3}")  # id10001 to id11251
-# Overlap of an extractor's training people with VoxCeleb1's; label of the weights -> (how many, why).
-_KNOWN = {
-    "vggface": ("all", "VGGFace1 contains every VoxCeleb1 identity"),
-    "vggface1": ("all", "VGGFace1 contains every VoxCeleb1 identity"),
-    "vggface2": ("some", "VGGFace2 shares some identities with VoxCeleb1"),
-    "casia-webface": ("some", "CASIA-WebFace shares some identities with VoxCeleb1"),
-    "voxceleb1": ("all", "trained on VoxCeleb1 itself"),
-    "official": ("none", "trained on VoxCeleb2, whose identities are disjoint from VoxCeleb1's"),
-    "untrained": ("none", "not trained at all"),
-}
+_DISJOINT = "trained on VoxCeleb2, whose identities are disjoint from VoxCeleb1's"
+# What the label of a store's weights begins with, after the network's name -> overlap with VoxCeleb1's people, and why.
+_KNOWN = (
+    ("vggface2", "some", "VGGFace2 shares some identities with VoxCeleb1"),
+    ("vggface", "all", "VGGFace1 contains every VoxCeleb1 identity"),
+    ("casia-webface", "some", "CASIA-WebFace shares some identities with VoxCeleb1"),
+    ("authors-facenet", "some", "FaceNet's training sets share some identities with VoxCeleb1"),
+    ("authors-aggregator", "none", _DISJOINT),
+    ("official (", "none", _DISJOINT),
+    ("untrained", "none", "not trained at all"),
+)
+_UNKNOWN = ("unknown", "nothing is known of the people these weights were trained on")
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,22 @@ def leaks(provenance: Mapping[str, Mapping[str, object]], tables: ProtocolTables
     Speaks of VoxCeleb1 alone, the corpus whose overlaps are published: other corpora give an empty list, extractors
     known to be disjoint are left out, and weights of unknown origin are listed as unknown.
     """
-    if not is_voxceleb1(tables.identities):
+    if not (is_voxceleb1(tables.identities) or tables.summary.get("source") == "csv_features"):
         return []
     found = []
     for modality, store in sorted(provenance.items()):
         weights = str(store.get("weights", "unnamed"))
-        unknown = ("unknown", "nothing is known of the people these weights were trained on")
-        overlap, reason = _KNOWN.get(weights.lower().split(" ")[0].split(":")[0], unknown)
+        overlap, reason = _overlap(weights)
         if overlap != "none":
             found.append(asdict(Leak(modality, weights, overlap, reason)))
     return found
+
+
+def _overlap(weights: str) -> tuple[str, str]:
+    name = weights.lower().rpartition(", ")[2] if weights.lower().startswith("facenet") else weights.lower()
+    if "the user's own" in name:  # a file's name proves nothing
+        return _UNKNOWN
+    return next(((overlap, why) for start, overlap, why in _KNOWN if name.startswith(start)), _UNKNOWN)
 
 
 def is_voxceleb1(identities: pd.DataFrame) -> bool:

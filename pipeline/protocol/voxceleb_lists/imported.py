@@ -11,6 +11,7 @@ from pipeline.protocol.corpus import Codes, Corpus, Flags
 from pipeline.protocol.galleries import TASKS, matching_list
 from pipeline.protocol.generated import assembled, scene_lists, seen, unseen
 from pipeline.protocol.tables import ProtocolTables, shaped
+from pipeline.protocol.training_pairs import training_pairs
 from pipeline.protocol.trials import Drawn, verification_list
 from pipeline.protocol.voxceleb_lists.release import REGIMES, People, read_matching, read_people, read_trials
 from pipeline.protocol.voxceleb_lists.stores import Finder, finder
@@ -57,7 +58,8 @@ def import_lists(
     for task in ("f2v", "v2f"):
         for criterion in _MATCHING:
             lists.append(_galleries(read_matching(folder, task, criterion, people), stores, task, criterion))
-    return assembled(corpus, settings, split, training, held_out, lists), held_out
+    pairs = training_pairs(corpus, training, held_out, settings)
+    return assembled(corpus, settings, split, training, held_out, lists, pairs), held_out
 
 
 def _drawn(corpus: Corpus, split: np.ndarray, held_out: Flags, settings: Protocol) -> list[Drawn]:

@@ -13,7 +13,7 @@ from pipeline.protocol.voxceleb_lists.names import parse
 
 _SPLITS = {"1": "train", "2": "validation", "4": "test"}  # 3, seen-heard, is of recordings and not of identities
 _META = ["VoxCeleb1 ID", "VGGFace1 ID", "Gender", "Nationality", "Set"]
-_HEADER = "id,voice-speaker-id,face-speaker-id,label,voice-path,face-path"
+TRIALS_HEADER = "id,voice-speaker-id,face-speaker-id,label,voice-path,face-path"
 _FIRST_CODE = 10_000  # speaker 1 of the verification lists is id10001
 REGIMES = {"unseen_unheard": ("unseenunheard", "test"), "seen_heard": ("seenheard", "train")}  # file name, split
 
@@ -96,7 +96,7 @@ def read_trials(folder: Path, criterion: str, regime: str, people: People) -> pd
     """
     name, split = REGIMES[regime]
     path = folder / "veriflist" / f"veriflist_test_{criterion}_{name}.txt"
-    lines = read_lines(path, ",", len(_HEADER.split(",")), _HEADER)
+    lines = read_lines(path, ",", len(TRIALS_HEADER.split(",")), TRIALS_HEADER)
     table = pd.DataFrame()
     for side, modality, speaker, column in (("left", "voice", 1, 4), ("right", "face", 2, 5)):
         table = pd.concat([table, _side(lines, column, side, modality, people, split)], axis=1)

@@ -18,13 +18,33 @@ def voxceleb1() -> ProtocolTables:
 
 @pytest.mark.parametrize(
     ("weights", "overlap"),
-    [("casia-webface", "some"), ("vggface2", "some"), ("vggface", "all"), ("/my/weights.pt", "unknown")],
+    [
+        ("FaceNet InceptionResnetV1, CASIA-WebFace 20180408-102900", "some"),
+        ("FaceNet InceptionResnetV1, VGGFace2 20180402-114759", "some"),
+        ("FaceNet InceptionResnetV1, vggface2.pt (the user's own)", "unknown"),
+        ("VGGFace", "all"),
+        ("/my/weights.pt", "unknown"),
+    ],
 )
-def test_faces_that_overlap_with_voxceleb1_are_flagged(voxceleb1: ProtocolTables, weights: str, overlap: str) -> None:
-    found = leaks({"face": {"weights": weights}, "voice": {"weights": "official"}}, voxceleb1)
+def test_face_weights_that_overlap_with_voxceleb1_are_flagged(
+    voxceleb1: ProtocolTables, weights: str, overlap: str
+) -> None:
+    found = leaks(
+        {"face": {"weights": weights}, "voice": {"weights": "official (Xie et al. 2019, VoxCeleb2)"}}, voxceleb1
+    )
     assert [(leak["modality"], leak["weights"], leak["overlap"]) for leak in found] == [("face", weights, overlap)]
+
+
+@pytest.mark.parametrize("weights", ["distilled (from another network)", "/my/official (copy).h5"])
+def test_voice_weights_of_unknown_people_are_flagged(voxceleb1: ProtocolTables, weights: str) -> None:
+    found = leaks({"voice": {"weights": weights}}, voxceleb1)
+    assert [leak["overlap"] for leak in found] == ["unknown"]
+
+
+def test_untrained_weights_know_nobody(voxceleb1: ProtocolTables) -> None:
+    assert leaks({"voice": {"weights": "untrained (seed 0)"}}, voxceleb1) == []
 
 
 def test_other_corpora_are_not_spoken_of() -> None:
     made = built(tables(), settings(trials=20, galleries=20))
-    assert leaks({"face": {"weights": "vggface"}}, made) == []
+    assert leaks({"face": {"weights": "VGGFace"}}, made) == []
