@@ -66,7 +66,7 @@ def _finish_roc(axes: Axes, name: str) -> None:
 
 def _finish_det(axes: Axes, name: str) -> None:
     ticks, limits = [_probit(tick) for tick in _TICKS], tuple(_probit(limit) for limit in _LIMITS)
-    ends = np.array(limits)
+    ends = np.array((limits[0], _probit(60.0)))  # no further: the legend stands there
     axes.plot(ends, ends, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
     axes.set(title=f"DET, {name}", xlabel="impostors accepted, %", ylabel="genuine rejected, %")
     axes.set(xlim=limits, ylim=limits)

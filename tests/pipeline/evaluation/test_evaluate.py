@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import ProtocolError
 from pipeline.evaluation import evaluate, lists_of, write_evaluation
+from pipeline.evaluation.verification import parity_figures
 from pipeline.metrics import equal_error_rate, min_dcf, official_rates, roc_auc
 from tests.pipeline.evaluation.planted import (
     EACH,
@@ -221,3 +222,18 @@ def test_released_matching_lists_are_measured_by_criterion() -> None:
     assert set(metrics["matching_released"]["v2f"]["GN"]) == {"2", "probes", "identities"}
     assert metrics["matching_released"]["v2f"]["GN"]["probes"] == 30
     assert "matching" not in metrics
+
+
+@pytest.mark.parametrize(("criterion", "kept"), [("N", 0.072), ("GNA", 0.183)])
+def test_parity_pulls_the_released_lists_towards_chance_as_far_as_predicted(
+    shared: Path, criterion: str, kept: float
+) -> None:
+    path = shared / "data" / "voxceleb_lists" / "veriflist" / f"veriflist_test_{criterion}_unseenunheard.txt"
+    table = pd.read_csv(path).rename_axis("position").reset_index()
+    rng = np.random.default_rng(0)
+    scores = (rng.normal(size=(1, len(table))) + 1.5 * table["label"].to_numpy()).astype(np.float32)
+    right = roc_auc(scores[0], table["label"])
+    figures = parity_figures(scores, table)
+    assert right > 80.0
+    assert figures["auc"] == pytest.approx(50.0 + kept * (right - 50.0), abs=0.5)
+    assert figures["labels_differing"] == pytest.approx({"N": 46.4, "GNA": 40.8}[criterion], abs=0.05)
