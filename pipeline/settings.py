@@ -33,7 +33,7 @@ class Manifest(Section):
 
     media: Annotated[str, Field(min_length=1)]  # folder, relative to the project or absolute
     layout: Literal["folders", "voxceleb1", "mavceleb", "csv"]
-    table: str  # layout csv: the user's own table of items
+    table: str  # layout csv: the user's own table of items; voxceleb1: vox1_meta.csv
     identities: str  # CSV of identity metadata (gender, nationality, age, language)
     columns: dict[str, str]  # our metadata name -> that CSV's column, where they differ
     max_skip_ratio: Ratio

@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ManifestError
+from pipeline.manifest.build import Sources, build_manifest
+from pipeline.settings import Manifest
 from tests import media_factory as make
 from tests.pipeline.manifest.conftest import Build
 
@@ -101,3 +103,16 @@ def test_a_table_without_the_needed_columns_or_rows_is_refused(build: Build) -> 
         build("file,who\nann/talk.mp4,ann\n", layout="csv")
     with pytest.raises(ManifestError, match=r"wants a row for each medium in items.csv"):
         build("path,identity\n", layout="csv")
+
+
+def test_the_table_of_the_real_grid_clips(shared: Path, tmp_path: Path) -> None:
+    grid = shared / "data/grid"
+    (tmp_path / "people.csv").write_text("identity\n")
+    columns = {"path": "clip"}  # clips.csv: clip,identity
+    settings = Manifest(
+        **{"media": str(grid), "layout": "csv", "table": "clips.csv", "identities": "people.csv"},
+        **{"columns": columns, "max_skip_ratio": 0.0},
+    )
+    manifest = build_manifest(settings, Sources(grid, grid / "clips.csv", tmp_path / "people.csv", tmp_path))
+    assert len(manifest) == 11 and manifest["identity"].nunique() == 10 and set(manifest["kind"]) == {"video"}
+    assert set(manifest["fps"]) == {25.0} and set(manifest["sample_rate"]) == {44100}
