@@ -15,7 +15,7 @@ from extractors.facenet_weights import facenet_weights
 from extractors.fingerprints import fingerprint_of
 from extractors.inference import exact_inference
 from pipeline.compat import import_facenet_pytorch
-from pipeline.errors import ConfigError, ExtractionError, WeightsError
+from pipeline.errors import ExtractionError, WeightsError
 from pipeline.settings import EmbedFaces
 
 _VERSION = 1  # raise it when the same weights would give other vectors
@@ -33,8 +33,6 @@ class FaceNet:
 
     def __init__(self, settings: EmbedFaces, device: torch.device) -> None:
         """Fetches the weights if they are not there yet; raises WeightsError where that fails or they do not fit."""
-        if settings.margin >= CROP_SIZE:
-            raise ConfigError(f"embed_faces.margin: {settings.margin} px leave nothing of a {CROP_SIZE} px crop")
         weights = facenet_weights(settings.weights)
         network = import_facenet_pytorch().InceptionResnetV1(pretrained=None).eval()
         try:

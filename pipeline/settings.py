@@ -58,7 +58,7 @@ class EmbedFaces(Section):
 
     extractor: str
     weights: str  # casia-webface | vggface2 | path
-    margin: Annotated[int, Field(ge=0)]  # px of the 160 px crop, facenet-pytorch's meaning
+    margin: Annotated[int, Field(ge=0, lt=160)]  # px of the 160 px crop, facenet-pytorch's meaning
     max_skip_ratio: Ratio
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from pipeline.errors import StoreError
 from pipeline.files import atomic_path
@@ -51,7 +51,8 @@ def write_store(folder: Path, matrix: np.ndarray, index: pd.DataFrame, provenanc
     # One metadata key only: safetensors writes several in an order that changes from run to run.
     metadata = {"provenance": json.dumps(dict(provenance), sort_keys=True)}
     with atomic_path(folder / MATRIX) as temporary:
-        save_file({"embeddings": matrix}, temporary, metadata=metadata)
+        # not save_file: it keeps the file from all other users, also in a shared DVC cache
+        temporary.write_bytes(save({"embeddings": matrix}, metadata=metadata))
     with atomic_path(folder / INDEX) as temporary:
         index.to_parquet(temporary, index=False)
 

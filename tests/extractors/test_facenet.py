@@ -13,7 +13,7 @@ from extractors.facenet import FaceNet
 from extractors.facenet_weights import facenet_weights
 from extractors.mtcnn import FaceDetector
 from pipeline.compat import import_facenet_pytorch
-from pipeline.errors import ConfigError, ExtractionError, WeightsError
+from pipeline.errors import ExtractionError, WeightsError
 from tests.extractors.face_settings import detecting, embedding, grid_frames, photos
 
 CPU = torch.device("cpu")
@@ -143,8 +143,3 @@ def test_crops_of_another_size_or_type_are_refused(facenet: FaceNet) -> None:
     for crop in (np.zeros((112, 112, 3), np.uint8), np.zeros((160, 160, 3), np.float32)):
         with pytest.raises(ExtractionError, match="face crops must be uint8"):
             facenet([crop])
-
-
-def test_a_margin_as_large_as_the_crop_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"embed_faces\.margin: 160 px"):
-        FaceNet(embedding(margin=160), CPU)
