@@ -1,6 +1,6 @@
 """Extractors by the name that params.yaml uses: a new one is one file and one line here.
 
-The classes are imported only when asked for, because the model families drag in libraries that other stages do not need.
+The classes are imported only when asked for: model families drag in libraries that other stages do not need.
 """
 
 from collections.abc import Callable, Sequence
