@@ -51,7 +51,7 @@ def facts(
     labels = {modality: str(origin.get("weights", "unnamed")) for modality, origin in weights.items()}
     done = [run for run in runs if run.metrics is not None]
     lines = [
-        ("Corpus", f"{params.manifest.media}: {_people(summary)}"),
+        ("Corpus", f"{_corpus(params)}: {_people(summary)}"),
         ("Lists", f"{summary.get('source')}, seed {summary.get('seed')}; identities of the splits are disjoint"),
         *((f"{modality.capitalize()} weights", label) for modality, label in labels.items()),
         ("Runs", f"{len(done)} of {len(runs)} evaluated; {_seeds(done)}"),
@@ -59,6 +59,10 @@ def facts(
         ("EER and AUC", _rates(params)),
     ]
     return Facts(tuple(lines), (*_stand_ins(labels), *_leaks(leaks), *_cautions(params, done, summary)))
+
+
+def _corpus(params: Params) -> str:
+    return params.manifest.media if params.features.source == "media" else params.features.folder
 
 
 def _people(summary: Mapping[str, object]) -> str:
@@ -114,7 +118,7 @@ def _cautions(params: Params, runs: Sequence[Run], summary: Mapping[str, object]
     found = []
     if any(run.settings.selection == "test" for run in runs):
         found.append(f"{MARK} marks models chosen on the test list: their figures flatter, and only serve to compare.")
-    if Path(params.manifest.media).as_posix().strip("/") == _DEMO:
+    if Path(_corpus(params)).as_posix().strip("/") == _DEMO:
         found.append(
             "The shipped corpus holds synthetic people. The paper's figures are of VoxCeleb1: do not compare them "
             "with ours here, which show that the pipeline works."

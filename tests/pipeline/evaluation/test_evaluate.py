@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.errors import ProtocolError
 from pipeline.evaluation import evaluate, lists_of, write_evaluation
+from pipeline.evaluation.curves import roc_and_det
 from pipeline.evaluation.verification import parity_figures
 from pipeline.metrics import equal_error_rate, min_dcf, official_rates, roc_auc
 from tests.pipeline.evaluation.planted import (
@@ -186,6 +187,17 @@ def test_curves_are_thin_monotone_and_agree_with_the_rates() -> None:
     area = np.trapezoid(result.roc["true_accept_rate"], result.roc["false_accept_rate"]) / 100
     assert area == pytest.approx(result.metrics["verification"]["cross_modal"]["random"]["auc"], abs=0.5)
     assert np.allclose(result.det["false_reject_rate"], 100 - result.roc["true_accept_rate"])
+
+
+def test_curve_stands_at_the_best_point_that_accepts_no_more_impostors() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(200) % 2
+    scores = (rng.normal(size=(1, 200)) + labels).round(1)
+    roc, _ = roc_and_det("name", scores, labels)
+    points = [(np.mean(scores[0][labels == 0] >= t), np.mean(scores[0][labels == 1] >= t)) for t in set(scores[0])]
+    for share, found in zip(roc["false_accept_rate"], roc["true_accept_rate"], strict=True):
+        best = max([true for false, true in points if 100 * false <= share + 1e-9], default=0.0)
+        assert found == pytest.approx(100 * best, abs=1e-4)
 
 
 def test_retrieval_thins_both_sides_to_the_bound() -> None:

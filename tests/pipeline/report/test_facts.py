@@ -51,6 +51,13 @@ def test_other_corpora_are_said_not_to_be_comparable(tmp_path: Path) -> None:
     assert "not comparable" in header(tmp_path, "official", [], manifest={"media": "/data/mine"})[-1]
 
 
+def test_feature_files_are_the_corpus_where_nothing_was_extracted(tmp_path: Path) -> None:
+    params = write_params(tmp_path, shipped_params() | {"features": {"source": "csv", "folder": "my/features"}})
+    found = facts(params, [], {}, {"source": "voxceleb_lists"}, [])
+    assert found.lines[0] == ("Corpus", "my/features: counts unknown")
+    assert found.warnings == ()
+
+
 def test_extractor_that_knows_test_identities_is_named(tmp_path: Path) -> None:
     leak = {"modality": "face", "weights": "vggface", "overlap": "all", "reason": "VGGFace1 contains them"}
     assert header(tmp_path, "official", [leak])[0].startswith("LEAK: the face extractor (vggface) may know all")
