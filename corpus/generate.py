@@ -1,4 +1,4 @@
-"""Make a corpus: `python -m corpus.generate --out data/demo` (settings.toml names its numbers; --help lists them).
+"""Make a corpus: `python -m corpus.generate --out FOLDER` (settings.toml names its numbers; --help lists them).
 
 Resumable: a clip that is there is kept, an unfinished one never has its name. Parallel by process.
 """
@@ -15,6 +15,7 @@ import cv2
 from tqdm import tqdm
 
 from corpus.acts import perform
+from corpus.claim import claim
 from corpus.encode import encode
 from corpus.person import make_person
 from corpus.pose import REST, face_box, pose, project
@@ -93,6 +94,7 @@ def _leave_with_parent() -> None:
 
 def generate(settings: Settings, out: Path) -> None:
     """Make a whole corpus in a folder, keeping the clips that are there."""
+    claim(out, settings)
     write_tables(out, settings)
     _clear_unfinished(out)
     os.environ.update(_ONE_THREAD)

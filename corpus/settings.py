@@ -59,7 +59,8 @@ def read_arguments(arguments: Sequence[str] | None = None) -> tuple[Settings, Pa
     """Settings and the folder to write, from a command line."""
     shipped = shipped_settings()
     parser = argparse.ArgumentParser(prog="python -m corpus.generate", description="Make synthetic people who talk.")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write; what is complete in it is kept")
+    where = "folder to write (data/demo); what is complete in it is kept"
+    parser.add_argument("--out", type=Path, default=ROOM.parent / "data" / "demo", help=where)
     for name, text in _HELP.items():
         value = getattr(shipped, name)
         parser.add_argument(f"--{name}", type=int, default=value, help=f"{text} (settings.toml: {value})")

@@ -85,6 +85,16 @@ def _inner_material(part, at, look):
 
 
 @kernel
+def _hair_material(a, b, c, u, v, look, surface):
+    """Colour and finish of hair, and how far its strands lean the normal aside."""
+    w = 1 - u - v
+    across = u * surface.strands[a, 0] + v * surface.strands[b, 0] + w * surface.strands[c, 0]
+    along = u * surface.strands[a, 1] + v * surface.strands[b, 1] + w * surface.strands[c, 1]
+    colour, coarse, fine = hair_colour(across, along, look, surface.strand_texture)
+    return colour, (0.07 * max(0.2, 1 + 0.8 * fine), 10.0, _HAIR_WRAP), 0.12 * coarse
+
+
+@kernel
 def _pored(normal, at, look, speckle):
     """The normal of skin, tilted by its pores."""
     x, y, _, _ = at
@@ -115,12 +125,8 @@ def _pixel(t, u, v, open_sky, surface, look, shot):
         colour, finish = eye_colour(at, look, centre, shot.gaze, surface.strand_texture), (0.55, 160.0, _PLAIN_WRAP)
         open_sky = min(1.0, open_sky + 0.25)
     elif part in (SCALP, HAIR):
-        w = 1 - u - v
-        across = u * surface.strands[a, 0] + v * surface.strands[b, 0] + w * surface.strands[c, 0]
-        along = u * surface.strands[a, 1] + v * surface.strands[b, 1] + w * surface.strands[c, 1]
-        colour, coarse, fine = hair_colour(across, along, look, surface.strand_texture)
-        normal = unit(normal[0] + 0.12 * coarse, normal[1], normal[2])
-        finish = (0.07 * max(0.2, 1 + 0.8 * fine), 10.0, _HAIR_WRAP)
+        colour, finish, lean = _hair_material(a, b, c, u, v, look, surface)
+        normal = unit(normal[0] + lean, normal[1], normal[2])
     else:
         colour, finish, openness = _inner_material(part, at, look)
         open_sky *= openness

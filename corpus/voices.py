@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 from corpus.association import Association, voice_drivers
 from corpus.ingredients import read_voices
-from corpus.latents import DRIVERS, Latents
+from corpus.latents import Latents
 from corpus.streams import stream
 
 _AXES = 4  # principal axes of the timbre half of the style matrices
@@ -16,7 +16,7 @@ _TIMBRE = slice(0, 128)
 _USUAL_LENGTHS = slice(20, 110)  # rows (numbers of tokens) that short sentences use
 _KERNEL = 0.55  # width, in deviations, of the neighbourhood that is blended
 _OWN_VOICE = 0.10  # share of one voice drawn at random: what is nobody else's
-# What each driver does, in deviations: rows DRIVERS, columns the four axes.
+# What each driver (age, size, s1, s2) does, in deviations: a row a driver, a column an axis.
 _PULL = np.array([[0.0, 0.0, 0.9, 0.0], [0.0, 0.0, 0.0, 0.3], [1.2, 0.0, 0.0, 0.0], [0.0, 1.2, 0.0, 0.0]])
 _OWN_AXES = np.array([0.2, 0.2, 0.4, 0.8])  # deviations of what follows nothing
 _PITCH = np.array([-0.010, -0.070, -0.050, 0.0])  # log of the factor on pitch and formants, by driver
@@ -67,9 +67,8 @@ def blend_weights(place: np.ndarray, around: np.ndarray, own: int) -> np.ndarray
 
 
 def draw_voice(seed: int, person: int, latents: Latents, association: Association) -> Voice:
-    """A person's voice; of the latents it reads gender and, through `voice_drivers`, DRIVERS."""
+    """A person's voice; of the latents it reads gender and, through `voice_drivers`, age, size, s1 and s2."""
     drivers = voice_drivers(seed, person, latents, association)
-    assert drivers.shape == (len(DRIVERS),)
     rng = stream(seed, "voice", person)
     matrices = _matrices(latents.gender)
     place = drivers @ _PULL + _OWN_AXES * rng.standard_normal(_AXES)

@@ -15,6 +15,10 @@ def test_the_command_line_changes_only_what_it_names() -> None:
     assert settings == replace(shipped_settings(), people=6, seed=9)
 
 
+def test_the_shipped_corpus_is_the_default_folder() -> None:
+    assert read_arguments([])[1] == Path(__file__).resolve().parents[2] / "data" / "demo"
+
+
 def test_association_scales_every_strength() -> None:
     shipped = shipped_settings().association
     assert read_arguments(["--out", "x", "--association", "0.5"])[0].association == shipped.scaled(0.5)
