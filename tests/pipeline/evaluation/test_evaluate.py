@@ -9,8 +9,6 @@ import pytest
 
 from pipeline.errors import ProtocolError
 from pipeline.evaluation import evaluate, lists_of, write_evaluation
-from pipeline.evaluation.curves import roc_and_det
-from pipeline.evaluation.verification import parity_figures
 from pipeline.metrics import equal_error_rate, min_dcf, official_rates, roc_auc
 from tests.pipeline.evaluation.planted import (
     EACH,
@@ -141,22 +139,6 @@ def test_nothing_to_evaluate_is_refused() -> None:
         evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, faces, voices), faces, voices)
 
 
-def test_parity_labels_are_reported_only_where_they_differ_from_the_lists() -> None:
-    faces, voices = stores(0.7)
-    shifted = trials("unseen_unheard", "cross_modal", "N")
-    shifted["position"] += np.arange(240) // 120  # the second half starts on an odd row: every label there is wrong
-    protocol = tables([trials("unseen_unheard", "cross_modal", "random"), shifted], [])
-    result = evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, faces, voices), faces, voices)
-    assert set(result.metrics["parity_labels"]) == {"N"}
-    table = result.scores[result.scores["criterion"] == "N"]
-    parity = (table["position"] % 2 == 0).astype(int)
-    figures = result.metrics["parity_labels"]["N"]
-    assert figures["labels_differing"] == 50.0
-    assert figures["auc"] == pytest.approx(roc_auc(table["score_0"], parity), abs=1e-5)
-    right = result.metrics["verification"]["cross_modal"]["N"]["auc"]
-    assert abs(figures["auc"] - 50) < abs(right - 50) / 3
-
-
 def test_official_grid_stands_for_the_exact_rates_when_asked() -> None:
     faces, voices = stores(0.7)
     lists = planted_lists(faces, voices)
@@ -174,30 +156,6 @@ def test_without_resamples_there_are_no_intervals() -> None:
     lists = planted_lists(faces, voices)
     metrics = evaluate(NoisyEncoder(1, 0.0), settings(bootstrap=0), lists, faces, voices).metrics
     assert "low" not in json.dumps(metrics)
-
-
-def test_curves_are_thin_monotone_and_agree_with_the_rates() -> None:
-    faces, voices = stores(0.7)
-    result = evaluate(NoisyEncoder(2, 0.1), settings(), planted_lists(faces, voices), faces, voices)
-    assert result.roc.columns.tolist() == ["list", "false_accept_rate", "true_accept_rate"]
-    assert result.det.columns.tolist() == ["list", "false_accept_rate", "false_reject_rate"]
-    assert len(result.roc) == len(result.det) <= 500
-    assert result.roc["true_accept_rate"].is_monotonic_increasing
-    assert result.roc.iloc[-1][["false_accept_rate", "true_accept_rate"]].tolist() == [100.0, 100.0]
-    area = np.trapezoid(result.roc["true_accept_rate"], result.roc["false_accept_rate"]) / 100
-    assert area == pytest.approx(result.metrics["verification"]["cross_modal"]["random"]["auc"], abs=0.5)
-    assert np.allclose(result.det["false_reject_rate"], 100 - result.roc["true_accept_rate"])
-
-
-def test_curve_stands_at_the_best_point_that_accepts_no_more_impostors() -> None:
-    rng = np.random.default_rng(0)
-    labels = np.arange(200) % 2
-    scores = (rng.normal(size=(1, 200)) + labels).round(1)
-    roc, _ = roc_and_det("name", scores, labels)
-    points = [(np.mean(scores[0][labels == 0] >= t), np.mean(scores[0][labels == 1] >= t)) for t in set(scores[0])]
-    for share, found in zip(roc["false_accept_rate"], roc["true_accept_rate"], strict=True):
-        best = max([true for false, true in points if 100 * false <= share + 1e-9], default=0.0)
-        assert found == pytest.approx(100 * best, abs=1e-4)
 
 
 def test_retrieval_thins_both_sides_to_the_bound() -> None:
@@ -234,18 +192,3 @@ def test_released_matching_lists_are_measured_by_criterion() -> None:
     assert set(metrics["matching_released"]["v2f"]["GN"]) == {"2", "probes", "identities"}
     assert metrics["matching_released"]["v2f"]["GN"]["probes"] == 30
     assert "matching" not in metrics
-
-
-@pytest.mark.parametrize(("criterion", "kept"), [("N", 0.072), ("GNA", 0.183)])
-def test_parity_pulls_the_released_lists_towards_chance_as_far_as_predicted(
-    shared: Path, criterion: str, kept: float
-) -> None:
-    path = shared / "data" / "voxceleb_lists" / "veriflist" / f"veriflist_test_{criterion}_unseenunheard.txt"
-    table = pd.read_csv(path).rename_axis("position").reset_index()
-    rng = np.random.default_rng(0)
-    scores = (rng.normal(size=(1, len(table))) + 1.5 * table["label"].to_numpy()).astype(np.float32)
-    right = roc_auc(scores[0], table["label"])
-    figures = parity_figures(scores, table)
-    assert right > 80.0
-    assert figures["auc"] == pytest.approx(50.0 + kept * (right - 50.0), abs=0.5)
-    assert figures["labels_differing"] == pytest.approx({"N": 46.4, "GNA": 40.8}[criterion], abs=0.05)
