@@ -5,11 +5,12 @@ parameter has a leading axis S and it takes (S, B, D): S networks that never mee
 of parameters are the same in both, so that slice s of the one is the other.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
 EPSILON = 1e-5  # of batch normalisation, in both halves of the official code
@@ -67,6 +68,32 @@ class PlainLayers:
         return Scale()
 
 
+class _StackedAffine(torch.autograd.Function):
+    """x W' + b for S networks, with gradients that do not depend on how many stand side by side.
+
+    torch's own gradient of the bias sums a block of S slices in an order that S decides, so that a seed among three
+    would differ from the seed alone in its last bits.
+    """
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """(S, B, inputs), (S, outputs, inputs), (S, outputs) to (S, B, outputs)."""
+        ctx.save_for_backward(x, weight)
+        return torch.baddbmm(bias[:, None], x, weight.transpose(1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+        """Gradients of x (if asked for), weight and bias."""
+        (gradient,) = gradients
+        x, weight = ctx.saved_tensors
+        of_x = torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None
+        of_bias = torch.stack([part.sum(dim=0) for part in gradient])
+        return of_x, torch.bmm(gradient.transpose(1, 2), x), of_bias
+
+
+_affine = cast(Callable[[Tensor, Tensor, Tensor], Tensor], _StackedAffine.apply)  # torch leaves it without types
+
+
 class StackedLinear(nn.Module):
     """S affine maps."""
 
@@ -77,7 +104,7 @@ class StackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(S, B, inputs) to (S, B, outputs)."""
-        return torch.baddbmm(self.bias[:, None], x, self.weight.transpose(1, 2))
+        return _affine(x, self.weight, self.bias)
 
 
 class StackedNorm(nn.Module):
