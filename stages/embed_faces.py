@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from pipeline.config import load_params
 from pipeline.errors import MediaError
 from pipeline.extraction import Task, Work, extract, items_at_once
+from pipeline.features.stores import pack_features
 from pipeline.item_cache import Arrays, ItemCache, item_key
 from pipeline.media import MEDIA_VERSION
 from pipeline.packing import embedding_result, pack
@@ -24,10 +26,14 @@ FACES = ARTIFACTS / "faces"
 
 def main() -> None:
     """Embed every detected face; write the packed store and skipped.csv, which includes what detection skipped."""
+    params = load_params(PARAMS)
+    if params.features.source == "csv":
+        pack_features(Path(params.features.folder), "face", FACES)
+        return
+
     from extractors.registry import face_embedder  # torch: kept out of the decode workers, which import this module
     from pipeline.device import select_device
 
-    params = load_params(PARAMS)
     settings, device = params.embed_faces, select_device()
     embedder = face_embedder(settings, device)
     manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")

@@ -1,6 +1,7 @@
 """Utterances to voice embeddings: `python -m stages.embed_voices`."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pandas as pd
 from pipeline.config import load_params
 from pipeline.errors import MediaError
 from pipeline.extraction import Task, Work, extract, items_at_once
+from pipeline.features.stores import pack_features
 from pipeline.item_cache import Arrays, ItemCache, item_key
 from pipeline.media import MEDIA_VERSION
 from pipeline.packing import embedding_result, pack
@@ -22,10 +24,14 @@ VOICES = ARTIFACTS / "voices"
 
 def main() -> None:
     """Embed every item that can hold a voice; write the packed store and skipped.csv."""
+    params = load_params(PARAMS)
+    if params.features.source == "csv":
+        pack_features(Path(params.features.folder), "voice", VOICES)
+        return
+
     from extractors.registry import voice_embedder  # torch: kept out of the decode workers, which import this module
     from pipeline.device import select_device
 
-    params = load_params(PARAMS)
     settings, device = params.embed_voices, select_device()
     embedder = voice_embedder(settings, device)
     manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")

@@ -17,21 +17,17 @@ logger = logging.getLogger(__name__)
 def main() -> None:
     """Build the protocol of params.yaml, check it against the stores and write it."""
     params = load_params(PARAMS)
-    manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")
+    settings = params.protocol
     faces = pd.read_parquet(ARTIFACTS / "faces" / "index.parquet")
     voices = pd.read_parquet(ARTIFACTS / "voices" / "index.parquet")
     if params.features.source == "csv":
-        tables = protocol_of_features(faces, voices, Path(params.features.folder), params.protocol)
+        tables = protocol_of_features(faces, voices, Path(params.features.folder), settings)
     else:
-        tables = build_protocol(manifest, faces, voices, params.protocol, Path(params.protocol.lists))
+        manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")
+        tables = build_protocol(manifest, faces, voices, settings, Path(settings.lists))
     write_protocol(ARTIFACTS / "protocol", tables)
-    logger.info(
-        "%s: %s identities, %d training pairs, %d trials",
-        params.protocol.source,
-        tables.summary["identities"],
-        len(tables.train_pairs),
-        len(tables.verification),
-    )
+    counts = tables.summary["identities"], len(tables.train_pairs), len(tables.verification)
+    logger.info("%s: identities %s, %d training pairs, %d trials", tables.summary["source"], *counts)
 
 
 if __name__ == "__main__":
