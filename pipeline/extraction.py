@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from tqdm import tqdm
 
 from pipeline.decode_pool import decode_all, worker_count
-from pipeline.errors import MediaError
+from pipeline.errors import ExtractionError, MediaError
 from pipeline.item_cache import Arrays, ItemCache
 from pipeline.skips import Skip
 
@@ -100,7 +100,11 @@ def _fresh(
 def _infer(
     work: Work[PayloadT], batch: Sequence[tuple[Task, PayloadT]], cache: ItemCache
 ) -> list[tuple[Task, Arrays | MediaError]]:
-    outcomes = work.infer([payload for _, payload in batch])
+    try:
+        outcomes = work.infer([payload for _, payload in batch])
+    except ExtractionError as error:
+        items = ", ".join(task.item for task, _ in batch)
+        raise ExtractionError(f"{work.stage}, item {items}: {error}; nothing of it is kept") from error
     pairs = [(task, outcome) for (task, _), outcome in zip(batch, outcomes, strict=True)]
     cache.put({task.key: outcome for task, outcome in pairs if not isinstance(outcome, MediaError)})
     return pairs

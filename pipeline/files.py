@@ -1,12 +1,16 @@
 """Publish files whole or not at all, and name bytes by their digest."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.errors import StoreError
+
 _CHUNK = 1 << 20  # bytes read at a time
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -14,7 +18,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `target`; on success it replaces `target`, on error it is removed.
 
     The sibling lies in the same folder because a rename is atomic only within one file system. The bytes are
-    synced first: a rename that survives a power cut must not point at data that did not.
+    synced first: a rename that survives a power cut must not point at data that did not. Raises StoreError where
+    the disk is full.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
@@ -26,6 +31,11 @@ def atomic_path(target: Path) -> Iterator[Path]:
         finally:
             os.close(descriptor)
         temporary.replace(target)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        kept = "what it held before is intact" if target.exists() else "nothing was written"
+        raise StoreError(f"{target} cannot be written ({error.strerror}): free some disk space; {kept}") from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import yaml
 
 from pipeline.detections import read_detections
 from pipeline.errors import StoreError
 from pipeline.item_cache import Arrays, ItemCache
-from pipeline.store import INDEX, MATRIX, Store, read_matrix
+from pipeline.store import INDEX, MATRIX, read_files
 from pipeline.workspace import project_root
 
 Reader = Callable[[dict[str, Path]], dict[str, Arrays]]
@@ -28,8 +27,7 @@ def seed_embeddings(cache: ItemCache, keys: Sequence[str], folder: Path) -> None
     """Take embeddings that the cache lacks from the packed store that dvc.lock names for `folder`."""
 
     def read(files: dict[str, Path]) -> dict[str, Arrays]:
-        matrix, provenance = read_matrix(files[MATRIX])
-        store = Store(matrix, pd.read_parquet(files[INDEX]), provenance)
+        store = read_files(files[MATRIX], files[INDEX])
         rows = store.index.groupby("key", sort=False).indices
         frames = store.index["frame"].to_numpy(np.int32)
         return {str(key): {"embeddings": store.matrix[at], "frame": frames[at]} for key, at in rows.items()}

@@ -1,9 +1,11 @@
 """The packed store: a matrix of embeddings and the table that says what each row is.
 
 `embeddings.safetensors` holds one tensor `embeddings` (N, 512) float32; `index.parquet` holds one row per row of it,
-sorted, so that the same items give the same bytes whatever the order they were extracted in.
+sorted, so that the same items give the same bytes whatever the order they were extracted in. The matrix file also
+holds the digests of the vectors and of the index file: one flipped bit is noticed, and so are files of two runs.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +17,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from pipeline.errors import StoreError
-from pipeline.files import atomic_path
+from pipeline.files import atomic_path, sha256_of
 
 MATRIX, INDEX = "embeddings.safetensors", "index.parquet"
 # frame: -1 where the row is a whole utterance; key: of the item cache, so that a store can fill an empty cache
 INDEX_COLUMNS = ("item", "frame", "identity", "clip", "digest", "key")
 _SORT = ["item", "frame"]
+_REMEDY = "remove it and run `dvc repro` or `dvc pull` again"
+_DIGEST, _INDEX_DIGEST = "digest", "index_digest"  # beside the provenance, in the one metadata key
 
 
 @dataclass(frozen=True)
@@ -48,37 +52,59 @@ def write_store(folder: Path, matrix: np.ndarray, index: pd.DataFrame, provenanc
     order = index.reset_index(drop=True).sort_values(_SORT, kind="stable").index.to_numpy()
     matrix, index = np.ascontiguousarray(matrix, dtype=np.float32)[order], index.iloc[order].reset_index(drop=True)
     _check_vectors(matrix, index)
-    # One metadata key only: safetensors writes several in an order that changes from run to run.
-    metadata = {"provenance": json.dumps(dict(provenance), sort_keys=True)}
-    with atomic_path(folder / MATRIX) as temporary:
+    with atomic_path(folder / MATRIX) as matrix_file, atomic_path(folder / INDEX) as index_file:  # both are renamed last
+        index.to_parquet(index_file, index=False)
+        described = {**provenance, _INDEX_DIGEST: sha256_of(index_file)}
+        # One metadata key only: safetensors writes several in an order that changes from run to run.
+        metadata = {"provenance": json.dumps({**described, _DIGEST: _digest(matrix, described)}, sort_keys=True)}
         # not save_file: it keeps the file from all other users, also in a shared DVC cache
-        temporary.write_bytes(save({"embeddings": matrix}, metadata=metadata))
-    with atomic_path(folder / INDEX) as temporary:
-        index.to_parquet(temporary, index=False)
+        matrix_file.write_bytes(save({"embeddings": matrix}, metadata=metadata))
 
 
 def read_store(folder: Path) -> Store:
-    """Read a packed store; raises StoreError when a file is absent, damaged or does not fit the other."""
+    """Read a packed store; raises StoreError when a file is absent, damaged or does not belong to the other."""
+    return read_files(folder / MATRIX, folder / INDEX)
+
+
+def read_files(matrix_file: Path, index_file: Path) -> Store:
+    """Read a packed store whose files lie anywhere, such as in the DVC cache; raises StoreError as read_store does."""
+    matrix, provenance, index_digest = _read_matrix(matrix_file)
     try:
-        index = pd.read_parquet(folder / INDEX)
+        if sha256_of(index_file) != index_digest:
+            raise StoreError(f"{index_file}: is damaged, or of another run than {matrix_file}; {_REMEDY}")
+        index = pd.read_parquet(index_file)
     except (OSError, ValueError) as error:
-        raise _unreadable(folder / INDEX, error) from error
-    matrix, provenance = read_matrix(folder / MATRIX)
+        raise _unreadable(index_file, error) from error
     return Store(matrix, index, provenance)
 
 
 def read_matrix(path: Path) -> tuple[np.ndarray, Mapping[str, object]]:
     """Embeddings (N, D) and provenance of a store's matrix file; raises StoreError when it is absent or damaged."""
+    matrix, provenance, _ = _read_matrix(path)
+    return matrix, provenance
+
+
+def _read_matrix(path: Path) -> tuple[np.ndarray, dict[str, object], str]:
     try:
         with safe_open(path, framework="numpy") as file:
-            provenance = json.loads((file.metadata() or {}).get("provenance", "{}"))
-            return file.get_tensor("embeddings"), provenance
-    except (OSError, ValueError, SafetensorError) as error:
+            described = dict(json.loads((file.metadata() or {})["provenance"]))
+            matrix = file.get_tensor("embeddings")
+        if described.pop(_DIGEST) != _digest(matrix, described):
+            raise ValueError("it does not hold what was written")
+        return matrix, described, str(described.pop(_INDEX_DIGEST))
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise _unreadable(path, error) from error
 
 
+def _digest(matrix: np.ndarray, described: Mapping[str, object]) -> str:
+    header = json.dumps([str(matrix.dtype), matrix.shape, dict(described)], sort_keys=True)
+    digest = hashlib.sha256(header.encode())
+    digest.update(np.ascontiguousarray(matrix))
+    return digest.hexdigest()
+
+
 def _unreadable(path: Path, error: Exception) -> StoreError:
-    return StoreError(f"{path}: store cannot be read ({error}); run `dvc repro` or `dvc pull` again")
+    return StoreError(f"{path}: store cannot be read ({error}); {_REMEDY}")
 
 
 def _check_vectors(matrix: np.ndarray, index: pd.DataFrame) -> None:

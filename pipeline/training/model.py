@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from pipeline.errors import CheckpointError, StoreError
 from pipeline.files import atomic_path
@@ -80,7 +80,7 @@ def save_model(path: Path, model: Model) -> None:
         "selection": model.settings.selection,
     }
     with atomic_path(path) as temporary:
-        save_file(state, temporary, metadata={_KEY: json.dumps(described, sort_keys=True)})
+        temporary.write_bytes(save(state, metadata={_KEY: json.dumps(described, sort_keys=True)}))
 
 
 def load_model(path: Path, device: torch.device | None = None) -> Model:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from pipeline.files import atomic_path
@@ -59,7 +59,7 @@ class StateFile:
         facts = {"epochs_done": state.epochs_done, "chosen": state.chosen, "history": state.history}
         text = json.dumps({**facts, "key": self.key, "digest": _digest(tensors)})
         with atomic_path(self.path) as temporary:
-            save_file(tensors, temporary, metadata={_KEY: text})
+            temporary.write_bytes(save(tensors, metadata={_KEY: text}))
 
     def load(self) -> State | None:
         """The state to go on from, None if there is none.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import MediaError
+from pipeline.errors import ExtractionError, MediaError
 from pipeline.extraction import Extraction, Work, extract, items_at_once
 from pipeline.item_cache import Arrays, ItemCache
 from tests.pipeline.worker_tasks import make_task, read_number
@@ -94,6 +94,16 @@ def test_unusable_media_and_results_are_skipped_with_reasons_and_never_cached(tm
         }
         assert -2.0 in model.asked
     assert "3 items: 0 extracted, 1 cached, 2 skipped" in caplog.text
+
+
+def test_broken_extractor_stops_the_run_and_the_item_is_named(tmp_path, cache) -> None:
+    def infer(payloads: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
+        raise ExtractionError("vectors of another shape")
+
+    tasks = [make_task(tmp_path, "poor.wav", "1")]
+    with pytest.raises(ExtractionError, match=r"square, item poor\.wav: vectors of another shape"):
+        extract(Work("square", read_number, infer, 1), tasks, cache)
+    assert cache.usage()[0] == 0
 
 
 def test_nothing_to_do_is_no_error(cache) -> None:

@@ -82,6 +82,21 @@ def test_damaged_file_is_an_error_with_a_remedy(tmp_path: Path, name: str, damag
 
 def test_files_of_different_runs_do_not_mix(tmp_path: Path) -> None:
     write_store(tmp_path, unit_rows(8), index_of(8), PROVENANCE)
-    index_of(6).to_parquet(tmp_path / INDEX)
-    with pytest.raises(StoreError, match="does not fit"):
+    index_of(8)[::-1].to_parquet(tmp_path / INDEX)
+    with pytest.raises(StoreError, match="of another run"):
         read_store(tmp_path)
+
+
+@pytest.mark.parametrize("name", [MATRIX, INDEX])
+def test_any_flipped_bit_is_noticed(tmp_path: Path, name: str) -> None:
+    write_store(tmp_path, unit_rows(8), index_of(8), PROVENANCE)
+    data = (tmp_path / name).read_bytes()
+    for at in range(0, len(data), 7):
+        (tmp_path / name).write_bytes(data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :])
+        with pytest.raises(StoreError):
+            read_store(tmp_path)
+
+
+def test_provenance_comes_back_as_it_was_given(tmp_path: Path) -> None:
+    write_store(tmp_path, unit_rows(8), index_of(8), PROVENANCE)
+    assert read_store(tmp_path).provenance == PROVENANCE
