@@ -18,16 +18,34 @@ _POINTS = [f"{point}_{axis}" for point in LANDMARKS for axis in "xy"]
 class Frame(Protocol):
     """A frame that was looked at."""
 
-    frame: int  # number in decode order, from 0
-    time: float  # s
+    @property
+    def frame(self) -> int:
+        """Number in decode order, from 0."""
+        ...
+
+    @property
+    def time(self) -> float:
+        """Seconds since the first frame."""
+        ...
 
 
 class Face(Protocol):
     """A face that was found."""
 
-    box: np.ndarray  # (4,) x1 y1 x2 y2, px of the original frame
-    probability: float
-    landmarks: np.ndarray  # (5, 2) px
+    @property
+    def box(self) -> np.ndarray:
+        """(4,) x1 y1 x2 y2, px of the original frame."""
+        ...
+
+    @property
+    def probability(self) -> float:
+        """How sure the detector is, 0 to 1."""
+        ...
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """(5, 2) px; NaN where the detector finds none."""
+        ...
 
 
 def detection_result(frames: Sequence[Frame], faces: Sequence[Face | None]) -> Arrays:

@@ -52,7 +52,7 @@ def write_store(folder: Path, matrix: np.ndarray, index: pd.DataFrame, provenanc
     order = index.reset_index(drop=True).sort_values(_SORT, kind="stable").index.to_numpy()
     matrix, index = np.ascontiguousarray(matrix, dtype=np.float32)[order], index.iloc[order].reset_index(drop=True)
     _check_vectors(matrix, index)
-    with atomic_path(folder / MATRIX) as matrix_file, atomic_path(folder / INDEX) as index_file:  # both are renamed last
+    with atomic_path(folder / MATRIX) as matrix_file, atomic_path(folder / INDEX) as index_file:  # renamed last
         index.to_parquet(index_file, index=False)
         described = {**provenance, _INDEX_DIGEST: sha256_of(index_file)}
         # One metadata key only: safetensors writes several in an order that changes from run to run.
@@ -99,7 +99,7 @@ def _read_matrix(path: Path) -> tuple[np.ndarray, dict[str, object], str]:
 def _digest(matrix: np.ndarray, described: Mapping[str, object]) -> str:
     header = json.dumps([str(matrix.dtype), matrix.shape, dict(described)], sort_keys=True)
     digest = hashlib.sha256(header.encode())
-    digest.update(np.ascontiguousarray(matrix))
+    digest.update(np.ascontiguousarray(matrix).data)
     return digest.hexdigest()
 
 
