@@ -1,5 +1,6 @@
 """Killed and resumed: bit for bit what would have been; damaged states are never believed."""
 
+import json
 import logging
 import os
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from pipeline.training import StateFile, TrainedRun
 from tests.pipeline.settings_for_training import train_settings
@@ -84,11 +86,9 @@ def test_a_killed_process_leaves_a_state_that_another_goes_on_from(world: World,
     process.send_signal(signal.SIGKILL)
     process.wait()
     (left,) = tmp_path.glob("run-*/state.safetensors")
-    long = StateFile(tmp_path, "run")
-    long.key = left.parent.name.removeprefix("run-")
-    key = full_key(left)
-    long.open(key)
-    state = long.load()
+    state_file = StateFile(tmp_path, "run")
+    state_file.open(key_of(left))
+    state = state_file.load()
     assert state is not None and 0 < state.epochs_done < 4000
     # A run of just so many epochs must have come to the same networks.
     short = world.train(train_settings(epochs=state.epochs_done, selection="validation"))
@@ -96,11 +96,7 @@ def test_a_killed_process_leaves_a_state_that_another_goes_on_from(world: World,
         assert torch.equal(value, state.tensors[f"kept.{name}"]), name
 
 
-def full_key(path: Path) -> str:
-    import json
-
-    from safetensors import safe_open
-
+def key_of(path: Path) -> str:
     with safe_open(path, framework="pt") as file:
         return str(json.loads(file.metadata()["state"])["key"])
 

@@ -1,0 +1,113 @@
+"""What training reads of a protocol, and what it refuses."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.errors import ProtocolError
+from pipeline.training import TrainingLists, read_training_lists
+from tests.pipeline.settings_for_training import train_settings
+from tests.pipeline.training.protocol_files import FACES, VOICES, tables, write
+
+
+def read(folder: Path, parts: dict[str, pd.DataFrame], **changes: object) -> TrainingLists:
+    write(folder, parts)
+    return read_training_lists(folder, train_settings(**{"selection": "validation", **changes}), FACES, VOICES)
+
+
+def test_pairs_and_the_validation_trials_of_the_task_are_read(tmp_path: Path) -> None:
+    parts = tables()
+    lists = read(tmp_path, parts)
+    assert lists.class_count == 4
+    assert np.array_equal(lists.face_rows, parts["train_pairs"]["face_row"])
+    wanted = parts["verification"].query("subset == 'validation' and task == 'cross_modal' and criterion == 'random'")
+    assert lists.validation is not None
+    assert np.array_equal(lists.validation.left, wanted["left_row"])
+    assert np.array_equal(lists.validation.labels, wanted["label"])
+    assert lists.validation.sides == ("voice", "face")
+
+
+@pytest.mark.parametrize("modality", ["face", "voice"])
+def test_one_modality_is_chosen_on_its_own_trials(tmp_path: Path, modality: str) -> None:
+    parts = tables()
+    lists = read(tmp_path, parts, modality=modality)
+    wanted = parts["verification"].query("subset == 'validation' and task == @modality and criterion == 'random'")
+    assert lists.validation is not None
+    assert np.array_equal(lists.validation.right, wanted["right_row"])
+    assert lists.validation.sides == (modality, modality)
+
+
+def test_the_test_list_is_read_only_by_who_says_so(tmp_path: Path) -> None:
+    assert read(tmp_path, tables()).test is None
+    assert read(tmp_path, tables(), selection="last").test is None
+    assert read(tmp_path, tables(), selection="test").test is not None
+
+
+def test_digest_follows_every_part(tmp_path: Path) -> None:
+    first = read(tmp_path, tables()).digest()
+    assert read(tmp_path, tables()).digest() == first
+    for table, column in (("train_pairs", "face_row"), ("train_pairs", "voice_row"), ("verification", "left_row")):
+        parts = tables()
+        parts[table].loc[0, column] = (parts[table].loc[0, column] + 1) % 8
+        assert read(tmp_path, parts).digest() != first, column
+
+
+def test_without_trials_only_the_last_epoch_can_be_taken(tmp_path: Path) -> None:
+    parts = tables()
+    parts["verification"] = parts["verification"].query("subset != 'validation'")
+    with pytest.raises(ProtocolError, match="no validation trials of task 'cross_modal'"):
+        read(tmp_path, parts)
+    assert read(tmp_path, parts, selection="last").validation is None
+
+
+def test_trials_of_one_label_choose_nothing(tmp_path: Path) -> None:
+    parts = tables()
+    parts["verification"] = parts["verification"].query("label == 1")
+    with pytest.raises(ProtocolError, match="with both labels"):
+        read(tmp_path, parts)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "message"),
+    [
+        ("train_pairs", "face_row", FACES, "face_row of row 2 is 48, outside 0..47"),
+        ("train_pairs", "voice_row", -1, "voice_row of row 2 is -1"),
+        ("train_pairs", "class_index", 9, "class_index of row 2 is 9, outside 0..3"),
+        ("verification", "left_row", VOICES, "left_row of row 2 is 36"),
+        ("verification", "left_identity", "p0", "training identity 'p0' is in the validation trials"),
+    ],
+)
+def test_a_broken_row_is_named(tmp_path: Path, table: str, column: str, value: object, message: str) -> None:
+    parts = tables()
+    parts[table].loc[2, column] = value
+    with pytest.raises(ProtocolError) as caught:
+        read(tmp_path, parts)
+    assert message in str(caught.value)
+
+
+def test_a_class_without_pairs_is_refused(tmp_path: Path) -> None:
+    parts = tables()
+    parts["train_pairs"] = parts["train_pairs"].query("class_index != 1")
+    with pytest.raises(ProtocolError, match="every class"):
+        read(tmp_path, parts)
+
+
+def test_no_pairs_at_all_are_refused(tmp_path: Path) -> None:
+    parts = tables()
+    parts["train_pairs"] = parts["train_pairs"].iloc[:0]
+    with pytest.raises(ProtocolError, match="every class"):
+        read(tmp_path, parts)
+
+
+@pytest.mark.parametrize("name", ["train_pairs", "verification", "identities"])
+def test_an_absent_or_damaged_file_is_named(tmp_path: Path, name: str) -> None:
+    write(tmp_path, tables())
+    path = tmp_path / f"{name}.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ProtocolError, match=name):
+        read_training_lists(tmp_path, train_settings(selection="validation"), FACES, VOICES)
+    path.unlink()
+    with pytest.raises(ProtocolError, match=name):
+        read_training_lists(tmp_path, train_settings(selection="validation"), FACES, VOICES)
