@@ -48,11 +48,11 @@ def corpus(shared: Path) -> Tables:
 
 @pytest.fixture(scope="module")
 def protocol(shared: Path, corpus: Tables) -> ProtocolTables:
-    started = time.monotonic()
+    started = time.process_time()
     made = built(
         corpus, settings(source="voxceleb_lists", trials=2000, galleries=500), shared / "data" / "voxceleb_lists"
     )
-    assert time.monotonic() - started < 60.0
+    assert time.process_time() - started < 20.0  # s of CPU, whatever else the machine does
     return made
 
 
