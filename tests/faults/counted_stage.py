@@ -1,0 +1,42 @@
+"""Run a stage and write down every item that its model is asked for: `python -m tests.faults.counted_stage STAGE FILE`.
+
+The stage, its workers and its model are the real ones; only the model's call is wrapped.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from stages.common import run_stage
+
+_BUILDERS = {"detect_faces": "face_detector", "embed_faces": "face_embedder", "embed_voices": "voice_embedder"}
+
+
+class Counted:
+    """A model that adds a line to a file before each call."""
+
+    def __init__(self, model: Any, file: Path) -> None:
+        self._model, self._file = model, file
+
+    def __call__(self, batch: Sequence[Any]) -> Any:
+        with self._file.open("a") as file:
+            file.write(f"{len(batch)}\n")
+        return self._model(batch)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+
+def counted(build: Callable[..., Any], file: Path) -> Callable[..., Any]:
+    """A builder of counted models."""
+    return lambda *arguments: Counted(build(*arguments), file)
+
+
+if __name__ == "__main__":
+    from extractors import registry
+
+    stage, calls = sys.argv[1], Path(sys.argv[2])
+    setattr(registry, _BUILDERS[stage], counted(getattr(registry, _BUILDERS[stage]), calls))
+    run_stage(import_module(f"stages.{stage}").main)

@@ -1,0 +1,82 @@
+"""Workers, order and batches leave no trace in the stores."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.files import sha256_of
+from tests.faults.repository import environment
+from tests.stages.project import ROOT, Project, make_project
+from tests.stages.test_extraction_stages import demo_clips
+
+pytestmark = pytest.mark.faults
+
+STORES = [
+    "faces/embeddings.safetensors",
+    "faces/index.parquet",
+    "voices/embeddings.safetensors",
+    "voices/index.parquet",
+]
+STAGES = ("detect_faces", "embed_faces", "embed_voices")
+
+# A GPU takes sixteen items at once, a CPU one: this makes the CPU do as a GPU would.
+TOGETHER = """
+import sys
+from importlib import import_module
+from stages.common import run_stage
+stage = import_module(f"stages.{sys.argv[1]}")
+stage.items_at_once = lambda device: 16
+run_stage(stage.main)
+"""
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Eight clips, extracted with one worker."""
+    project = make_project(tmp_path_factory.mktemp("alone"), demo_clips(8, 1))
+    project.extract(SBNET_WORKERS="1")
+    return project
+
+
+@pytest.mark.parametrize("workers", ["2", "4"])
+def test_workers_and_shuffled_input_give_the_same_hash(alone: Project, tmp_path: Path, workers: str) -> None:
+    project = make_project(tmp_path, demo_clips(8, 1))
+    shuffle_manifest(alone, project)
+    for stage in STAGES:
+        project.run(stage, SBNET_WORKERS=workers)
+    for name in STORES:
+        assert sha256_of(project.folder / "artifacts" / name) == sha256_of(alone.folder / "artifacts" / name), name
+
+
+def shuffle_manifest(source: Project, target: Project) -> None:
+    """The manifest of one project in another one, its rows in another order."""
+    manifest = source.table("manifest.parquet").sample(frac=1.0, random_state=3)
+    assert not manifest["item"].is_monotonic_increasing
+    (target.folder / "artifacts").mkdir()
+    manifest.to_parquet(target.folder / "artifacts" / "manifest.parquet", index=False)
+
+
+def test_items_in_one_batch_differ_from_items_alone_by_rounding_only(alone: Project, tmp_path: Path) -> None:
+    project = make_project(tmp_path, demo_clips(8, 1))
+    project.run("manifest")
+    for stage in STAGES:
+        answer = subprocess.run(
+            [sys.executable, "-c", TOGETHER, stage],
+            cwd=project.folder,
+            env=environment(PYTHONPATH=str(ROOT), SBNET_HOME=str(project.home), SBNET_WORKERS="0"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert answer.returncode == 0, answer.stderr
+    for modality in ("faces", "voices"):
+        together, apart = project.store(modality), alone.store(modality)
+        pd.testing.assert_frame_equal(
+            together.index[["item", "frame", "identity", "clip", "digest"]],
+            apart.index[["item", "frame", "identity", "clip", "digest"]],
+        )
+        np.testing.assert_allclose(together.matrix, apart.matrix, rtol=0, atol=1e-5)

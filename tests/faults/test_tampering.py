@@ -1,0 +1,73 @@
+"""Bytes that changed where nobody looked: in a remote, in the item cache, in a store."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import StoreError
+from pipeline.store import read_store
+from tests.faults.conftest import Remote
+from tests.faults.repository import CLIPS, PEOPLE, Repository, clone, same_machine
+
+pytestmark = pytest.mark.faults
+
+MATRIX = "faces/embeddings.safetensors"
+
+
+def flipped(data: bytes) -> bytes:
+    """The same bytes but for one bit, far from any header."""
+    return data[:-100] + bytes([data[-100] ^ 1]) + data[-99:]
+
+
+@pytest.mark.parametrize("name", [MATRIX, "faces/index.parquet", "protocol"])
+def test_tampered_remote_object_is_refused_and_the_sound_one_taken(remote: Remote, tmp_path: Path, name: str) -> None:
+    colleague, md5 = remote.colleague(tmp_path / "clone"), remote.origin.locked(name)
+    sound = remote.read(md5)
+    remote.write(md5, flipped(sound))
+    try:
+        stage = "protocol" if name == "protocol" else "embed_faces"
+        refused = colleague.dvc("pull", stage, fails=True)
+        assert not (colleague.folder / "artifacts" / name).exists(), refused.log
+        assert "failed" in refused.log.lower()
+    finally:
+        remote.write(md5, sound)
+    colleague.dvc("pull", stage)
+    assert (colleague.folder / "artifacts" / name).exists()
+
+
+def test_shipped_remote_is_verified_without_anyone_asking_for_it(finished: Repository, tmp_path: Path) -> None:
+    fresh = clone(finished, tmp_path / "clone")
+    assert "remote.storage.verify=true" in fresh.dvc("config", "--list").log.lower()
+
+
+def test_tampered_object_that_dvc_let_through_is_refused_by_the_store(folder_remote: Remote, tmp_path: Path) -> None:
+    careless, md5 = folder_remote.colleague(tmp_path / "clone"), folder_remote.origin.locked(MATRIX)
+    careless.dvc("remote", "modify", "--local", "storage", "verify", "false")
+    sound = folder_remote.read(md5)
+    folder_remote.write(md5, flipped(sound))
+    try:
+        careless.dvc("pull", "embed_faces")
+    finally:
+        folder_remote.write(md5, sound)
+    assert careless.output(MATRIX) == flipped(sound), "DVC itself looked"
+    with pytest.raises(StoreError, match=r"embeddings\.safetensors"):
+        read_store(careless.folder / "artifacts" / "faces")
+
+
+def test_flipped_bit_in_item_cache_and_store_costs_that_item_and_the_bytes_are_mended(
+    finished: Repository, tmp_path: Path
+) -> None:
+    author = same_machine(finished, tmp_path / "author")
+    key = read_store(author.folder / "artifacts" / "faces").index["key"].iloc[0]
+    with sqlite3.connect(author.folder / ".sbnet" / "items.sqlite") as raw:
+        (value,) = raw.execute("SELECT value FROM entries WHERE key = ?", (key,)).fetchone()
+        raw.execute("UPDATE entries SET value = ? WHERE key = ?", (flipped(value), key))
+    raw.close()
+    store = author.folder / "artifacts" / MATRIX
+    store.write_bytes(flipped(store.read_bytes()))
+    outcome = author.dvc("repro", "--no-run-cache")
+    assert outcome.ran == ["embed_faces"]
+    assert "1 damaged entries are forgotten" in outcome.log
+    assert outcome.counts == {"embed_faces": f"1 extracted, {PEOPLE * CLIPS - 1} cached, 0 skipped"}
+    assert author.output(MATRIX) == finished.output(MATRIX)
