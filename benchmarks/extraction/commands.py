@@ -1,0 +1,79 @@
+"""A throwaway project with clips, and whole commands timed in it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import soundfile
+
+from pipeline.config import load_params
+from pipeline.media import decode_audio, sample_frames
+from pipeline.settings import DetectFaces
+from tests.stages.project import ROOT, Project, make_project
+
+_RATE = 16000  # Hz
+
+
+def clips_of(folder: Path, count: int) -> dict[str, Path]:
+    """Name below the media folder -> clip: of `count` clips, as many people as possible."""
+    clips = sorted(folder.glob("*/*.mp4"), key=lambda path: (path.stem, path.parent.name))[:count]
+    return {f"{path.parent.name}/{path.name}": path for path in sorted(clips)}
+
+
+def utterances_of(folder: Path, clips: Mapping[str, Path]) -> dict[str, Path]:
+    """The clips' sound as 16 kHz wav files, as VoxCeleb comes: the official code reads no video."""
+    made = {}
+    for name, clip in clips.items():
+        path = folder / Path(name).with_suffix(".wav")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, decode_audio(clip, _RATE), _RATE, subtype="PCM_16")
+        made[str(Path(name).with_suffix(".wav"))] = path
+    return made
+
+
+def project_of(folder: Path, media: Mapping[str, Path], **sections: Mapping[str, object]) -> Project:
+    """A project with these media and its manifest, ready for the extraction stages."""
+    folder.mkdir(parents=True)
+    project = make_project(folder, media, **sections)
+    timed(project, ["-m", "stages.manifest"], workers=0)
+    return project
+
+
+def detection_settings(project: Project) -> DetectFaces:
+    """How frames are sampled in the project."""
+    return load_params(project.folder / "params.yaml").detect_faces
+
+
+def write_frames(project: Project, items: Sequence[str]) -> Path:
+    """The frames that detection samples, by clip, for the plain loop: both sides look at the same pictures."""
+    settings = detection_settings(project)
+    frames = {
+        str(project.media / item): [
+            frame.frame for frame in sample_frames(project.media / item, settings.frame_rate, settings.max_frames)
+        ]
+        for item in items
+    }
+    path = project.folder / "frames.json"
+    path.write_text(json.dumps(frames))
+    return path
+
+
+def forget_items(project: Project) -> None:
+    """Empty item cache and no stores, so that the next extraction starts from nothing."""
+    for path in [*project.home.glob("items.sqlite*"), *project.folder.glob("artifacts/*/*")]:
+        path.unlink()
+
+
+def timed(project: Project, command: Sequence[str], workers: int) -> float:
+    """Wall clock of a whole Python command in the project, s; the threads are left to torch."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SBNET_HOME": str(project.home)}
+    environment["SBNET_WORKERS"] = str(workers)
+    start = time.monotonic()
+    subprocess.run(
+        [sys.executable, *command], cwd=project.folder, env=environment, check=True, stderr=subprocess.DEVNULL
+    )
+    return time.monotonic() - start
