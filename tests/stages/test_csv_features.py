@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.pipeline.feature_files import write_features
 from tests.pipeline.protocol.corpora import PARAMS
-from tests.pipeline.test_features_csv import write_features
 
 
 def test_feature_files_go_through_to_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,73 +10,7 @@ from pipeline.errors import ProtocolError
 from pipeline.protocol.tables import ProtocolTables
 from pipeline.protocol.voxceleb_lists.names import parse
 from tests.pipeline.protocol.corpora import Tables, built, settings
-
-PEOPLE = {f"id{10001 + n}": f"Name_{n}" for n in range(12)}
-SPLIT = dict(zip(PEOPLE, "111111224444", strict=True))  # six train, two validation, four test
-HEADER = "id,voice-speaker-id,face-speaker-id,label,voice-path,face-path"
-CRITERIA = ("random", "G", "N", "A", "GNA")
-
-
-def video(code: str, number: int) -> str:
-    """Eleven characters with an underscore and a hyphen, as YouTube's may have."""
-    return f"v_{code[2:]}-{number:03d}"
-
-
-def trial(voice: str, face: str, clips: tuple[int, int], number: int) -> str:
-    left, right = (
-        f"{PEOPLE[voice]}/{video(voice, clips[0])}_0000001.wav",
-        f"{PEOPLE[face]}/{video(face, clips[1])}/0000025.jpg",
-    )
-    return f"{number},{int(voice[2:]) - 10000},{int(face[2:]) - 10000},{int(voice == face)},{left},{right}"
-
-
-def write_release(folder: Path) -> Path:
-    """Verification trials and matching lists over videos 0 and 1 of the test people, video 2 of the training people."""
-    for name in ("Splits", "veriflist", "matching"):
-        (folder / name).mkdir(parents=True)
-    rows = [f"{code}\t{name}\t{'mf'[n % 2]}\tUSA\tdev" for n, (code, name) in enumerate(PEOPLE.items())]
-    (folder / "vox1_meta.csv").write_text(
-        "\n".join(["VoxCeleb1 ID\tVGGFace1 ID\tGender\tNationality\tSet", *rows]) + "\n"
-    )
-    (folder / "Splits" / "identity_splits.txt").write_text(
-        "".join(f"{PEOPLE[code]} {SPLIT[code]} \n" for code in PEOPLE)
-    )
-    for regime, split, clips in (("unseenunheard", "4", (0, 1)), ("seenheard", "1", (2, 2))):
-        codes = [code for code in PEOPLE if SPLIT[code] == split]
-        pairs = [(code, other) for at, code in enumerate(codes) for other in (code, codes[at - 1])]
-        lines = [trial(voice, face, clips, number) for number, (voice, face) in enumerate(pairs, start=1)]
-        for criterion in CRITERIA:
-            path = folder / "veriflist" / f"veriflist_test_{criterion}_{regime}.txt"
-            path.write_text("\n".join([HEADER, *lines]) + "\n")
-    test = [code for code in PEOPLE if SPLIT[code] == "4"]
-    for criterion in ("U", "G", "N", "GN"):
-        voices = [f"{code}/{video(code, 0)}/00001.wav" for code in test]
-        faces = [f"{PEOPLE[code]}/1.6/{video(code, 1)}/0000025.jpg" for code in test]
-        f2v = [f"{faces[at]} {voices[at]} {voices[at - 1]}" for at in range(len(test))]
-        v2f = [f"{voices[at]} {faces[at]} {faces[at - 1]}" for at in range(len(test))]
-        (folder / "matching" / f"matching_f2v_{criterion}.csv").write_text("\n".join(f2v) + "\n")
-        (folder / "matching" / f"matching_v2f_{criterion}.csv").write_text("\n".join(v2f) + "\n")
-    return folder
-
-
-def corpus() -> Tables:
-    """VoxCeleb1's folders: three videos a person, an utterance and two frames each."""
-    rows: dict[str, list[dict[str, object]]] = {"face": [], "voice": []}
-    for code, name in PEOPLE.items():
-        for number in range(3):
-            clip = video(code, number)
-            items = {"voice": [f"wav/{code}/{clip}/00001.wav"]}
-            items["face"] = [f"unzippedFaces/{name}/1.6/{clip}/{frame:07d}.jpg" for frame in (25, 50)]
-            for modality, paths in items.items():
-                rows[modality] += [{"item": item, "identity": code, "clip": f"{code}/{clip}"} for item in paths]
-    faces, voices = (
-        pd.DataFrame(rows[modality]).sort_values("item", ignore_index=True).assign(frame=0, digest="0")
-        for modality in ("face", "voice")
-    )
-    manifest = pd.concat([faces, voices]).sort_values("item", ignore_index=True)
-    gender = manifest["identity"].str[-1].astype(int) % 2
-    manifest = manifest.assign(gender=gender.map({0: "f", 1: "m"}), nationality="USA")
-    return Tables(manifest.assign(age=pd.array([None] * len(manifest), dtype="Float64")), faces, voices)
+from tests.pipeline.protocol.release import CRITERIA, PEOPLE, SPLIT, corpus, trial, video, write_release
 
 
 @pytest.fixture
@@ -207,8 +141,8 @@ TRIALS = "veriflist/veriflist_test_G_unseenunheard.txt"
         ("Splits/identity_splits.txt", 5, lambda _: "Name_4", "line 5: 1 fields instead of 2"),
         ("vox1_meta.csv", 5, lambda row: row.replace("id10004", "id10003"), "line 5: this identity is there twice"),
         ("matching/matching_v2f_N.csv", 2, lambda row: " ".join(row.split()[:2]), "line 2: 2 fields instead of 3"),
-        ("matching/matching_v2f_N.csv", 2, lambda row: swapped(row), "line 2: the second path is not of the probe's"),
-        ("matching/matching_v2f_N.csv", 2, lambda row: doubled(row), "line 2: the third path is of the probe's"),
+        ("matching/matching_v2f_N.csv", 2, swapped, "line 2: the second path is not of the probe's"),
+        ("matching/matching_v2f_N.csv", 2, doubled, "line 2: the third path is of the probe's"),
     ],
 )
 def test_a_broken_row_is_refused_by_file_and_line(
@@ -218,16 +152,6 @@ def test_a_broken_row_is_refused_by_file_and_line(
     with pytest.raises(ProtocolError) as error:
         imported(release)
     assert str(release / file) in str(error.value) and match in str(error.value)
-
-
-def swapped(row: str) -> str:
-    probe, genuine, impostor = row.split()
-    return f"{probe} {impostor} {genuine}"
-
-
-def doubled(row: str) -> str:
-    probe, genuine, _ = row.split()
-    return f"{probe} {genuine} {genuine}"
 
 
 def test_a_trial_of_somebody_outside_the_splits_is_refused(release: Path) -> None:
