@@ -1,4 +1,4 @@
-"""The published aggregator weights: fetched once, checked by the id that their repository gives them, kept in the cache."""
+"""The published aggregator weights: fetched once, checked by the id their repository gives them, kept in the cache."""
 
 import shutil
 import urllib.error

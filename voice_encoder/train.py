@@ -1,0 +1,154 @@
+"""Train the student; goes on from the run's checkpoint if there is one.
+
+    python -m voice_encoder.train <voices.safetensors> <start.safetensors> <folder of LibriSpeech .flac> <run folder> [--steps N]
+
+On a CPU, preload tcmalloc (LD_PRELOAD=libtcmalloc_minimal.so.4): the default allocator gives the big activations back
+to the system at every step, which costs a third of the time.
+"""
+
+import argparse
+import copy
+import csv
+import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+from tqdm import tqdm
+
+from extractors.aggregator_network import load_state
+from voice_encoder import checkpoint
+from voice_encoder.crops import Voices, batch, load_voices
+from voice_encoder.losses import total_loss
+from voice_encoder.muon import optimisers
+from voice_encoder.recipe import Recipe, load_recipe
+from voice_encoder.schedule import decaying, rate_factor
+from voice_encoder.speakers import part, utterances
+from voice_encoder.trials import Segment, embedder, error_rate, segments
+
+log = logging.getLogger(__name__)
+
+
+class Run:
+    """Student, its running average and optimisers of one run."""
+
+    def __init__(self, recipe: Recipe, voices: Voices, start: Path, folder: Path) -> None:
+        self.recipe, self.voices, self.folder = recipe, voices, folder
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        state = load_file(start)
+        self.codes = state.pop("codes").to(self.device)
+        self.student = load_state(state, str(start))
+        self.student.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.student).eval()
+        muon, adam = optimisers(self.student, recipe.optimiser.weight_decay)
+        self.modules = {"student": self.student, "average": self.average}
+        self.optimisers: dict[str, torch.optim.Optimizer] = {"muon": muon, "adam": adam}
+        self.checkpoint = folder / "checkpoint.safetensors"
+        self.done = 0
+        if self.checkpoint.exists():
+            self.done = checkpoint.load(self.checkpoint, self.modules, self.optimisers)
+            log.info("going on from step %d", self.done)
+
+    def draw(self, step: int) -> tuple[Tensor, Tensor]:
+        """The batch of a step, the same however often the run was interrupted."""
+        random = np.random.default_rng([self.recipe.seed, step])
+        crops = self.recipe.crops
+        if decaying(step, self.recipe.optimiser):
+            return batch(self.voices, crops, crops.decay_seconds, crops.decay_classes, random)
+        return batch(self.voices, crops, crops.seconds, crops.classes, random)
+
+    def batches(self, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches from the next step to the last, drawn ahead by threads."""
+        ahead = 2 * workers
+        with ThreadPoolExecutor(workers) as pool:
+            waiting = [pool.submit(self.draw, self.done + index) for index in range(ahead)]
+            for step in range(self.done, self.recipe.optimiser.steps):
+                waiting.append(pool.submit(self.draw, step + ahead))
+                yield waiting.pop(0).result()
+
+    def learn(self, spectrograms: Tensor, voice: Tensor) -> dict[str, float]:
+        """One step; gives the loss's parts."""
+        self._set_rates()
+        spectrograms = spectrograms.to(self.device, memory_format=torch.channels_last)
+        voice = voice.to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            residuals = self.student.residuals(spectrograms)
+        embedding = self.student.embed(residuals.float())
+        losses = total_loss(embedding, voice, self.codes, self.recipe.loss)
+        losses["total"].backward()
+        for optimiser in self.optimisers.values():
+            optimiser.step()
+            optimiser.zero_grad()
+        self.done += 1
+        self._update_average()
+        return {name: loss.item() for name, loss in losses.items()}
+
+    def _set_rates(self) -> None:
+        settings = self.recipe.optimiser
+        factor = rate_factor(self.done, settings)
+        for name, peak in (("muon", settings.matrix_rate), ("adam", settings.rate)):
+            for group in self.optimisers[name].param_groups:
+                group["lr"] = peak * factor
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        """Average weights and running statistics over the last steps, over fewer at the start."""
+        keep = min(self.recipe.optimiser.average, (1 + self.done) / (10 + self.done))
+        for old, new in zip(self.average.state_dict().values(), self.student.state_dict().values(), strict=True):
+            if old.is_floating_point():
+                old.lerp_(new, 1 - keep)
+
+
+def mean(losses: list[dict[str, float]]) -> dict[str, float]:
+    """Mean of each part of the loss over some steps."""
+    return {name: float(np.mean([one[name] for one in losses])) for name in losses[0]}
+
+
+def watch(run: Run, losses: list[dict[str, float]], trial_segments: list[Segment], started: float) -> None:
+    """Save the checkpoint and add a line to history.csv."""
+    checkpoint.save(run.checkpoint, run.done, run.modules, run.optimisers)
+    row: dict[str, float] = {"step": run.done, "seconds": round(time.monotonic() - started)}
+    row |= {name: round(value, 4) for name, value in mean(losses).items()}
+    row["validation_eer"] = round(error_rate(trial_segments, embedder(run.average)), 2)
+    log.info("%s", row)
+    history = run.folder / "history.csv"
+    fresh = not history.exists()
+    with history.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, row, lineterminator="\n")
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def main() -> None:
+    """Train from where the run stands to the recipe's last step."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    for name in ("voices", "start", "speech", "run"):
+        arguments.add_argument(name, type=Path)
+    arguments.add_argument("--steps", type=int, help="instead of the recipe's: decides when the decay starts")
+    arguments.add_argument("--workers", type=int, default=1, help="threads that draw batches")
+    given = arguments.parse_args()
+    recipe = load_recipe()
+    if given.steps:
+        recipe = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update={"steps": given.steps})})
+    given.run.mkdir(parents=True, exist_ok=True)
+    run = Run(recipe, load_voices(given.voices), given.start, given.run)
+    trial_segments = segments(part(utterances(given.speech), "validation"), recipe.watch.validation_segment)
+    started, losses = time.monotonic(), []
+    bar = tqdm(run.batches(given.workers), initial=run.done, total=recipe.optimiser.steps, unit="step", mininterval=10)
+    for drawn in bar:
+        losses.append(run.learn(*drawn))
+        bar.set_postfix({name: f"{value:.3f}" for name, value in mean(losses[-25:]).items()}, refresh=False)
+        if run.done % recipe.watch.every == 0 or run.done == recipe.optimiser.steps:
+            watch(run, losses, trial_segments, started)
+            losses = []
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    main()
