@@ -5,13 +5,16 @@ CORPUS_VENV ?= .venv-corpus
 BIN := $(VENV)/bin
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: repro test test-all check format setup corpus clean
+.PHONY: repro test faults test-all check format setup corpus clean
 
 repro: setup ## the whole pipeline: media to report
 	dvc repro
 
 test: setup ## the tests, slow ones left out
 	python -m pytest -m "not slow and not faults"
+
+faults: setup ## kill, corrupt, poison and fill disks under the real pipeline (docs/reliability.md); some minutes
+	python -m pytest -m faults
 
 test-all: setup
 	python -m pytest
