@@ -10,7 +10,17 @@ from pipeline.errors import ProtocolError
 from pipeline.protocol.tables import ProtocolTables
 from pipeline.protocol.voxceleb_lists.names import parse
 from tests.pipeline.protocol.corpora import Tables, built, settings
-from tests.pipeline.protocol.release import CRITERIA, PEOPLE, SPLIT, corpus, trial, video, write_release
+from tests.pipeline.protocol.release import (
+    CRITERIA,
+    PEOPLE,
+    SPLIT,
+    corpus,
+    doubled,
+    swapped,
+    trial,
+    video,
+    write_release,
+)
 
 
 @pytest.fixture
