@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pipeline.errors import PipelineError
 from pipeline.settings import Params
+from pipeline.turns import turn
 from pipeline.workspace import project_root
 
 ARTIFACTS = Path("artifacts")
@@ -15,10 +16,11 @@ PARAMS = Path("params.yaml")
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's main; a PipelineError becomes its message on stderr and exit code 1, no traceback."""
+    """Run a stage's main in its turn; a PipelineError becomes its message on stderr and exit code 1, no traceback."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
-        main()
+        with turn("-".join([Path(sys.argv[0]).stem, *sys.argv[1:2]])):
+            main()
     except PipelineError as error:
         sys.stderr.write(f"\n{type(error).__name__}: {error}\n")
         sys.exit(1)

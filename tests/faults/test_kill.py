@@ -103,12 +103,14 @@ def wait_until(true, process: "subprocess.Popen[str]") -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.parametrize("first_window", [20.0, 0.7], ids=["same params", "other params"])
 def test_second_run_beside_the_orphan_of_a_killed_dvc_gives_the_same_bytes(
-    finished: Repository, tmp_path: Path
+    finished: Repository, tmp_path: Path, first_window: float
 ) -> None:
     author = clone(finished, tmp_path / "author")
     author.dvc("cache", "dir", "--local", str(tmp_path / "cache"))  # its own: nothing to seed from
     copy_media(finished, author)
+    author.params(embed_voices={"max_seconds": first_window})
     log = tmp_path / "log"
     with log.open("w") as stream:
         process = subprocess.Popen(
@@ -119,8 +121,10 @@ def test_second_run_beside_the_orphan_of_a_killed_dvc_gives_the_same_bytes(
         process.wait()
     orphans = children_in(author.folder)
     assert orphans, "DVC's stage went on without it"
-    author.dvc("repro", "embed_voices")
+    author.params(embed_voices={"max_seconds": 20.0})
+    second = author.dvc("repro", "embed_voices")
     wait_until_gone(orphans)
+    assert "waiting for it" in second.log
     for name in OUTPUTS["embed_voices"]:
         assert author.output(name) == finished.output(name), name
     assert author.dvc("status", "embed_voices").log.strip().endswith("up to date.")

@@ -1,0 +1,44 @@
+"""One run of a stage at a time in one working tree: a run that meets another of the same stage waits for it.
+
+kill -9 of dvc leaves its stage running. Without a turn to wait for, that orphan could publish what it made of the old
+params over the results of a run that was started, and had ended, since. What it extracts is in the item cache,
+so little is lost by waiting.
+"""
+
+import fcntl
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import StoreError
+from pipeline.workspace import home
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def turn(name: str) -> Iterator[None]:
+    """Hold the turn of `name` in the working folder; the kernel gives it back when the process ends, however it ends.
+
+    Raises StoreError where no lock file can be made.
+    """
+    # By folder: experiments work in copies, side by side.
+    path = home() / "turns" / hashlib.sha256(f"{name}\0{Path.cwd()}".encode()).hexdigest()[:16]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be made ({error.strerror}): free some disk space, or set SBNET_HOME"
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.warning(
+                "%s runs already in this folder: waiting for it (or end it: `fuser %s` says which)", name, path
+            )
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
