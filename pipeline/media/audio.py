@@ -1,6 +1,7 @@
 """The sound of any medium as one waveform."""
 
 import logging
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,8 @@ def decode_audio(path: Path, sample_rate: int, max_seconds: float = LONGEST) -> 
 
 def _in_range(path: Path, waveform: np.ndarray) -> np.ndarray:
     peak = max(float(waveform.max()), -float(waveform.min()))
+    if not math.isfinite(peak):  # each sample was finite, but resampling summed them beyond float32
+        raise MediaError(f"{path.name}: its samples are too large to resample; export it again, scaled to [-1, 1]")
     if peak <= SILENCE:
         raise MediaError(f"{path.name}: is silent from end to end")
     if peak > LOUDEST:

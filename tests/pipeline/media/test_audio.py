@@ -138,6 +138,15 @@ def test_sound_a_little_above_full_scale_is_clipped(tmp_path: Path) -> None:
     assert float(np.abs(decode_audio(path, RATE)).max()) == 1.0
 
 
+@pytest.mark.parametrize("rate", [RATE, 48000])
+def test_samples_so_large_that_resampling_overflows_are_refused(tmp_path: Path, rate: int) -> None:
+    samples = make.tone(0.5, rate)
+    samples[2000:2040:2] = 3e38  # each is finite
+    path = make.write_sound(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
+    with pytest.raises(MediaError, match=r"a\.wav: .*export it again, scaled"):
+        decode_audio(path, RATE)
+
+
 def test_media_without_an_audio_track_are_refused(tmp_path: Path) -> None:
     for path in (make.write_video(tmp_path / "mute.mp4"), make.write_image(tmp_path / "face.jpg")):
         with pytest.raises(MediaError, match=rf"{path.name}: .*no audio track"):
