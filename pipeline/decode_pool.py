@@ -23,6 +23,7 @@ TaskT = TypeVar("TaskT")
 PayloadT = TypeVar("PayloadT")
 
 ITEM_SECONDS = 120.0  # s one item may take to decode before its worker is killed (SBNET_ITEM_SECONDS)
+_START_SECONDS = 600.0  # s a worker may take to start; imports are slow on a loaded machine or a network disk
 _MOST_WORKERS = 8  # decoding is seldom slower than the model by more than that
 _AHEAD = 3  # items decoded ahead of the model, per worker
 
@@ -63,6 +64,7 @@ def decode_all(
 def _serve(connection: Connection, decode: Callable[[Any], Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; we end when its pipe closes
     try:
+        connection.send(_Started())
         while True:
             task = connection.recv()
             try:
@@ -72,8 +74,13 @@ def _serve(connection: Connection, decode: Callable[[Any], Any]) -> None:
             except Exception:  # noqa: BLE001 - reported whole by the parent, which then stops
                 answer = _Fault(traceback.format_exc())
             connection.send(answer)
-    except (EOFError, BrokenPipeError):
+    except (EOFError, ConnectionError):
         return  # the parent is gone
+
+
+@dataclass(frozen=True)
+class _Started:
+    """A worker's first word: only from then on does its item's time run."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,7 @@ class _Fault:
 class _Worker:
     process: SpawnProcess
     connection: Connection
+    started: bool = False
     index: int | None = None  # of the task it works on
     deadline: float = 0.0
 
@@ -123,11 +131,22 @@ class _Pool(Generic[TaskT, PayloadT]):
         return _Worker(process, ours)
 
     def _assign(self, tasks: Sequence[TaskT], waiting: deque[int], limit: int) -> None:
-        for worker in self._workers:
+        for worker in tuple(self._workers):
             if worker.index is None and waiting and waiting[0] < limit:
-                worker.index = waiting.popleft()
-                worker.deadline = time.monotonic() + self._limit
-                worker.connection.send(tasks[worker.index])
+                index = waiting.popleft()
+                self._give(worker, index, tasks[index])
+
+    def _give(self, worker: _Worker, index: int, task: TaskT) -> None:
+        try:
+            worker.connection.send(task)
+        except ConnectionError:  # it died while idle, for which the item is not to blame
+            worker = self._replace(worker)
+            worker.connection.send(task)
+        worker.index = index
+        self._set_deadline(worker)
+
+    def _set_deadline(self, worker: _Worker) -> None:
+        worker.deadline = time.monotonic() + (self._limit if worker.started else _START_SECONDS)
 
     def _collect(self, tasks: Sequence[TaskT], done: dict[int, PayloadT | MediaError]) -> None:
         busy = [worker for worker in self._workers if worker.index is not None]
@@ -137,26 +156,44 @@ class _Pool(Generic[TaskT, PayloadT]):
             index = worker.index
             assert index is not None
             if worker.connection in ready:
-                done[index] = self._receive(worker, tasks[index])
+                answer = self._receive(worker, tasks[index])
+                if not isinstance(answer, _Started):
+                    done[index] = answer
             elif time.monotonic() >= worker.deadline:
-                worker.process.kill()
-                done[index] = MediaError(f"decoding took longer than {self._limit:g} s and was stopped")
-                self._replace(worker)
+                done[index] = self._stop(worker)
 
-    def _receive(self, worker: _Worker, task: TaskT) -> PayloadT | MediaError:
-        worker.index = None
+    def _receive(self, worker: _Worker, task: TaskT) -> PayloadT | MediaError | _Started:
         try:
-            answer: PayloadT | MediaError | _Fault = worker.connection.recv()
-        except (EOFError, ConnectionResetError):
-            worker.process.join()
-            code = worker.process.exitcode
-            self._replace(worker)
-            return MediaError(f"its decoder crashed (exit code {code})")
+            answer: PayloadT | MediaError | _Started | _Fault = worker.connection.recv()
+        except (EOFError, OSError):  # OSError: it died in the middle of its answer
+            return self._bury(worker)
         if isinstance(answer, _Fault):
             raise ExtractionError(f"decoding {task} failed unexpectedly:\n{answer.trace}")
+        if isinstance(answer, _Started):
+            worker.started = True
+            self._set_deadline(worker)
+        else:
+            worker.index = None
         return answer
 
-    def _replace(self, worker: _Worker) -> None:
+    def _bury(self, worker: _Worker) -> MediaError:
+        worker.process.join()
+        code = worker.process.exitcode
+        if not worker.started:
+            raise ExtractionError(f"a decode worker did not start (exit code {code}); what it said is above")
+        self._replace(worker)
+        return MediaError(f"its decoder crashed (exit code {code})")
+
+    def _stop(self, worker: _Worker) -> MediaError:
+        worker.process.kill()
+        if not worker.started:
+            raise ExtractionError(f"a decode worker did not start in {_START_SECONDS:g} s: is the machine overloaded?")
+        self._replace(worker)
+        return MediaError(f"decoding took longer than {self._limit:g} s and was stopped")
+
+    def _replace(self, worker: _Worker) -> _Worker:
         worker.process.join()
         worker.connection.close()
-        self._workers[self._workers.index(worker)] = self._start()
+        successor = self._start()
+        self._workers[self._workers.index(worker)] = successor
+        return successor

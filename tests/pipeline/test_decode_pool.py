@@ -1,6 +1,7 @@
 """Workers may hang, crash or have bugs; the run learns which item it was."""
 
 import os
+import signal
 import time
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from pipeline.decode_pool import decode_all, worker_count
 from pipeline.errors import ExtractionError, MediaError
+from tests.pipeline.hard_start import START, length
 from tests.pipeline.worker_tasks import make_task, process_id, read_number
 
 
@@ -49,6 +51,31 @@ def test_crashed_decoder_is_replaced_and_the_item_named_by_its_reason(tmp_path) 
     answers = list(decode_all(tasks, read_number, 1))
     assert isinstance(answers[1][1], MediaError) and "crashed (exit code -11)" in str(answers[1][1])
     assert isinstance(answers[2][1], np.ndarray)
+
+
+def test_worker_that_dies_while_idle_costs_no_item(tmp_path) -> None:
+    tasks = [make_task(tmp_path, str(i), "0") for i in range(12)]
+    stream = decode_all(tasks, process_id, 1)
+    pid = next(stream)[1]
+    assert isinstance(pid, int)
+    time.sleep(1.0)  # it has decoded what it may ahead of the consumer, and waits
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(0.5)
+    assert all(isinstance(payload, int) for _, payload in stream)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_slow_start_of_a_worker_is_not_charged_to_its_item(tmp_path, monkeypatch, workers) -> None:
+    monkeypatch.setenv("SBNET_ITEM_SECONDS", "1")
+    monkeypatch.setenv(START, "slow")
+    tasks = [make_task(tmp_path, str(i), str(i)) for i in range(3)]
+    assert [payload for _, payload in decode_all(tasks, length, workers)] == [1, 1, 1]
+
+
+def test_worker_that_cannot_start_stops_the_run_instead_of_using_up_the_items(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv(START, "broken")
+    with pytest.raises(ExtractionError, match=r"did not start \(exit code 1\)"):
+        list(decode_all([make_task(tmp_path, str(i), "0") for i in range(3)], length, 1))
 
 
 def test_bug_in_a_decoder_stops_the_run_with_item_and_traceback(tmp_path) -> None:
