@@ -77,7 +77,8 @@ class ItemCache:
         """Store all entries in one transaction; raises StoreError, with the old entries intact, if it cannot."""
         now, rows = time.time(), []
         for key, arrays in entries.items():
-            value = save(arrays)
+            # Contiguous: safetensors writes memory as it lies, and so a transposed array as another one.
+            value = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
             rows.append((key, hashlib.sha256(value).digest(), value, now))
         self._write("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", rows)
 

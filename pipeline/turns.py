@@ -22,18 +22,13 @@ logger = logging.getLogger(__name__)
 def turn(name: str) -> Iterator[None]:
     """Hold the turn of `name` in the working folder; the kernel gives it back when the process ends, however it ends.
 
-    Raises StoreError where no lock file can be made.
+    Raises StoreError where no lock file can be made or locked.
     """
     # By folder: experiments work in copies, side by side.
     path = home() / "turns" / hashlib.sha256(f"{name}\0{Path.cwd()}".encode()).hexdigest()[:16]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a")
-    except OSError as error:
-        raise StoreError(
-            f"{path} cannot be made ({error.strerror}): free some disk space, or set SBNET_HOME"
-        ) from error
-    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -41,4 +36,9 @@ def turn(name: str) -> Iterator[None]:
                 "%s runs already in this folder: waiting for it (or end it: `fuser %s` says which)", name, path
             )
             fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be locked ({error.strerror}): set SBNET_HOME to a local disk with space"
+        ) from error
+    with file:
         yield

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.detections import detection_result, write_detections
+from pipeline.detections import detection_result, read_detections, write_detections
 
 
 @dataclass
@@ -51,3 +51,18 @@ def test_corpus_without_faces_keeps_the_columns(tmp_path: Path) -> None:
     write_detections(tmp_path / "d.parquet", {}, {})
     table = pd.read_parquet(tmp_path / "d.parquet")
     assert len(table) == 0 and {"item", "frame", "x1", "nose_y", "key"} <= set(table.columns)
+
+
+def test_results_come_back_by_key_as_they_were_written(tmp_path: Path) -> None:
+    clips = {
+        "a": detection_result([Frame(0, 0.0), Frame(9, 0.4), Frame(20, 0.8)], [face(1.5), None, face(40.0)]),
+        "b": detection_result([Frame(3, 0.1)], [face(7.0)]),
+    }
+    write_detections(tmp_path / "d.parquet", clips, {"a": "key a", "b": "key b"})
+    found = read_detections(tmp_path / "d.parquet")
+    assert set(found) == {"key a", "key b"}
+    for item, result in clips.items():
+        assert set(found[f"key {item}"]) == set(result)
+        for name, array in result.items():
+            np.testing.assert_array_equal(found[f"key {item}"][name], array, err_msg=name)
+            assert found[f"key {item}"][name].dtype == array.dtype, name

@@ -29,6 +29,15 @@ def test_what_was_put_comes_back_with_its_types(tmp_path: Path) -> None:
     assert found["none"]["frame"].shape == (0,)
 
 
+def test_arrays_come_back_the_same_however_they_lie_in_memory(tmp_path: Path) -> None:
+    plain = np.arange(24, dtype=np.float32).reshape(4, 6)
+    laid = {"fortran": np.asfortranarray(plain), "transposed": plain.T, "strided": plain[::2, 1::2], "back": plain[::-1]}
+    with ItemCache(tmp_path / "items.sqlite") as cache:
+        cache.put({"a": laid})
+        for name, array in cache.get(["a"])["a"].items():
+            np.testing.assert_array_equal(array, laid[name], err_msg=name)
+
+
 def test_entries_outlive_the_process(tmp_path: Path) -> None:
     with ItemCache(tmp_path / "items.sqlite") as cache:
         cache.put({"a": entry(1.0)})
