@@ -40,9 +40,9 @@ class Bottleneck(nn.Module):
         self.shortcut = ConvNorm(inputs, increase, 1, stride) if project else nn.Identity()
 
     def forward(self, maps: Tensor) -> Tensor:
-        residual = F.relu(self.reduce(maps))
-        residual = F.relu(self.middle(residual))
-        return F.relu(self.increase(residual) + self.shortcut(maps))
+        residual = F.relu(self.reduce(maps), inplace=True)
+        residual = F.relu(self.middle(residual), inplace=True)
+        return F.relu(self.increase(residual) + self.shortcut(maps), inplace=True)
 
 
 class ThinResNet(nn.Module):
@@ -61,7 +61,7 @@ class ThinResNet(nn.Module):
             self.stages[str(stage)] = blocks
 
     def forward(self, spectrogram: Tensor) -> Tensor:
-        maps = F.max_pool2d(F.relu(self.stem(spectrogram)), 2)  # (B, 64, 128, T/2)
+        maps = F.max_pool2d(F.relu(self.stem(spectrogram), inplace=True), 2)  # (B, 64, 128, T/2)
         for blocks in self.stages.children():
             for block in blocks.children():
                 maps = block(maps)

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from extractors.aggregator_network import DIMENSION, UtteranceAggregator, load_state
+from extractors.folding import folded
 from extractors.keras_voice_weights import read_keras_state
 from extractors.voice_spectrogram import FFT, HOP, NORM_EPSILON, SAMPLE_RATE, WINDOW, spectrogram
 from extractors.voice_weights import voice_weights
@@ -19,7 +20,7 @@ from pipeline.settings import EmbedVoices
 
 __all__ = ["UtteranceAggregator", "VoiceExtractor", "load_keras_weights", "spectrogram"]
 
-_CODE_VERSION = 1  # raise it when the same weights would give other vectors
+_CODE_VERSION = 2  # raise it when the same weights would give other vectors
 _SHORTEST = 1.0  # s; shorter utterances are repeated up to this: the network pools 16 frames into one
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ class VoiceExtractor:
         self.weights_label = weights.label
         self._weights_digest = weights.digest
         self._longest = max(round(settings.max_seconds * SAMPLE_RATE), round(_SHORTEST * SAMPLE_RATE))
-        self._network = weights.network.to(device).eval()
+        self._network = folded(weights.network.eval()).to(device)
         self._device = device
 
     def fingerprint(self) -> str:
