@@ -1,4 +1,7 @@
-"""Pictures and sound into one mp4: H.264 and AAC."""
+"""Pictures and sound into one mp4: H.264 and AAC.
+
+x264 gives other bytes now and then for the same frames, even in one process: never compare clips by digest.
+"""
 
 from collections.abc import Iterable
 from fractions import Fraction
