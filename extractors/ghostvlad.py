@@ -1,4 +1,4 @@
-"""GhostVLAD: frames of any number to one descriptor, with clusters that swallow noise (Zhong et al. 2018, 1810.09951)."""
+"""GhostVLAD: any number of frames to one descriptor, with clusters that swallow noise (Zhong et al. 2018, 1810.09951)."""
 
 import torch
 from torch import Tensor, nn

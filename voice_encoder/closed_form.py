@@ -1,8 +1,8 @@
 """The layers after the backbone, fitted to its maps without a gradient.
 
 Features: principal components of the frames, whitened. Clusters: k-means of the strongest components; the ghosts stay
-empty. Embedding: principal components of the descriptors, less what varies within one voice (Hatch et al. 2006, WCCN),
-each split into its positive and its negative part, since the embedding is rectified.
+empty. Embedding: principal components of the descriptors, less what varies within one voice (WCCN, Hatch et al. 2006),
+beside the linear regression of the teacher's vectors.
 """
 
 import torch
@@ -88,20 +88,54 @@ def descriptors(network: UtteranceAggregator, maps: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-@torch.no_grad()
-def fit_embedding(network: UtteranceAggregator, rows: Tensor, voice: Tensor, settings: Start, seed: int) -> None:
-    """Set the last layer from descriptors (N, 4096) and the voice (N,) of each."""
-    mean = rows.mean(dim=0)
-    components, _ = principal(rows - mean, DIMENSION // 2, seed)
-    projected = (rows - mean) @ components  # (N, 256)
+def _steady(rows: Tensor, voice: Tensor, settings: Start, seed: int) -> Tensor:
+    """(4096, 256) directions of centred descriptors (N, 4096), scaled by how steady each is within one voice."""
+    components, _ = principal(rows, DIMENSION // 2, seed)
+    projected = rows @ components  # (N, 256)
     count = torch.bincount(voice)
     sums = torch.zeros(len(count), projected.shape[1]).index_add(0, voice, projected)
     several = count[voice] > 1
     within = (projected - sums[voice] / count[voice][:, None])[several]
     covariance = within.T @ within / (several.sum() - (count > 1).sum())
     covariance += settings.within_floor * covariance.trace() / len(covariance) * torch.eye(len(covariance))
-    kernel = (components @ torch.linalg.cholesky(torch.linalg.inv(covariance))).T  # (256, 4096)
-    kernel /= (rows @ kernel.T).std()
-    kernel = torch.cat([kernel, -kernel])
+    return components @ torch.linalg.cholesky(torch.linalg.inv(covariance))
+
+
+def _taught(rows: Tensor, targets: Tensor, settings: Start) -> Tensor:
+    """(4096, 192) ridge regression from centred descriptors (N, 4096) to the teacher's vectors (N, 192)."""
+    gram = rows @ rows.T
+    gram += settings.ridge * gram.diagonal().mean() * torch.eye(len(rows))
+    return rows.T @ torch.linalg.solve(gram, targets)
+
+
+def _principal_axes(rows: Tensor, directions: Tensor, seed: int) -> Tensor:
+    """(4096, 256) strongest axes of the projected rows, rotated at random so that none carries more than another."""
+    projected = rows @ directions
+    _, vectors = torch.linalg.eigh(projected.T @ projected / len(rows))
+    generator = torch.Generator().manual_seed(seed)
+    rotation = torch.linalg.qr(torch.randn(DIMENSION // 2, DIMENSION // 2, generator=generator))[0]
+    axes = directions @ vectors.flip(1)[:, : DIMENSION // 2] @ rotation
+    return axes / (rows @ axes).std()
+
+
+@torch.no_grad()
+def fit_embedding(
+    network: UtteranceAggregator, descriptors: Tensor, voice: Tensor, targets: Tensor, settings: Start, seed: int
+) -> None:
+    """Set the last layer from descriptors (N, 4096), the voice (N,) and the teacher's vector (N, 192) of each.
+
+    256 axes, each once as it is and once negated, both lifted by `lift` deviations: while neither half is cut off,
+    their scalar product is a constant plus that of the axes.
+    """
+    mean = descriptors.mean(dim=0)
+    rows = descriptors - mean
+    parts = []
+    for weight, directions in (
+        (1.0, _steady(rows, voice, settings, seed)),
+        (settings.teacher, _taught(rows, targets, settings)),
+    ):
+        parts.append(weight**0.5 * directions / (rows @ directions).norm(dim=1).mean())
+    axes = _principal_axes(rows, torch.cat(parts, dim=1), seed).T  # (256, 4096)
+    kernel = torch.cat([axes, -axes])
     network.embedding.weight.copy_(kernel)
-    network.embedding.bias.copy_(-kernel @ mean)
+    network.embedding.bias.copy_(settings.lift - kernel @ mean)

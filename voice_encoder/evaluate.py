@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from extractors.aggregator_network import load_state, untrained
+from extractors.voice_spectrogram import SAMPLE_RATE
 from extractors.voice_weights import DISTILLED, read_safetensors
 from pipeline.media import decode_audio
 from voice_encoder.recipe import Recipe, load_recipe
@@ -38,7 +39,7 @@ def corpus_segments(folder: Path, seconds: float) -> list[Segment]:
     """Segments of every clip below a folder per identity; a clip shorter than `seconds` is one segment."""
     found = []
     for path in sorted(path for path in folder.rglob("*") if path.suffix in MEDIA):
-        waveform = np.asarray(decode_audio(path), np.float32)
+        waveform = np.asarray(decode_audio(path, SAMPLE_RATE), np.float32)
         identity = path.relative_to(folder).parts[0]
         found += cut(identity, waveform, seconds) or [Segment(identity, waveform)]
     return found

@@ -7,12 +7,12 @@ from torch.nn import functional as F
 from voice_encoder.recipe import Loss
 
 
-def codes(vectors: Tensor, embeddings: Tensor, voice: Tensor, ridge: float) -> Tensor:
+def codes(vectors: Tensor, embeddings: Tensor, voice: Tensor, ridge: float, lift: float) -> Tensor:
     """The teacher's (V, 192) vectors as (V, 512) codes that the student can equal: never negative, unit norm.
 
     The map is the least-squares one from the teacher's vectors to where the student puts those voices at the start,
-    (N, 512) embeddings of voices (N,), whose halves are the positive and the negative part of 256 axes: the student
-    keeps its axes and takes over the teacher's geometry.
+    (N, 512) embeddings of voices (N,), whose halves are 256 axes and their negatives, lifted by `lift` deviations: the
+    student keeps its axes and takes over the teacher's geometry.
     """
     positive, negative = embeddings.chunk(2, dim=1)
     targets = vectors[voice]
@@ -20,7 +20,8 @@ def codes(vectors: Tensor, embeddings: Tensor, voice: Tensor, ridge: float) -> T
     gram = targets.T @ (weights * targets)
     gram += ridge * gram.trace() / len(gram) * torch.eye(len(gram))
     axes = vectors @ torch.linalg.solve(gram, targets.T @ (weights * (positive - negative)))  # (V, 256)
-    return F.normalize(torch.cat([axes.relu(), (-axes).relu()], dim=1), dim=1)
+    axes = axes / axes.std()
+    return F.normalize(torch.cat([(axes + lift).relu(), (lift - axes).relu()], dim=1), dim=1)
 
 
 def vector_loss(embedding: Tensor, target: Tensor) -> Tensor:

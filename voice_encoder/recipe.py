@@ -50,12 +50,16 @@ class Start(_Section):
     """How the network is set before the first step."""
 
     usual: Count  # crops
+    rounds: Count
     crops: Count
     seconds: Positive
     deviation_floor: Positive
     variance_floor: Positive
     cluster_components: Count
     within_floor: Positive
+    ridge: Positive
+    teacher: float
+    lift: float  # standard deviations
 
 
 class Loss(_Section):

@@ -54,9 +54,15 @@ def first_pass(voices: Voices, recipe: Recipe, kept: Path) -> dict[str, Tensor]:
     network = untrained(recipe.seed)
     usual = random.choice(len(voices), recipe.start.usual, replace=False).tolist()
     set_passing(network.backbone, spectrograms(voices, usual, recipe.crops, 1.0, random), random)
-    drawn = crops_of_each(voices, recipe)
     tensors = {f"backbone.{name}": value.clone() for name, value in network.backbone.state_dict().items()}
-    tensors |= {"maps": backbone_maps(network, voices, drawn, recipe), "voice": torch.tensor(drawn)}
+    maps: list[Tensor] = []
+    drawn: list[int] = []
+    for turn in range(recipe.start.rounds):
+        other = recipe.model_copy(update={"seed": recipe.seed + turn})
+        turn_drawn = crops_of_each(voices, other)
+        maps.append(backbone_maps(network, voices, turn_drawn, other))
+        drawn += turn_drawn
+    tensors |= {"maps": torch.cat(maps), "voice": torch.tensor(drawn)}
     with atomic_path(kept) as temporary:
         save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
     return tensors
@@ -68,10 +74,10 @@ def fit(voices: Voices, maps: dict[str, Tensor], recipe: Recipe) -> dict[str, Te
     network = load_state(fresh | {name: value for name, value in maps.items() if name in fresh}, "start")
     fit_frames(network, maps["maps"], recipe.start, recipe.seed)
     rows = descriptors(network, maps["maps"])
-    fit_embedding(network, rows, maps["voice"], recipe.start, recipe.seed)
+    fit_embedding(network, rows, maps["voice"], voices.vectors[maps["voice"]], recipe.start, recipe.seed)
     with torch.no_grad():
         embeddings = torch.nn.functional.normalize(network.embedding(rows).relu(), dim=1)
-    aims = codes(voices.vectors, embeddings, maps["voice"], recipe.loss.ridge)
+    aims = codes(voices.vectors, embeddings, maps["voice"], recipe.loss.ridge, recipe.start.lift)
     log.info("cosine of embeddings and codes: %.3f", (embeddings * aims[maps["voice"]]).sum(dim=1).mean())
     return network.state_dict() | {"codes": aims}
 

@@ -1,6 +1,6 @@
 """Train the student; goes on from the run's checkpoint if there is one.
 
-    python -m voice_encoder.train <voices.safetensors> <start.safetensors> <folder of LibriSpeech .flac> <run folder> [--steps N]
+    python -m voice_encoder.train <voices.safetensors> <start.safetensors> <LibriSpeech .flac> <run folder> [--steps N]
 
 On a CPU, preload tcmalloc (LD_PRELOAD=libtcmalloc_minimal.so.4): the default allocator gives the big activations back
 to the system at every step, which costs a third of the time.

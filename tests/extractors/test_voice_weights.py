@@ -165,3 +165,23 @@ def test_centres_are_read_as_they_are(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         read_keras_state(tmp_path / "weights.h5")["pool.centres"], network.pool.centres.detach().numpy()
     )
+
+
+def test_shipped_weights_are_small_whole_and_give_vectors_that_differ() -> None:
+    assert voice_weights.DISTILLED.stat().st_size <= 16_000_000
+    shipped = voice_weights.voice_weights(settings("distilled"))
+    assert shipped.digest == voice_weights.DISTILLED_SHA256
+    assert shipped.label.startswith("distilled")
+    generator = torch.Generator().manual_seed(0)
+    with torch.inference_mode():
+        low, high = shipped.network(torch.randn(2, 1, 257, 120, generator=generator).cumsum(dim=2) / 16)
+    assert 0 < low @ high < 0.999
+
+
+def test_tampered_shipped_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = bytearray(voice_weights.DISTILLED.read_bytes())
+    changed[-1] ^= 1
+    (tmp_path / "weights.safetensors").write_bytes(changed)
+    monkeypatch.setattr(voice_weights, "DISTILLED", tmp_path / "weights.safetensors")
+    with pytest.raises(WeightsError, match="not the shipped file"):
+        voice_weights.voice_weights(settings("distilled"))

@@ -94,11 +94,13 @@ def test_ghosts_stay_empty_and_residuals_are_centred(fitted: tuple[UtteranceAggr
     assert residuals.abs().max() < 1e-2 * len(maps)
 
 
-def test_embedding_holds_positive_and_negative_parts(fitted: tuple[UtteranceAggregator, torch.Tensor]) -> None:
+def test_embedding_holds_its_axes_and_their_negatives_lifted(fitted: tuple[UtteranceAggregator, torch.Tensor]) -> None:
     network, maps = fitted
     rows = descriptors(network, maps)
-    fit_embedding(network, rows, torch.arange(60) // 2, START, 0)
+    targets = torch.randn(60, 5, generator=torch.Generator().manual_seed(3))
+    fit_embedding(network, rows, torch.arange(60) // 2, targets, START, 0)
     with torch.no_grad():
         positive, negative = network.embedding(rows).chunk(2, dim=1)
-    torch.testing.assert_close(positive, -negative, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(positive.mean(dim=0), torch.zeros(256), atol=1e-3, rtol=0)
+    torch.testing.assert_close(positive - START.lift, START.lift - negative, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(positive.mean(dim=0), torch.full((256,), START.lift), atol=1e-3, rtol=0)
+    assert (positive - START.lift).std().item() == pytest.approx(1.0, abs=1e-3)

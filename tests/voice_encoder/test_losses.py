@@ -46,14 +46,18 @@ def test_total_is_the_weighted_sum() -> None:
     torch.testing.assert_close(parts["total"], expected)
 
 
+def lifted(axes: torch.Tensor, lift: float) -> torch.Tensor:
+    return torch.cat([(axes + lift).relu(), (lift - axes).relu()], dim=1)
+
+
 def test_codes_find_the_linear_map_from_teacher_to_student() -> None:
     generator = torch.Generator().manual_seed(1)
     vectors = F.normalize(torch.randn(40, 5, generator=generator), dim=1)
     axes = vectors @ torch.randn(5, 8, generator=generator)
-    students = F.normalize(torch.cat([axes.relu(), (-axes).relu()], dim=1), dim=1)
+    axes = axes / axes.std()
     voice = torch.arange(40).repeat(2)
-    exact = codes(vectors, torch.cat([axes.relu(), (-axes).relu()], dim=1)[voice], voice, ridge=1e-6)
-    torch.testing.assert_close(exact, students, atol=1e-3, rtol=0)
+    exact = codes(vectors, lifted(axes, 0.0)[voice], voice, ridge=1e-6, lift=0.5)
+    torch.testing.assert_close(exact, F.normalize(lifted(axes, 0.5), dim=1), atol=1e-3, rtol=0)
 
 
 def test_codes_are_unit_and_never_negative_and_count_each_voice_once() -> None:
@@ -61,8 +65,8 @@ def test_codes_are_unit_and_never_negative_and_count_each_voice_once() -> None:
     vectors = F.normalize(torch.randn(10, 4, generator=generator), dim=1)
     embeddings = torch.rand(10, 6, generator=generator)
     voice = torch.arange(10)
-    once = codes(vectors, embeddings, voice, 0.1)
-    weighted = codes(vectors, torch.cat([embeddings, embeddings[:3]]), torch.cat([voice, voice[:3]]), 0.1)
+    once = codes(vectors, embeddings, voice, 0.1, 0.6)
+    weighted = codes(vectors, torch.cat([embeddings, embeddings[:3]]), torch.cat([voice, voice[:3]]), 0.1, 0.6)
     torch.testing.assert_close(once, weighted)
     assert once.min() >= 0
     torch.testing.assert_close(once.norm(dim=1), torch.ones(10))
