@@ -1,0 +1,55 @@
+"""The control: the same training, but each training face gets another person's voices, always the same person's.
+
+The pairs stay consistent, so training can still learn them by heart; but there is nothing in them that would hold for
+people it has not seen. An AUC away from 50 on those would mean that the numbers come from somewhere else.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.files import atomic_path
+
+_LINKED = ("manifest.parquet", "faces", "voices")
+
+
+def write_control(folder: Path, control: Path, seed: int) -> None:
+    """A project beside `folder` with its stores and trials, and training voices exchanged."""
+    (control / "artifacts").mkdir(parents=True, exist_ok=True)
+    for name in _LINKED:
+        target = control / "artifacts" / name
+        if not target.exists():
+            target.symlink_to((folder / "artifacts" / name).resolve())
+    shutil.copy(folder / "params.yaml", control / "params.yaml")
+    protocol = control / "artifacts" / "protocol"
+    shutil.copytree(folder / "artifacts" / "protocol", protocol, dirs_exist_ok=True)
+    pairs = pd.read_parquet(protocol / "train_pairs.parquet")
+    identities = pd.read_parquet(protocol / "identities.parquet")
+    with atomic_path(protocol / "train_pairs.parquet") as temporary:
+        exchanged(pairs, identities, seed).to_parquet(temporary, index=False)
+
+
+def exchanged(pairs: pd.DataFrame, identities: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Training pairs whose voices are another class's, half of the time of the other gender.
+
+    So even gender says nothing. Classes keep their number of pairs; where the other class has fewer, its voices repeat.
+    """
+    partner = _partners(identities, np.random.default_rng(seed))
+    rows = pairs.groupby("class_index")["voice_row"].apply(np.asarray)
+    voices = np.empty(len(pairs), dtype=np.int64)
+    for number, where in pairs.groupby("class_index").indices.items():
+        voices[where] = np.resize(rows[partner[int(str(number))]], len(where))
+    return pairs.assign(voice_row=voices)
+
+
+def _partners(identities: pd.DataFrame, rng: np.random.Generator) -> dict[int, int]:
+    """Class -> class whose voices it gets: a cycle over f f m m f f ..., which has every change of gender equally."""
+    training = identities[identities["class_index"] >= 0]
+    by_gender = [rng.permutation(part["class_index"].to_numpy()) for _, part in training.groupby("gender", sort=True)]
+    shortest = min(len(part) for part in by_gender) // 2 * 2
+    ring = [part[at : at + 2] for at in range(0, shortest, 2) for part in by_gender]
+    ring += [part[shortest:] for part in by_gender]
+    order = np.concatenate(ring)
+    return {int(one): int(other) for one, other in zip(order, np.roll(order, -1), strict=True)}

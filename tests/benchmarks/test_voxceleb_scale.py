@@ -1,0 +1,85 @@
+"""The benchmark's own parts: what its world holds, that its control is one, and the whole of it, small."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.voxceleb_scale.control import exchanged
+from benchmarks.voxceleb_scale.feature_files import write_feature_files
+from benchmarks.voxceleb_scale.planted import Strengths, planted
+from benchmarks.voxceleb_scale.world import Size
+from pipeline.features.reading import read_features
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def explained(faces: np.ndarray, voices: np.ndarray) -> float:
+    """Share of the variance of unseen people's mean voices that a linear map of their faces foretells."""
+    half = len(faces) // 2
+    ridge = faces[:half].T @ faces[:half] + 0.05 * np.eye(faces.shape[1])
+    weights = np.linalg.solve(ridge, faces[:half].T @ voices[:half])
+    rest = voices[half:] - faces[half:] @ weights
+    return float(1.0 - rest.var() / voices[half:].var())
+
+
+def means(strengths: Strengths) -> tuple[np.ndarray, np.ndarray]:
+    world = planted(1200, 8, 8, 0, strengths)
+    return world.faces.reshape(1200, 8, -1).mean(1), world.voices.reshape(1200, 8, -1).mean(1)
+
+
+def test_faces_foretell_voices_as_far_as_something_is_shared_and_no_further() -> None:
+    assert explained(*means(Strengths(gender=0.0, shared=1.0, private=0.1))) > 0.7
+    assert explained(*means(Strengths(gender=2.0, shared=0.0, private=0.1))) > 0.7
+    assert explained(*means(Strengths(gender=0.0, shared=0.0, private=1.0))) < 0.05
+
+
+def test_rows_are_unit_vectors_sorted_by_person_and_the_same_again() -> None:
+    world, again = planted(10, 3, 4, 5), planted(10, 3, 4, 5)
+    assert world.faces.shape == (30, 512) and world.voices.shape == (40, 512)
+    assert world.face_identity.tolist() == sorted(list(range(10)) * 3)
+    np.testing.assert_allclose(np.linalg.norm(world.voices, axis=1), 1.0, atol=1e-5)
+    assert np.array_equal(world.faces, again.faces)
+    assert not np.array_equal(world.faces, planted(10, 3, 4, 6).faces)
+
+
+def test_control_gives_every_class_the_voices_of_one_other_and_tears_gender_apart() -> None:
+    people = 40
+    gender = np.array(["f", "m"])[np.arange(people) % 2]
+    identities = pd.DataFrame({"class_index": np.arange(people), "gender": gender})
+    identities = pd.concat([identities, pd.DataFrame({"class_index": [-1, -1], "gender": ["f", "m"]})])
+    classes = np.repeat(np.arange(people), 6)
+    pairs = pd.DataFrame({"face_row": np.arange(240), "voice_row": np.arange(240), "class_index": classes})
+    found = exchanged(pairs, identities, seed=3)
+    assert found["face_row"].equals(pairs["face_row"])
+    owners = found["voice_row"].to_numpy() // 6
+    one_owner = found.assign(owner=owners).groupby("class_index")["owner"].agg(["nunique", "first"])
+    assert (one_owner["nunique"] == 1).all()
+    assert sorted(one_owner["first"]) == list(range(people))
+    assert (one_owner["first"] != one_owner.index).all()
+    assert (gender[one_owner["first"]] == gender).mean() == 0.5
+
+
+def test_feature_files_are_as_the_official_code_reads_them(tmp_path: Path) -> None:
+    size = Size(train=4, validation=0, test=3, pairs_a_person=5, trials=8)
+    write_feature_files(tmp_path, size, seed=0)
+    table = pd.read_csv(tmp_path / "face" / "facenetfaceTrain.csv", header=None)
+    assert table.shape == (20, 513)
+    features = read_features(tmp_path / "voice" / "voiceTrain.csv")
+    assert features.labels.tolist() == table[512].tolist()
+    left = read_features(tmp_path / "voice" / "voice_veriflist_test_random_unseenunheard.csv").labels
+    right = read_features(tmp_path / "face" / "facenet_face_veriflist_test_random_unseenunheard.csv").labels
+    assert (left == right).tolist() == [True, False] * 4
+
+
+@pytest.mark.slow
+def test_small_world_beats_chance_and_its_control_does_not(tmp_path: Path) -> None:
+    people = ["--train", "60", "--validation", "10", "--test", "20", "--pairs", "24", "--trials", "2000"]
+    runs = ["--runs", "single_fop", "two_git", "--controls", "single_fop", "--epochs", "6"]
+    command = [sys.executable, "-m", "benchmarks.voxceleb_scale", "--folder", str(tmp_path), *people, *runs]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every run beats chance, every control does not" in done.stdout
