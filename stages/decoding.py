@@ -1,5 +1,6 @@
 """What the decode workers run: media of a task to waveforms, frames or crops. Every worker imports it: kept light."""
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,9 @@ import numpy as np
 from extractors.crops import crop_face
 from pipeline.extraction import Task
 from pipeline.media import SampledFrame, decode_audio, read_frames, sample_frames
+
+# Before torch is loaded: by default its idle threads spin, on the cores that the decode workers want.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @dataclass(frozen=True)
