@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from pipeline.decode_pool import decode_all, worker_count
 from pipeline.errors import ExtractionError, MediaError
+from pipeline.files import sha256_of
 from pipeline.item_cache import Arrays, ItemCache
 from pipeline.skips import Skip
 
@@ -22,12 +23,27 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Task:
-    """One item to extract: its medium, the key of its result, and whatever its decoding needs besides."""
+    """One item to extract: its medium, the key of its result, and whatever its decoding needs besides.
+
+    The key stands for the bytes that the manifest saw. So a decoder calls `check_unchanged` once it is done: what was
+    made of other bytes must not be cached under that key, where it would be found as long as the cache lives.
+    """
 
     item: str
     path: Path
     key: str
     detail: object = None
+    digest: str = ""  # SHA-256 of the medium as the manifest saw it; empty: not checked
+
+
+def check_unchanged(task: Task) -> None:
+    """Raise MediaError where the medium's bytes are not the ones that the manifest saw."""
+    try:
+        changed = bool(task.digest) and sha256_of(task.path) != task.digest
+    except OSError as error:
+        raise MediaError(f"{task.path.name}: went away while it was read ({error.strerror})") from error
+    if changed:
+        raise MediaError(f"{task.path.name}: has changed since the manifest was made; run `dvc repro` again")
 
 
 @dataclass(frozen=True)

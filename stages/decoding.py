@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from extractors.crops import crop_face
-from pipeline.extraction import Task
+from pipeline.extraction import Task, check_unchanged
 from pipeline.media import SampledFrame, decode_audio, read_frames, sample_frames
 
 # Before torch is loaded: by default its idle threads spin, on the cores that the decode workers want.
@@ -41,13 +41,17 @@ class Crops:
 def waveform(task: Task) -> np.ndarray:
     """The utterance of a task, (T,) float32, at the sample rate in its detail."""
     assert isinstance(task.detail, int)
-    return decode_audio(task.path, task.detail)
+    samples = decode_audio(task.path, task.detail)
+    check_unchanged(task)
+    return samples
 
 
 def frames(task: Task) -> list[SampledFrame]:
     """The sampled frames of a task."""
     assert isinstance(task.detail, Sampling)
-    return sample_frames(task.path, task.detail.frame_rate, task.detail.max_frames)
+    sampled = sample_frames(task.path, task.detail.frame_rate, task.detail.max_frames)
+    check_unchanged(task)
+    return sampled
 
 
 def crops(task: Task) -> Crops:
@@ -56,4 +60,5 @@ def crops(task: Task) -> Crops:
     assert isinstance(wanted, Boxes)
     images = read_frames(task.path, wanted.frames)
     cut = [crop_face(frame.image, box, wanted.margin) for frame, box in zip(images, wanted.boxes, strict=True)]
+    check_unchanged(task)
     return Crops(np.array(wanted.frames), cut)

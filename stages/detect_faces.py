@@ -34,7 +34,9 @@ def main() -> None:
     sampling = decoding.Sampling(settings.frame_rate, settings.max_frames)
     made_by = (detector.fingerprint(), f"{sampling.frame_rate!r} Hz, {sampling.max_frames} frames")
     tasks = [
-        Task(row.item, media_path(params, row.path), item_key(row.digest, MEDIA_VERSION, *made_by), sampling)
+        Task(
+            row.item, media_path(params, row.path), item_key(row.digest, MEDIA_VERSION, *made_by), sampling, row.digest
+        )
         for row in seen.itertuples(index=False)
     ]
 

@@ -64,7 +64,8 @@ def _tasks(params: Params, manifest: pd.DataFrame, fingerprint: str) -> list[Tas
         where = hashlib.sha256(np.array(frames, np.int32).tobytes() + boxes.tobytes()).hexdigest()
         key = item_key(rows.at[item, "digest"], MEDIA_VERSION, fingerprint, where)
         detail = decoding.Boxes(frames, boxes, params.embed_faces.margin)
-        tasks.append(Task(str(item), media_path(params, rows.at[item, "path"]), key, detail))
+        path, digest = rows.at[item, "path"], rows.at[item, "digest"]
+        tasks.append(Task(str(item), media_path(params, path), key, detail, digest))
     return tasks
 
 

@@ -43,6 +43,7 @@ def main() -> None:
             media_path(params, row.path),
             item_key(row.digest, MEDIA_VERSION, fingerprint),
             embedder.sample_rate,
+            row.digest,
         )
         for row in heard.itertuples(index=False)
     ]

@@ -124,9 +124,8 @@ def people() -> list[str]:
 def make_repository(folder: Path) -> Repository:
     """The pipeline as it ships, on a small corpus that DVC tracks; nothing has run yet."""
     repository = Repository(folder)
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--", *_SHIPPED, *_FILES], cwd=ROOT, capture_output=True, check=True
-    )
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *_SHIPPED, *_FILES]
+    listed = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True)
     for name in filter(None, listed.stdout.decode().split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

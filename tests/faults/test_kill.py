@@ -43,7 +43,7 @@ def clips() -> dict[str, Path]:
 def test_killed_extraction_recomputes_one_item_at_most_and_gives_the_same_bytes(
     undisturbed: Project, tmp_path: Path, stage: str, share: float
 ) -> None:
-    project = make_project(tmp_path, clips())
+    project = make_project(tmp_path, {name: undisturbed.media / name for name in clips()})
     for name in ("manifest.parquet", *OUTPUTS["detect_faces"][: 2 * (stage == "embed_faces")]):
         target = project.folder / "artifacts" / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -44,7 +44,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.mark.parametrize("workers", ["2", "4"])
 def test_workers_and_shuffled_input_give_the_same_hash(alone: Project, tmp_path: Path, workers: str) -> None:
-    project = make_project(tmp_path, demo_clips(8, 1))
+    project = make_project(tmp_path, {name: alone.media / name for name in demo_clips(8, 1)})
     shuffle_manifest(alone, project)
     for stage in STAGES:
         project.run(stage, SBNET_WORKERS=workers)
@@ -61,7 +61,7 @@ def shuffle_manifest(source: Project, target: Project) -> None:
 
 
 def test_items_in_one_batch_differ_from_items_alone_by_rounding_only(alone: Project, tmp_path: Path) -> None:
-    project = make_project(tmp_path, demo_clips(8, 1))
+    project = make_project(tmp_path, {name: alone.media / name for name in demo_clips(8, 1)})
     project.run("manifest")
     for stage in STAGES:
         answer = subprocess.run(

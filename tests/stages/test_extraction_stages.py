@@ -9,7 +9,9 @@ from pipeline.files import sha256_of
 from tests.media_factory import noise, write_image, write_sound
 from tests.stages.project import DEMO, Project, make_project
 
-SILENT_ABOUT_SKIPS = {name: {"max_skip_ratio": 1.0} for name in ("detect_faces", "embed_faces", "embed_voices")}
+SILENT_ABOUT_SKIPS = {
+    name: {"max_skip_ratio": 1.0} for name in ("manifest", "detect_faces", "embed_faces", "embed_voices")
+}
 
 
 def demo_clips(people: int, clips: int) -> dict[str, Path]:
@@ -101,6 +103,17 @@ def test_renamed_medium_is_not_extracted_again(tmp_path: Path) -> None:
     (project.media / name).rename(project.media / Path(name).parent / "renamed.mp4")
     assert set(last_lines(project.extract()).values()) == {"0 extracted, 2 cached, 0 skipped"}
     assert any(item.endswith("renamed.mp4") for item in project.store("voices").index["item"])
+
+
+def test_medium_that_changed_since_the_manifest_is_not_cached_under_its_old_digest(tmp_path: Path) -> None:
+    project = make_project(tmp_path, {}, **SILENT_ABOUT_SKIPS)
+    sound = write_sound(project.media / "id1" / "a.wav", noise(1.2, 16000, 1))
+    write_sound(project.media / "id2" / "b.wav", noise(1.2, 16000, 2))
+    project.run("manifest")
+    write_sound(sound, noise(1.2, 16000, 3))
+    counts = last_lines(project.run("embed_voices"))
+    assert counts == {"embed_voices": "1 extracted, 0 cached, 1 skipped"}
+    assert "changed since the manifest" in project.table("voices/skipped.csv")["reason"].item()
 
 
 def test_media_that_cannot_be_used_is_skipped_with_its_reason(tmp_path: Path) -> None:
