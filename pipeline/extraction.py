@@ -118,6 +118,8 @@ def _infer(
 ) -> list[tuple[Task, Arrays | MediaError]]:
     try:
         outcomes = work.infer([payload for _, payload in batch])
+        if len(outcomes) != len(batch):
+            raise ExtractionError(f"the extractor gave {len(outcomes)} results for {len(batch)} item(s)")
     except ExtractionError as error:
         items = ", ".join(task.item for task, _ in batch)
         raise ExtractionError(f"{work.stage}, item {items}: {error}; nothing of it is kept") from error
