@@ -31,7 +31,12 @@ def test_what_was_put_comes_back_with_its_types(tmp_path: Path) -> None:
 
 def test_arrays_come_back_the_same_however_they_lie_in_memory(tmp_path: Path) -> None:
     plain = np.arange(24, dtype=np.float32).reshape(4, 6)
-    laid = {"fortran": np.asfortranarray(plain), "transposed": plain.T, "strided": plain[::2, 1::2], "back": plain[::-1]}
+    laid = {
+        "fortran": np.asfortranarray(plain),
+        "transposed": plain.T,
+        "strided": plain[::2, 1::2],
+        "back": plain[::-1],
+    }
     with ItemCache(tmp_path / "items.sqlite") as cache:
         cache.put({"a": laid})
         for name, array in cache.get(["a"])["a"].items():
