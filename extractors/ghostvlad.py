@@ -1,4 +1,4 @@
-"""GhostVLAD: any number of frames to one descriptor, with clusters that swallow noise (Zhong et al. 2018, 1810.09951)."""
+"""GhostVLAD: any number of frames to one descriptor; ghosts swallow noise (Zhong et al. 2018, arXiv 1810.09951)."""
 
 import torch
 from torch import Tensor, nn

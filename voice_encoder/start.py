@@ -86,6 +86,7 @@ def main(voices_file: Path, target: Path) -> None:
     """Write the start."""
     torch.set_num_threads(1)
     recipe, voices = load_recipe(), load_voices(voices_file)
+    torch.manual_seed(recipe.seed)  # of the silent kernels, which no vector depends on
     kept = target.with_suffix(".maps.safetensors")
     maps = load_file(kept) if kept.exists() else first_pass(voices, recipe, kept)
     with atomic_path(target) as temporary:
