@@ -87,8 +87,8 @@ class _StackedAffine(torch.autograd.Function):
         (gradient,) = gradients
         x, weight = ctx.saved_tensors
         of_x = torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None
-        of_bias = torch.stack([part.sum(dim=0) for part in gradient])
-        return of_x, torch.bmm(gradient.transpose(1, 2), x), of_bias
+        ones = gradient.new_ones(len(gradient), 1, gradient.shape[1])  # a sum over the batch, slice by slice
+        return of_x, torch.bmm(gradient.transpose(1, 2), x), torch.bmm(ones, gradient)[:, 0]
 
 
 _affine = cast(Callable[[Tensor, Tensor, Tensor], Tensor], _StackedAffine.apply)  # torch leaves it without types
@@ -148,8 +148,10 @@ class StackedDropout(nn.Module):
         """(S, B, D) to (S, B, D)."""
         if not self.training or self.share == 0.0:
             return x
-        draws = torch.stack([torch.rand(x.shape[1:], generator=source, device=x.device) for source in self.generators])
-        return x * (draws >= self.share).to(x.dtype).div_(1.0 - self.share)
+        mask = torch.empty_like(x, requires_grad=False)
+        for part, source in zip(mask, self.generators, strict=True):
+            part.uniform_(generator=source)
+        return x * mask.ge_(self.share).div_(1.0 - self.share)
 
 
 class StackedScale(nn.Module):
