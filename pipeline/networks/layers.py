@@ -87,8 +87,8 @@ class _StackedAffine(torch.autograd.Function):
         (gradient,) = gradients
         x, weight = ctx.saved_tensors
         of_x = torch.bmm(gradient, weight) if ctx.needs_input_grad[0] else None
-        ones = gradient.new_ones(len(gradient), 1, gradient.shape[1])  # a sum over the batch, slice by slice
-        return of_x, torch.bmm(gradient.transpose(1, 2), x), torch.bmm(ones, gradient)[:, 0]
+        of_bias = torch.stack([part.sum(dim=0) for part in gradient])  # one sum over all would depend on S
+        return of_x, torch.bmm(gradient.transpose(1, 2), x), of_bias
 
 
 _affine = cast(Callable[[Tensor, Tensor, Tensor], Tensor], _StackedAffine.apply)  # torch leaves it without types
@@ -122,19 +122,16 @@ class StackedNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(stack, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(S, B, D) to (S, B, D): columns are normalised one by one, so S * D columns are S networks."""
-        stack, batch, width = x.shape
-        columns = F.batch_norm(
-            x.transpose(0, 1).reshape(batch, stack * width),
-            self.running_mean.view(-1),  # views, so that torch updates the buffers themselves
-            self.running_var.view(-1),
-            self.weight.view(-1),
-            self.bias.view(-1),
-            self.training,
-            self.momentum,
-            EPSILON,
+        """(S, B, D) to (S, B, D), slice by slice: one call over all columns would round the last few otherwise."""
+        parts = zip(
+            x.unbind(0),
+            self.running_mean.unbind(0),  # views, so that torch updates the buffers themselves
+            self.running_var.unbind(0),
+            self.weight.unbind(0),
+            self.bias.unbind(0),
+            strict=True,
         )
-        return columns.view(batch, stack, width).transpose(0, 1).contiguous()
+        return torch.stack([F.batch_norm(*part, self.training, self.momentum, EPSILON) for part in parts])
 
 
 class StackedDropout(nn.Module):

@@ -4,7 +4,7 @@ The functional form of torch's own: constructing torch.optim.Adam imports torch'
 a report's 28 processes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -14,13 +14,18 @@ _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8  # Kingma & Ba's, which the paper an
 
 
 class Adam:
-    """Adam with coupled weight decay (the gradient of an L2 penalty), as torch.optim.Adam has it."""
+    """Adam with coupled weight decay (the gradient of an L2 penalty), as torch.optim.Adam has it.
+
+    The S slices of a parameter are stepped as S tensors: the kernel rounds the last few values of a tensor otherwise
+    than the rest, so a slice's bits would depend on where in the stack it lies.
+    """
 
     def __init__(self, parameters: Mapping[str, Tensor], weight_decay: float) -> None:
         self.parameters, self.weight_decay = dict(parameters), weight_decay
         self.first = {name: torch.zeros_like(value) for name, value in self.parameters.items()}
         self.second = {name: torch.zeros_like(value) for name, value in self.parameters.items()}
-        self.steps = [torch.zeros((), device=value.device) for value in self.parameters.values()]
+        slices = _slices(self.parameters.values())
+        self.steps = [torch.zeros((), device=value.device) for value in slices]
 
     @torch.no_grad()
     def step(self, gradients: list[Tensor], learning_rate: float) -> None:
@@ -28,10 +33,10 @@ class Adam:
         # The fused kernel walks the memory of parameter and gradient side by side and never looks at strides.
         gradients = [gradient.contiguous() for gradient in gradients]
         adam(
-            list(self.parameters.values()),
-            gradients,
-            list(self.first.values()),
-            list(self.second.values()),
+            _slices(self.parameters.values()),
+            _slices(gradients),
+            _slices(self.first.values()),
+            _slices(self.second.values()),
             [],
             self.steps,
             fused=True,
@@ -59,3 +64,7 @@ class Adam:
             self.second[name].copy_(state[f"second.{name}"])
         for step, value in zip(self.steps, state["steps"], strict=True):
             step.copy_(value)
+
+
+def _slices(stacked: Iterable[Tensor]) -> list[Tensor]:
+    return [part for value in stacked for part in value.unbind(0)]

@@ -65,6 +65,16 @@ def test_a_seed_among_three_is_bit_for_bit_the_seed_alone(world: World, variant:
     assert own.equals(alone.history)
 
 
+@pytest.mark.parametrize("loss", ["fop", "git"])
+def test_seeds_do_not_meet_at_full_width_and_odd_sizes_either(loss: str) -> None:
+    """Vector kernels treat the last few values of a tensor otherwise: no size here is a multiple of anything."""
+    odd = make_world(train=211)
+    sizes = {"embedding": 127, "batch_size": 129, "epochs": 2, "loss": loss, "dropout": 0.5}
+    together, alone = (odd.train(train_settings(seeds=seeds, **sizes)).model.stacked for seeds in ([0, 1, 2], [1]))
+    for name, value in alone.state_dict().items():
+        assert torch.equal(together.state_dict()[name][1], value[0]), name
+
+
 def reference(world: World, settings: Train) -> SingleBranch:
     """One seed by torch's own layers and optimiser, sample by sample as the order says."""
     network = build_network(settings, Sizes(DIMENSION, DIMENSION, world.lists.class_count))
