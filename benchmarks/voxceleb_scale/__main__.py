@@ -25,7 +25,7 @@ def main() -> int:
     size = Size(arguments.train, arguments.validation, arguments.test, arguments.pairs, arguments.trials)
     folder: Path = arguments.folder
     if arguments.official:
-        compare(folder / "official", arguments.official, size, arguments.seed, _say)
+        compare(folder / "official", arguments.official, size, arguments.seed, arguments.official_threads, _say)
     if arguments.official_only:
         return 0
     project, control = folder / "planted", folder / "control"
@@ -88,6 +88,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=size.pairs_a_person, help="training pairs a person")
     parser.add_argument("--trials", type=int, default=size.trials)
     parser.add_argument("--official", type=Path, help="checkout of the official repository, to time its epoch as well")
+    # On a busy machine two threads wait for each other in a spin, and a step takes a hundred times as long.
+    parser.add_argument("--official-threads", type=int, nargs="+", default=[1], help="CPU threads of the official code")
     parser.add_argument("--official-only", action="store_true", help="time the epochs and do nothing else")
     return parser.parse_args()
 

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,22 +12,26 @@ from benchmarks.voxceleb_scale.feature_files import write_feature_files
 from benchmarks.voxceleb_scale.world import ROOT, Size
 
 _ROUNDS = 2  # each side this often, in turn, so that a busy minute does not fall on one side alone
-_THREADS = (1, 2)  # the official code's; ours takes one
 
 
-def compare(folder: Path, checkout: Path, size: Size, seed: int, say: Callable[[str], None]) -> None:
-    """Time both on one set of feature files and say the medians, and how often ours fits into the official epoch."""
+def compare(
+    folder: Path, checkout: Path, size: Size, seed: int, threads: Sequence[int], say: Callable[[str], None]
+) -> None:
+    """Time both on one set of feature files and say the medians, and how often ours fits into the official epoch.
+
+    The official code runs with each number of `threads`, ours with its one.
+    """
     write_feature_files(folder, size, seed)
     ours: dict[int, list[dict[str, Any]]] = {1: [], 3: []}
-    theirs: dict[int, list[dict[str, Any]]] = {threads: [] for threads in _THREADS}
+    theirs: dict[int, list[dict[str, Any]]] = {count: [] for count in threads}
     for _ in range(_ROUNDS):
-        for threads, found in theirs.items():
-            found.append(_run("official_epoch", str(checkout), str(folder), "--threads", str(threads)))
+        for count, found in theirs.items():
+            found.append(_run("official_epoch", str(checkout), str(folder), "--threads", str(count)))
         for seeds, found in ours.items():
             found.append(_run("our_epoch", str(folder), "--seeds", str(seeds)))
     best = min(_epoch(found) for found in theirs.values())
-    for threads, found in theirs.items():
-        say(f"official epoch, {threads} thread(s)    {_epoch(found):7.1f} s   reading {_read(found):6.1f} s")
+    for count, found in theirs.items():
+        say(f"official epoch, {count} thread(s)    {_epoch(found):7.1f} s   reading {_read(found):6.1f} s")
     for seeds, found in ours.items():
         ratio = best / _epoch(found)
         say(
