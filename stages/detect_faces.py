@@ -23,10 +23,16 @@ logger = logging.getLogger("stages.detect_faces")
 
 def main() -> None:
     """Look for a face in the sampled frames of every item that has pictures; write boxes and detect_skipped.csv."""
+    params = load_params(PARAMS)
+    if params.features.source == "csv":
+        logger.info("detect_faces: no detections, because features.source is csv")
+        write_skips(FACES / "detect_skipped.csv", [])
+        write_detections(FACES / "detections.parquet", {}, {})
+        return
+
     from extractors.registry import face_detector  # torch: kept out of the decode workers, which import this module
     from pipeline.device import select_device
 
-    params = load_params(PARAMS)
     settings, device = params.detect_faces, select_device()
     detector = face_detector(settings, device)
     manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")

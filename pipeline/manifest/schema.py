@@ -68,6 +68,11 @@ def recording_of(path: str) -> str:
     return path.removesuffix(PurePosixPath(path).suffix)
 
 
+def empty_manifest() -> pd.DataFrame:
+    """The table without a row, for a project that has no media to describe."""
+    return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
+
+
 def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
     """Write the table, sorted by item, whole or not at all."""
     with atomic_path(path) as temporary:

@@ -52,7 +52,7 @@ def facts(
     done = [run for run in runs if run.metrics is not None]
     lines = [
         ("Corpus", f"{_corpus(params)}: {_people(summary)}"),
-        ("Lists", f"{summary.get('source')}, seed {summary.get('seed')}; identities of the splits are disjoint"),
+        ("Lists", f"{summary.get('source')}, seed {summary.get('seed')}; {_disjoint(summary)}"),
         *((f"{modality.capitalize()} weights", label) for modality, label in labels.items()),
         ("Runs", f"{len(done)} of {len(runs)} evaluated; {_seeds(done)}"),
         ("Models chosen on", ", ".join(_rules(done)) or "no run yet"),
@@ -76,6 +76,12 @@ def _people(summary: Mapping[str, object]) -> str:
 _SPLITS = {"train": "train", "validation": "choose", "test": "test"}
 
 
+def _disjoint(summary: Mapping[str, object]) -> str:
+    if summary.get("source") == "csv_features":  # their training people are numbers, their test people names
+        return "whether the files' training and test people are disjoint cannot be seen from them"
+    return "identities of the splits are disjoint"
+
+
 def _seeds(runs: Sequence[Run]) -> str:
     counts = sorted({len(run.settings.seeds) for run in runs})
     if not counts:
@@ -86,7 +92,7 @@ def _seeds(runs: Sequence[Run]) -> str:
 def _rules(runs: Sequence[Run]) -> list[str]:
     rules = dict.fromkeys(run.settings.selection for run in runs)
     words = {
-        "validation": "validation identities, apart from test",
+        "validation": "validation identities, who neither train nor are tested",
         "last": "nothing (last epoch)",
         "test": f"the TEST list, as the official code does ({MARK})",
     }
@@ -118,6 +124,8 @@ def _cautions(params: Params, runs: Sequence[Run], summary: Mapping[str, object]
     found = []
     if any(run.settings.selection == "test" for run in runs):
         found.append(f"{MARK} marks models chosen on the test list: their figures flatter, and only serve to compare.")
+    if summary.get("source") == "csv_features":
+        return found + _feature_files(params, summary)
     if Path(_corpus(params)).as_posix().strip("/") == _DEMO:
         found.append(
             "The shipped corpus holds synthetic people. The paper's figures are of VoxCeleb1: do not compare them "
@@ -126,5 +134,20 @@ def _cautions(params: Params, runs: Sequence[Run], summary: Mapping[str, object]
     elif summary.get("source") != "voxceleb_lists":
         found.append(
             "The paper's figures are of VoxCeleb1 and its released lists, ours of other trials: not comparable."
+        )
+    return found
+
+
+def _feature_files(params: Params, summary: Mapping[str, object]) -> list[str]:
+    found = [
+        f"Features were read from CSV files in {params.features.folder}, not extracted here. Figures are comparable "
+        "with the paper's only if these are the authors' own files: nothing in a file says whose it is."
+    ]
+    told = summary.get("labels")
+    guessed = [name for name, by in told.items() if str(by).startswith("row parity")] if isinstance(told, dict) else []
+    if guessed:
+        found.append(
+            f"Labels by row parity: of {', '.join(guessed)}, whose released list is not beside the features. In the "
+            "unseen-unheard lists N and GNA that makes nearly half of the labels wrong."
         )
     return found

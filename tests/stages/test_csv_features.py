@@ -2,19 +2,26 @@
 
 import importlib
 import json
+import logging
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from pipeline.detections import read_detections
+from pipeline.manifest.schema import read_manifest
 from tests.pipeline.feature_files import write_features
 from tests.pipeline.protocol.corpora import PARAMS
 
 
-def test_feature_files_go_through_to_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_feature_files_go_through_to_the_report_and_no_medium_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     params = yaml.safe_load(PARAMS.read_text())
     params["features"] = {"source": "csv", "folder": "features"}
+    params["manifest"].update(media="no/such/media", identities="no/such.csv", table="no/such/table.csv")
     params["protocol"].update(trials=40, galleries=20)
     params["train"].update(seeds=[0], epochs=2)
     params["recipes"] = {params["train"]["recipe"]: {}}
@@ -24,9 +31,14 @@ def test_feature_files_go_through_to_the_report(tmp_path: Path, monkeypatch: pyt
     write_features(tmp_path / "features")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SBNET_HOME", str(tmp_path / "home"))
-    for stage in ("embed_faces", "embed_voices", "protocol", "train", "evaluate", "report"):
+    stages = ("manifest", "detect_faces", "embed_faces", "embed_voices", "protocol", "train", "evaluate", "report")
+    for stage in stages:
         monkeypatch.setattr(sys, "argv", [stage, *(["single_fop"] if stage in ("train", "evaluate") else [])])
         importlib.import_module(f"stages.{stage}").main()
+    assert not len(read_manifest(Path("artifacts/manifest.parquet")))
+    assert not read_detections(Path("artifacts/faces/detections.parquet"))
+    assert "manifest: empty, because features.source is csv; no/such/media was not looked at" in caplog.messages
+    assert "detect_faces: no detections, because features.source is csv" in caplog.messages
     metrics = json.loads(Path("artifacts/runs/single_fop/metrics.json").read_text())
     lists = metrics["verification"]["cross_modal"]
     assert set(lists) == {"random", "N"}

@@ -58,6 +58,19 @@ def test_feature_files_are_the_corpus_where_nothing_was_extracted(tmp_path: Path
     assert found.warnings == ()
 
 
+def test_figures_of_feature_files_are_comparable_only_if_the_files_are_the_authors(tmp_path: Path) -> None:
+    params = write_params(tmp_path, shipped_params() | {"features": {"source": "csv", "folder": "my/features"}})
+    told = {"random_unseenunheard": "the released list's column"}
+    found = facts(params, [], {}, {"source": "csv_features", "seed": 0, "labels": told}, [])
+    assert dict(found.lines)["Lists"].endswith("training and test people are disjoint cannot be seen from them")
+    (caution,) = found.warnings
+    assert caution.startswith("Features were read from CSV files in my/features, not extracted here.")
+    assert "comparable with the paper's only if these are the authors' own files" in caution
+    told |= {"N_unseenunheard": "row parity (no released list beside the features)"}
+    *_, guessed = facts(params, [], {}, {"source": "csv_features", "labels": told}, []).warnings
+    assert guessed.startswith("Labels by row parity: of N_unseenunheard,")
+
+
 def test_extractor_that_knows_test_identities_is_named(tmp_path: Path) -> None:
     leak = {"modality": "face", "weights": "vggface", "overlap": "all", "reason": "VGGFace1 contains them"}
     assert header(tmp_path, "official", [leak])[0].startswith("LEAK: the face extractor (vggface) may know all")
