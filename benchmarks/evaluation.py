@@ -1,4 +1,7 @@
-"""EER, AUC and their interval on a list of VoxCeleb1's size: `python -m benchmarks.evaluation` prints the seconds."""
+"""EER, AUC and intervals of both and of minDCF, on a list of VoxCeleb1's size.
+
+`python -m benchmarks.evaluation` prints the seconds.
+"""
 
 import sys
 import time
@@ -19,7 +22,7 @@ def main() -> None:
     scores = rng.normal(size=_TRIALS) + labels
     start = time.perf_counter()
     eer, auc = equal_error_rate(scores, labels), roc_auc(scores, labels)
-    verification_intervals(scores, labels, left, right, IdentityResamples(left, _RESAMPLES, 0), 0.95)
+    verification_intervals(scores, labels, left, right, IdentityResamples(left, _RESAMPLES, 0), 0.95, 0.05)
     sys.stdout.write(f"EER {eer:.2f}, AUC {auc:.2f}, interval: {time.perf_counter() - start:.2f} s\n")
 
 

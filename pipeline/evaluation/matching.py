@@ -6,7 +6,7 @@ import pandas as pd
 from pipeline.evaluation.lists import SIDES, candidates
 from pipeline.evaluation.scoring import Scorer
 from pipeline.evaluation.tree import Group, spread
-from pipeline.metrics import IdentityResamples, matching_hits, matching_interval
+from pipeline.metrics import IdentityResamples, matching_hits, mean_interval
 from pipeline.settings import Evaluate
 
 
@@ -23,6 +23,6 @@ def matching_figures(scorer: Scorer, task: str, probes: pd.DataFrame, settings: 
     figures: Group = {}
     for size in (size for size in settings.matching_sizes if size <= rows.shape[1]):
         hits = np.array([matching_hits(model[:, 0], model[:, 1:], size) for model in scores])  # (S, P)
-        bounds = matching_interval(hits, codes, draws, settings.confidence) if draws else None
+        bounds = mean_interval(hits, codes, draws, settings.confidence) if draws else None
         figures[str(size)] = spread("accuracy", [float(100.0 * row.mean()) for row in hits], bounds)
     return figures | {"probes": len(probes), "identities": len(np.unique(codes))} if figures else figures

@@ -6,7 +6,7 @@ import pandas as pd
 from pipeline.evaluation.lists import Rows
 from pipeline.evaluation.scoring import Scorer
 from pipeline.evaluation.tree import Group, place, spread
-from pipeline.metrics import RetrievalRates, retrieval_rates
+from pipeline.metrics import IdentityResamples, Interval, RetrievalRates, mean_interval, retrieval_rates
 from pipeline.settings import Evaluate
 
 
@@ -14,7 +14,7 @@ def retrieval_figures(scorer: Scorer, trials: pd.DataFrame, models: int, setting
     """R@K and mean average precision, `{"v2f": ..., "f2v": ...}`, over the distinct voices and faces of `trials`.
 
     Each side is thinned evenly to `settings.retrieval_rows`; queries without their person in the gallery do not count.
-    Empty where no query has.
+    Intervals resample the people who are looked for. Empty where no query has its person in the gallery.
     """
     voices, speakers = _side(trials, "left", settings.retrieval_rows)
     faces, shown = _side(trials, "right", settings.retrieval_rows)
@@ -27,7 +27,7 @@ def retrieval_figures(scorer: Scorer, trials: pd.DataFrame, models: int, setting
         "f2v": [retrieval_rates(np.ascontiguousarray(table.T), shown, speakers) for table in tables],
     }
     for name, rates in directions.items():
-        place(figures, [name], _figures(rates) | {"gallery": len(faces if name == "v2f" else voices)})
+        place(figures, [name], _figures(rates, settings) | {"gallery": len(faces if name == "v2f" else voices)})
     return figures
 
 
@@ -38,8 +38,16 @@ def _side(trials: pd.DataFrame, side: str, limit: int) -> tuple[Rows, np.ndarray
     return rows[kept], trials[f"{side}_identity"].to_numpy(dtype=str)[first[kept]]
 
 
-def _figures(rates: list[RetrievalRates]) -> Group:
+def _figures(rates: list[RetrievalRates], settings: Evaluate) -> Group:
+    people = rates[0].people  # the same for all models
+    draws = IdentityResamples(people, settings.bootstrap, settings.seed) if settings.bootstrap else None
+
+    def interval(values: list[np.ndarray]) -> Interval | None:
+        return mean_interval(np.stack(values), people, draws, settings.confidence) if draws else None
+
     figures: Group = {"queries": rates[0].queries}
     for depth in rates[0].recall:
-        figures |= spread(f"recall_{depth}", [model.recall[depth] for model in rates])
-    return figures | spread("mean_average_precision", [model.mean_average_precision for model in rates])
+        bounds = interval([model.hits(depth) for model in rates])
+        figures |= spread(f"recall_{depth}", [model.recall[depth] for model in rates], bounds)
+    bounds = interval([model.precision for model in rates])
+    return figures | spread("mean_average_precision", [model.mean_average_precision for model in rates], bounds)

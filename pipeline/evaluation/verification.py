@@ -5,7 +5,13 @@ import pandas as pd
 
 from pipeline.evaluation.scoring import Matrix
 from pipeline.evaluation.tree import Group, rounded, spread
-from pipeline.metrics import IdentityResamples, Interval, official_rates, roc_curve, verification_intervals
+from pipeline.metrics import (
+    IdentityResamples,
+    VerificationIntervals,
+    official_rates,
+    roc_curve,
+    verification_intervals,
+)
 from pipeline.metrics.detection import min_dcf_of
 from pipeline.metrics.rates import auc_of, eer_of
 from pipeline.settings import Evaluate
@@ -21,16 +27,17 @@ def verification_figures(scores: Matrix, trials: pd.DataFrame, settings: Evaluat
     curves = [roc_curve(row, labels) for row in scores]
     exact = [eer_of(curve) for curve in curves], [auc_of(curve) for curve in curves]
     bounds = _intervals(scores, trials, settings)
+    eer, auc, cost = (bounds.eer, bounds.auc, bounds.min_dcf) if bounds else (None, None, None)
     figures: Group = {}
     if settings.rates == "official_grid":
         grid = [official_rates(-row, labels) for row in scores]
-        figures |= spread("eer", [rates.eer for rates in grid], bounds[0])
-        figures |= spread("auc", [rates.auc for rates in grid], bounds[1])
+        figures |= spread("eer", [rates.eer for rates in grid], eer)
+        figures |= spread("auc", [rates.auc for rates in grid], auc)
         figures |= spread("accuracy", [rates.accuracy for rates in grid])
         figures |= spread("eer_exact", exact[0]) | spread("auc_exact", exact[1])
     else:
-        figures |= spread("eer", exact[0], bounds[0]) | spread("auc", exact[1], bounds[1])
-    figures |= spread("min_dcf", [min_dcf_of(curve, settings.dcf_target) for curve in curves])
+        figures |= spread("eer", exact[0], eer) | spread("auc", exact[1], auc)
+    figures |= spread("min_dcf", [min_dcf_of(curve, settings.dcf_target) for curve in curves], cost)
     people = set(trials["left_identity"]) | set(trials["right_identity"])
     return figures | {"trials": len(trials), "genuine": int((labels == 1).sum()), "identities": len(people)}
 
@@ -51,14 +58,12 @@ def parity_figures(scores: Matrix, trials: pd.DataFrame) -> Group:
     return figures | {"labels_differing": rounded(differing)}
 
 
-def _intervals(
-    scores: Matrix, trials: pd.DataFrame, settings: Evaluate
-) -> tuple[Interval, Interval] | tuple[None, None]:
+def _intervals(scores: Matrix, trials: pd.DataFrame, settings: Evaluate) -> VerificationIntervals | None:
     if not settings.bootstrap:
-        return None, None
+        return None
     people = pd.concat([trials["left_identity"], trials["right_identity"]])
     codes = pd.factorize(people, sort=True)[0]  # numbers: comparing names a thousand times costs more than the rates
     left, right = codes[: len(trials)], codes[len(trials) :]
     resamples = IdentityResamples(codes, settings.bootstrap, settings.seed)
     labels = trials["label"].to_numpy()
-    return verification_intervals(scores, labels, left, right, resamples, settings.confidence) or (None, None)
+    return verification_intervals(scores, labels, left, right, resamples, settings.confidence, settings.dcf_target)

@@ -8,7 +8,13 @@ score; between two of them the curve is the chord, as if a coin were tossed, and
 an error.
 """
 
-from pipeline.metrics.bootstrap import IdentityResamples, Interval, matching_interval, verification_intervals
+from pipeline.metrics.bootstrap import (
+    IdentityResamples,
+    Interval,
+    VerificationIntervals,
+    mean_interval,
+    verification_intervals,
+)
 from pipeline.metrics.detection import DetCurve, det_curve, min_dcf
 from pipeline.metrics.matching import matching_accuracy, matching_hits
 from pipeline.metrics.official_grid import OfficialRates, official_rates
@@ -23,11 +29,12 @@ __all__ = [
     "OfficialRates",
     "RetrievalRates",
     "RocCurve",
+    "VerificationIntervals",
     "det_curve",
     "equal_error_rate",
     "matching_accuracy",
     "matching_hits",
-    "matching_interval",
+    "mean_interval",
     "min_dcf",
     "official_rates",
     "retrieval_rates",

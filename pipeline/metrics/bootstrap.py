@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import ScoreError
-from pipeline.metrics.trials import Floats, Mask
+from pipeline.metrics.trials import Floats
 from pipeline.metrics.weighted import WeightedTrials
 
 _CHUNK = 64  # resamples held at once: 30,000 trials then take 8 MB a table
@@ -21,10 +21,19 @@ _CHUNK = 64  # resamples held at once: 30,000 trials then take 8 MB a table
 
 @dataclass(frozen=True)
 class Interval:
-    """Bounds in percent."""
+    """Bounds in the unit of the figure."""
 
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class VerificationIntervals:
+    """Of one list of trials."""
+
+    eer: Interval  # percent
+    auc: Interval  # percent
+    min_dcf: Interval  # a ratio
 
 
 class IdentityResamples:
@@ -56,35 +65,39 @@ def verification_intervals(
     right: ArrayLike,
     resamples: IdentityResamples,
     confidence: float,
-) -> tuple[Interval, Interval] | None:
-    """Percentile intervals of EER and AUC for scores (S, N) of S models on N trials, of their mean over the models.
+    target_prior: float,
+) -> VerificationIntervals | None:
+    """Percentile intervals of EER, AUC and minDCF for scores (S, N) on N trials, of the mean over S models.
 
     `left` and `right` (N,) name both people of each trial. Resamples that are left without genuine or impostor trials
-    are not counted; None where every one is. Raises ScoreError for trials that allow no rate.
+    are not counted; None where every one is. A least cost over thresholds is lower in a resample than on fresh people,
+    so that the interval of minDCF leans down. Raises ScoreError for trials that allow no rate.
     """
     rows, columns = resamples.codes(left), resamples.codes(right)
     models = [WeightedTrials(row, labels, rows, columns) for row in np.atleast_2d(np.asarray(scores))]
-    eer, auc = [], []
+    parts = []
     for start in range(0, resamples.multiplicities.shape[1], _CHUNK):
         weights = np.ascontiguousarray(resamples.multiplicities[:, start : start + _CHUNK])
-        rates = np.mean([model.rates(weights) for model in models], axis=0)  # (2, R)
-        eer.append(rates[0])
-        auc.append(rates[1])
-    bounds = [_interval(np.concatenate(values), confidence) for values in (eer, auc)]
-    return (bounds[0], bounds[1]) if bounds[0] and bounds[1] else None
+        parts.append(np.mean([model.rates(weights, target_prior) for model in models], axis=0))  # (3, R)
+    eer, auc, cost = (_interval(values, confidence) for values in np.concatenate(parts, axis=1))
+    return VerificationIntervals(eer, auc, cost) if eer and auc and cost else None
 
 
-def matching_interval(hits: Mask, probes: ArrayLike, resamples: IdentityResamples, confidence: float) -> Interval:
-    """Percentile interval of the matching accuracy from hits (S, P) of S models on probes of people `probes` (P,)."""
-    codes, people = resamples.codes(probes), len(resamples.identities)
-    found = np.bincount(codes, weights=np.atleast_2d(hits).mean(axis=0), minlength=people)  # (I,)
-    asked = np.bincount(codes, minlength=people)
+def mean_interval(values: ArrayLike, people: ArrayLike, resamples: IdentityResamples, confidence: float) -> Interval:
+    """Percentile interval, in percent, of the mean of values (S, Q) of S models on Q queries of `people` (Q,).
+
+    Values are 0 to 1, such as hits of matching and retrieval. Who asks is resampled; the galleries stay as they are.
+    """
+    codes, count = resamples.codes(people), len(resamples.identities)
+    shares = np.atleast_2d(np.asarray(values, dtype=np.float64)).mean(axis=0)
+    found = np.bincount(codes, weights=shares, minlength=count)  # (I,)
+    asked = np.bincount(codes, minlength=count)
     weights = resamples.multiplicities.astype(np.float64)
     totals = asked @ weights  # (R,)
     rates = np.divide(100.0 * (found @ weights), totals, out=np.full(len(totals), np.nan), where=totals > 0)
     bounds = _interval(rates, confidence)
     if bounds is None:
-        raise ScoreError("no resample holds a probe")
+        raise ScoreError("no resample holds a query")
     return bounds
 
 

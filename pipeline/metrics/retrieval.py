@@ -1,22 +1,43 @@
 """Retrieval: every query ranks the whole gallery of the other modality."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.errors import ScoreError
+from pipeline.metrics.trials import Mask
 
 DEPTHS = (1, 5, 10)  # the K of R@K that the field reports
 
 
 @dataclass(frozen=True)
 class RetrievalRates:
-    """Percentages over the queries that have their person in the gallery."""
+    """What each of the Q queries that have their person in the gallery found there, and percentages over them."""
 
-    recall: dict[int, float]  # K -> share of queries with their person among the first K
-    mean_average_precision: float
-    queries: int
+    people: NDArray[Any]  # (Q,) whose each query is
+    first: NDArray[np.intp]  # (Q,) rank of the person's best item, from 1
+    precision: NDArray[np.float64]  # (Q,) average precision, 0 to 1
+
+    def hits(self, depth: int) -> Mask:
+        """(Q,) which queries have their person among the first `depth` items."""
+        return np.asarray(self.first <= depth)
+
+    @property
+    def recall(self) -> dict[int, float]:
+        """R@K in percent by K."""
+        return {depth: float(100.0 * self.hits(depth).mean()) for depth in DEPTHS}
+
+    @property
+    def mean_average_precision(self) -> float:
+        """Percent."""
+        return float(100.0 * self.precision.mean())
+
+    @property
+    def queries(self) -> int:
+        """Q."""
+        return len(self.first)
 
 
 def retrieval_rates(scores: NDArray[np.float32], queries: ArrayLike, gallery: ArrayLike) -> RetrievalRates:
@@ -30,17 +51,17 @@ def retrieval_rates(scores: NDArray[np.float32], queries: ArrayLike, gallery: Ar
         raise ScoreError(f"scores {scores.shape} do not fit {len(people)} queries and {len(others)} gallery items")
     if not np.isfinite(scores).all():
         raise ScoreError(f"{int((~np.isfinite(scores)).sum())} of {scores.size} retrieval scores are not finite")
-    first, precision = [], []
+    asking, first, precision = [], [], []
     for identity in np.unique(people):
         relevant = np.flatnonzero(others == identity)
         for query in np.flatnonzero(people == identity) if len(relevant) else ():
             ranks = ranks_of(scores[query], relevant)
+            asking.append(people[query])
             first.append(ranks[0])
             precision.append(np.mean(np.arange(1, len(ranks) + 1) / ranks))
     if not first:
         raise ScoreError("no query has its person in the gallery: retrieval has nothing to find")
-    recall = {depth: float(100.0 * np.mean(np.array(first) <= depth)) for depth in DEPTHS}
-    return RetrievalRates(recall, float(100.0 * np.mean(precision)), len(first))
+    return RetrievalRates(np.array(asking), np.array(first), np.array(precision))
 
 
 def ranks_of(scores: NDArray[np.float32], relevant: NDArray[np.intp]) -> NDArray[np.intp]:

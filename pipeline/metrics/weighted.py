@@ -1,4 +1,6 @@
-"""EER and AUC of one list of trials under many weightings of the people in it: sorted once, summed for each."""
+"""EER, AUC and minDCF of one list of trials under many weightings of the people in it: sorted once, summed for each."""
+
+from bisect import bisect_left
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,15 +26,19 @@ class WeightedTrials:
         self._above = np.searchsorted(other, steps, side="left")  # (K,) impostors that score higher
         self._level = np.searchsorted(other, steps, side="right")  # (K,) impostors that score as high or higher
 
-    def rates(self, weights: Counts) -> Floats:
-        """EER and AUC in percent (2, R) for weights (I, R) of the people; NaN where one kind of trial has no weight."""
+    def rates(self, weights: Counts, target_prior: float) -> Floats:
+        """EER and AUC in percent and minDCF as a ratio (3, R) for weights (I, R) of the people.
+
+        NaN where one kind of trial has no weight.
+        """
         accepted = _running(weights[self._genuine])[np.append(0, self._ends)]  # (K + 1, R)
         alarms = _running(weights[self._left] * weights[self._right])  # (impostors + 1, R)
         totals = accepted[-1].astype(np.float64), alarms[-1].astype(np.float64)
         usable = (totals[0] > 0) & (totals[1] > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            rates = np.stack([self._eer(accepted, alarms, *totals), self._auc(accepted, alarms, *totals)])
-        return np.where(usable, 100.0 * rates, np.nan)
+            percent = 100.0 * self._eer(accepted, alarms, *totals), 100.0 * self._auc(accepted, alarms, *totals)
+            rates = np.stack([*percent, self._min_dcf(accepted, alarms, *totals, target_prior)])
+        return np.where(usable, rates, np.nan)
 
     def _auc(self, accepted: Counts, alarms: Counts, genuine: Floats, impostors: Floats) -> Floats:
         """Mann-Whitney: each genuine trial loses to the impostors above it and half of those level with it."""
@@ -60,6 +66,22 @@ class WeightedTrials:
         before, after = accepts[0] - rejects[0], accepts[1] - rejects[1]
         chord = accepts[0] + (accepts[1] - accepts[0]) * (-before / (after - before))
         return np.where(before >= 0.0, rejects[0], chord)  # crossed already between two genuine scores
+
+    def _min_dcf(
+        self, accepted: Counts, alarms: Counts, genuine: Floats, impostors: Floats, target_prior: float
+    ) -> Floats:
+        """Least cost of "accept none" and of accepting down to each distinct genuine score: no other can be least.
+
+        Nor can one that costs more in false accepts than "accept none" does in misses, so those are left out.
+        """
+        most = impostors * (target_prior / (1.0 - target_prior))
+        steps = bisect_left(
+            range(len(self._ends)), True, key=lambda step: bool(np.all(alarms[self._level[step]] > most))
+        )
+        gains = accepted[1 : steps + 1] * (target_prior / genuine)  # (steps, R)
+        gains -= alarms[self._level[:steps]] * ((1.0 - target_prior) / impostors)
+        least = target_prior - gains.max(axis=0, initial=0.0)
+        return np.asarray(np.maximum(least, 0.0) / min(target_prior, 1.0 - target_prior))
 
 
 def _running(weights: Counts) -> Counts:

@@ -44,6 +44,7 @@ def test_each_rate_is_the_mean_over_models_of_the_rate_of_its_scores() -> None:
         assert figures["min_dcf"] == pytest.approx(np.mean(costs), abs=1e-5)
         assert figures["eer_low"] < figures["eer"] < figures["eer_high"]
         assert figures["auc_low"] < figures["auc"] < figures["auc_high"]
+        assert figures["min_dcf_low"] < figures["min_dcf_high"]
         assert (figures["trials"], figures["genuine"], figures["identities"]) == (240, 120, len(PEOPLE))
     assert not measured
 
@@ -156,14 +157,6 @@ def test_without_resamples_there_are_no_intervals() -> None:
     lists = planted_lists(faces, voices)
     metrics = evaluate(NoisyEncoder(1, 0.0), settings(bootstrap=0), lists, faces, voices).metrics
     assert "low" not in json.dumps(metrics)
-
-
-def test_retrieval_thins_both_sides_to_the_bound() -> None:
-    faces, voices = stores(0.7)
-    lists = planted_lists(faces, voices)
-    figures = evaluate(NoisyEncoder(2, 0.1), settings(retrieval_rows=30), lists, faces, voices).metrics["retrieval"]
-    assert (figures["v2f"]["gallery"], figures["f2v"]["gallery"]) == (30, 30)
-    assert 0 < figures["v2f"]["recall_1"] <= figures["v2f"]["recall_5"] <= figures["v2f"]["recall_10"] <= 100
 
 
 def test_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:

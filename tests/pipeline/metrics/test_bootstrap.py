@@ -7,7 +7,8 @@ from pipeline.errors import ScoreError
 from pipeline.metrics import (
     IdentityResamples,
     equal_error_rate,
-    matching_interval,
+    mean_interval,
+    min_dcf,
     roc_auc,
     verification_intervals,
 )
@@ -25,17 +26,22 @@ def sample_trials(rng: np.random.Generator, people: int, count: int, own: float 
     return rng.normal(size=count) + 1.5 * labels + ease[left] + ease[right], labels, left, right
 
 
+PRIOR = 0.05  # of a genuine trial in minDCF
+
+
 @pytest.mark.parametrize("decimals", [9, 1, 0])
-def test_weighted_rates_equal_those_of_trials_copied_out(decimals: int) -> None:
+@pytest.mark.parametrize("prior", [0.01, 0.5, 0.9])
+def test_weighted_rates_equal_those_of_trials_copied_out(decimals: int, prior: float) -> None:
     scores, labels, left, right = sample_trials(np.random.default_rng(decimals), 12, 300)
     scores = scores.round(decimals)
     weights = IdentityResamples(left, 20, seed=1).multiplicities  # (I, R)
-    rates = WeightedTrials(scores, labels, left, right).rates(weights)
+    rates = WeightedTrials(scores, labels, left, right).rates(weights, prior)
     for column, drawn in enumerate(weights.T):
         copies = np.where(labels == 1, drawn[left], drawn[left] * drawn[right])
         kept, truth = np.repeat(scores, copies), np.repeat(labels, copies)
         assert rates[0, column] == pytest.approx(equal_error_rate(kept, truth), abs=1e-9)
         assert rates[1, column] == pytest.approx(roc_auc(kept, truth), abs=1e-9)
+        assert rates[2, column] == pytest.approx(min_dcf(kept, truth, prior), abs=1e-12)
 
 
 def test_interval_is_as_wide_as_fresh_samples_of_people_differ() -> None:
@@ -45,9 +51,11 @@ def test_interval_is_as_wide_as_fresh_samples_of_people_differ() -> None:
         scores, labels, left, right = sample_trials(rng, 60, 3000)
         fresh.append(roc_auc(scores, labels))
         if seed < 20:
-            bounds = verification_intervals(scores, labels, left, right, IdentityResamples(left, 200, seed), 0.95)
+            bounds = verification_intervals(
+                scores, labels, left, right, IdentityResamples(left, 200, seed), 0.95, PRIOR
+            )
             assert bounds is not None
-            clustered.append((bounds[1].high - bounds[1].low) / (2 * 1.96))
+            clustered.append((bounds.auc.high - bounds.auc.low) / (2 * 1.96))
     truth = np.std(fresh)
     assert 0.75 * truth < np.mean(clustered) < 1.5 * truth
     unclustered = 100 * np.sqrt(0.8 * 0.2 / 1500)  # what independent trials would suggest, at most
@@ -57,26 +65,33 @@ def test_interval_is_as_wide_as_fresh_samples_of_people_differ() -> None:
 def test_interval_holds_the_rate_and_is_the_same_for_the_same_seed() -> None:
     scores, labels, left, right = sample_trials(np.random.default_rng(3), 40, 2000)
     first, again, other = (
-        verification_intervals(scores, labels, left, right, IdentityResamples(left, 300, seed), 0.95)
+        verification_intervals(scores, labels, left, right, IdentityResamples(left, 300, seed), 0.95, PRIOR)
         for seed in (0, 0, 1)
     )
     assert first is not None
     assert first == again != other
-    assert first[0].low < equal_error_rate(scores, labels) < first[0].high
-    assert first[1].low < roc_auc(scores, labels) < first[1].high
+    assert first.eer.low < equal_error_rate(scores, labels) < first.eer.high
+    assert first.auc.low < roc_auc(scores, labels) < first.auc.high
+    assert first.min_dcf.low < min_dcf(scores, labels, PRIOR) < first.min_dcf.high
 
 
-def test_several_models_give_the_interval_of_their_mean() -> None:
+def test_intervals_of_several_models_are_those_of_a_plain_loop_over_resamples_and_models() -> None:
     rng = np.random.default_rng(4)
     scores, labels, left, right = sample_trials(rng, 30, 1000)
-    resamples = IdentityResamples(left, 50, seed=0)
+    resamples = IdentityResamples(left, 70, seed=0)
     models = np.stack([scores, scores + rng.normal(size=1000)])
-    bounds = verification_intervals(models, labels, left, right, resamples, 0.9)
+    bounds = verification_intervals(models, labels, left, right, resamples, 0.9, PRIOR)
     assert bounds is not None
-    rates = [WeightedTrials(row, labels, left, right).rates(resamples.multiplicities) for row in models]
-    expected = np.quantile(np.mean(rates, axis=0), [0.05, 0.95], axis=1)  # (2, 2)
-    assert [bounds[0].low, bounds[0].high] == pytest.approx(expected[:, 0].tolist())
-    assert [bounds[1].low, bounds[1].high] == pytest.approx(expected[:, 1].tolist())
+    found = []
+    for drawn in resamples.multiplicities.T:
+        copies = [drawn[a] if same else drawn[a] * drawn[b] for same, a, b in zip(labels, left, right, strict=True)]
+        truth = np.repeat(labels, copies)
+        rows = [np.repeat(row, copies) for row in models]
+        rates = [(equal_error_rate(row, truth), roc_auc(row, truth), min_dcf(row, truth, PRIOR)) for row in rows]
+        found.append(np.mean(rates, axis=0))
+    for column, interval in enumerate((bounds.eer, bounds.auc, bounds.min_dcf)):
+        expected = np.quantile([rates[column] for rates in found], [0.05, 0.95])
+        assert [interval.low, interval.high] == pytest.approx(expected.tolist(), abs=1e-9)
 
 
 def test_resamples_without_impostors_are_left_out_and_two_people_still_get_an_interval() -> None:
@@ -88,9 +103,10 @@ def test_resamples_without_impostors_are_left_out_and_two_people_still_get_an_in
         names[[0, 1, 1, 0]],
         IdentityResamples(names, 40, 0),
         0.95,
+        PRIOR,
     )
     assert bounds is not None
-    assert (bounds[0].low, bounds[0].high) == (0.0, 0.0)
+    assert (bounds.eer.low, bounds.eer.high) == (bounds.min_dcf.low, bounds.min_dcf.high) == (0.0, 0.0)
 
 
 def test_people_who_were_not_drawn_from_are_refused() -> None:
@@ -109,14 +125,23 @@ def test_matching_interval_equals_copying_probes_out() -> None:
     for drawn in resamples.multiplicities.T:
         copies = drawn[resamples.codes(probes)]
         accuracies.append(100 * np.mean([np.repeat(row, copies).mean() for row in hits]))
-    bounds = matching_interval(hits, probes, resamples, 0.95)
+    bounds = mean_interval(hits, probes, resamples, 0.95)
     assert [bounds.low, bounds.high] == pytest.approx(np.quantile(accuracies, [0.025, 0.975]).tolist())
+
+
+def test_scores_that_decide_nothing_cost_one_in_every_resample() -> None:
+    labels, left = np.array([1, 0] * 10), np.repeat(np.arange(10), 2)
+    flat = WeightedTrials(np.zeros(20), labels, left, np.where(labels == 1, left, (left + 1) % 10))
+    weights = IdentityResamples(left, 30, seed=0).multiplicities
+    usable = np.isfinite(rates := flat.rates(weights, PRIOR))[2]
+    assert usable.any()
+    np.testing.assert_allclose(rates[2, usable], 1.0, rtol=1e-12)
 
 
 def test_voxceleb_sized_list_with_a_thousand_resamples_has_an_interval() -> None:
     scores, labels, left, right = sample_trials(np.random.default_rng(6), 250, 30_496)
     assert 0 < equal_error_rate(scores, labels) < 100 - roc_auc(scores, labels) + 50
-    assert verification_intervals(scores, labels, left, right, IdentityResamples(left, 1000, 0), 0.95)
+    assert verification_intervals(scores, labels, left, right, IdentityResamples(left, 1000, 0), 0.95, PRIOR)
 
 
 def test_resample_without_genuine_trials_is_nan_and_leaves_the_others_alone() -> None:
@@ -124,7 +149,7 @@ def test_resample_without_genuine_trials_is_nan_and_leaves_the_others_alone() ->
     left, right = np.array([0, 0, 1, 0, 1]), np.array([0, 0, 1, 2, 2])
     trials = WeightedTrials(scores, labels, left, right)
     weights = np.array([[1, 0, 2], [1, 0, 1], [1, 3, 1]], dtype=np.int32)  # nobody of the second column speaks
-    together = trials.rates(weights)
+    together = trials.rates(weights, PRIOR)
     assert np.isnan(together[:, 1]).all()
     for column in (0, 2):
-        np.testing.assert_array_equal(together[:, column], trials.rates(weights[:, [column]])[:, 0])
+        np.testing.assert_array_equal(together[:, column], trials.rates(weights[:, [column]], PRIOR)[:, 0])

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from pipeline.errors import ScoreError
-from pipeline.metrics import retrieval_rates
+from pipeline.metrics import IdentityResamples, mean_interval, retrieval_rates
 
 
 def naive(scores: np.ndarray, queries: np.ndarray, gallery: np.ndarray) -> tuple[dict[int, float], float]:
@@ -34,6 +34,33 @@ def test_rates_equal_those_of_a_plain_loop_with_and_without_ties(decimals: int) 
     assert rates.recall == pytest.approx(recall)
     assert rates.mean_average_precision == pytest.approx(precision)
     assert rates.queries == np.isin(queries, gallery).sum() < 30
+
+
+def test_interval_equals_copying_out_the_queries_of_each_resampled_person() -> None:
+    rng = np.random.default_rng(7)
+    queries, gallery = rng.integers(0, 9, 30), rng.integers(1, 8, 40)
+    models = [(rng.normal(size=(30, 40)) + (queries[:, None] == gallery)).astype(np.float32) for _ in range(2)]
+    rates = [retrieval_rates(scores, queries, gallery) for scores in models]
+    people = rates[0].people
+    resamples = IdentityResamples(people, 60, seed=0)
+    found = {"recall": [], "precision": []}
+    for drawn in resamples.multiplicities.T:
+        copies = [
+            position
+            for position, query in enumerate(queries)
+            if query in gallery
+            for _ in range(drawn[np.flatnonzero(resamples.identities == query)[0]])
+        ]
+        again = [naive(scores[copies], queries[copies], gallery) for scores in models]
+        found["recall"].append(np.mean([recall[5] for recall, _ in again]))
+        found["precision"].append(np.mean([precision for _, precision in again]))
+    for name, values in (
+        ("recall", [model.hits(5) for model in rates]),
+        ("precision", [model.precision for model in rates]),
+    ):
+        bounds = mean_interval(values, people, resamples, 0.9)
+        assert [bounds.low, bounds.high] == pytest.approx(np.quantile(found[name], [0.05, 0.95]).tolist())
+        assert bounds.low < bounds.high
 
 
 def test_precision_equals_scikit_learns_where_nothing_ties() -> None:

@@ -77,6 +77,22 @@ def test_page_is_well_formed_and_needs_nothing_beside_it(project: tuple[Params, 
     assert 'name="viewport"' in html
 
 
+def test_every_measured_figure_stands_with_its_interval(project: tuple[Params, Path]) -> None:
+    html = (project[1] / "report" / "report.html").read_text(encoding="utf-8")
+    wanted = {
+        "retrieval": ["r@1", "r@5", "r@10", "map"],
+        "matching": ["n_=_2", "n_=_4"],
+        "runs": ["eer", "auc", "mindcf"],
+        "seen_heard": ["eer", "auc_random"],
+    }
+    for table, columns in wanted.items():
+        line = next(line for line in lines(project[1], table) if line["run"] == "single_fop")
+        for column in columns:
+            low, high = float(line[f"{column}_low"]), float(line[f"{column}_high"])
+            decimals = 3 if column == "mindcf" else 1
+            assert low <= high and f"<small>[{low:.{decimals}f}, {high:.{decimals}f}]</small>" in html
+
+
 def test_texts_from_outside_are_escaped(project: tuple[Params, Path]) -> None:
     html = (project[1] / "report" / "report.html").read_text(encoding="utf-8")
     assert "<title>Faces &amp; &lt;voices&gt;</title>" in html
