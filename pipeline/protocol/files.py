@@ -11,6 +11,7 @@ from pipeline.files import atomic_path, write_text
 from pipeline.protocol.tables import SCHEMAS, ProtocolTables, shaped
 
 _PARQUET = [name for name in SCHEMAS if name != "coverage"]
+_NULLS = {"mismatched": [""]}  # the one column of coverage.csv that may be empty
 
 
 def write_protocol(folder: Path, tables: ProtocolTables) -> None:
@@ -27,7 +28,7 @@ def read_protocol(folder: Path) -> ProtocolTables:
     """Read what write_protocol wrote; raises ProtocolError for a file that is absent, damaged or lacks a column."""
     try:
         tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in _PARQUET}
-        tables["coverage"] = pd.read_csv(folder / "coverage.csv", keep_default_na=False)
+        tables["coverage"] = pd.read_csv(folder / "coverage.csv", keep_default_na=False, na_values=_NULLS)
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, ArrowException) as error:
         raise ProtocolError(f"{folder}: protocol cannot be read ({error}); run `dvc repro protocol`") from error

@@ -8,6 +8,7 @@ import pandas as pd
 from pipeline.protocol.corpus import Corpus, Flags
 from pipeline.protocol.galleries import TASKS, matching_list
 from pipeline.protocol.held_out import held_out_clips
+from pipeline.protocol.mismatches import mismatched
 from pipeline.protocol.splits import assign_splits
 from pipeline.protocol.summary import summarise
 from pipeline.protocol.tables import ProtocolTables, shaped, stacked
@@ -59,9 +60,13 @@ def assembled(
         identities=shaped("identities", corpus.people.assign(split=split, class_index=class_indexes(training))),
         train_pairs=pairs,
         **tables,
-        coverage=stacked("coverage", [pd.DataFrame([drawn.line()]) for drawn in lists]),
+        coverage=shaped("coverage", pd.DataFrame([_line(corpus, drawn, settings) for drawn in lists])),
         summary=summarise(corpus, settings, split, training, held_out, pairs, lists),
     )
+
+
+def _line(corpus: Corpus, drawn: Drawn, settings: Protocol) -> dict[str, object]:
+    return {**drawn.line(), "mismatched": mismatched(corpus, drawn, settings.age_bin)}
 
 
 def scene_lists(corpus: Corpus, scene: Scene, settings: Protocol) -> list[Drawn]:

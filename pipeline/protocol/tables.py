@@ -36,7 +36,14 @@ MATCHING = {
     "impostor_rows": "object",  # row numbers of as many other identities; 1:N takes the first N - 1
 }
 MATCHING_RELEASED = {**MATCHING, "criterion": "str", "position": "int64"}  # the released 1:2 lists: U | G | N | GN
-COVERAGE = {"list": "str", "rows": "int64", "used": "int64", "missing_items": "int64", "reason": "str"}
+COVERAGE = {
+    "list": "str",
+    "rows": "int64",  # asked for, or in the released list
+    "used": "int64",
+    "missing_items": "int64",
+    "mismatched": "Int64",  # impostors who differ in what the list says they share; null: nothing asked, or known
+    "reason": "str",
+}
 
 SCHEMAS: Mapping[str, Mapping[str, str]] = {
     "identities": IDENTITIES,

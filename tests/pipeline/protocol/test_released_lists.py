@@ -89,6 +89,37 @@ def test_every_row_of_every_verification_list_is_used(
     assert (item == named.to_numpy()).all()
 
 
+@pytest.mark.parametrize(
+    ("regime", "criterion", "count"),
+    [
+        *(("unseen_unheard", *line) for line in (("G", 263), ("N", 0), ("GNA", 264))),
+        *(("seen_heard", *line) for line in (("G", 33), ("N", 0), ("GNA", 28))),
+    ],
+)
+def test_impostors_of_another_gender_or_nationality_are_counted(
+    protocol: ProtocolTables, shared: Path, regime: str, criterion: str, count: int
+) -> None:
+    lists = shared / "data" / "voxceleb_lists"
+    meta = pd.read_csv(lists / "vox1_meta.csv", sep="\t").set_index("VGGFace1 ID")
+    source = pd.read_csv(lists / "veriflist" / f"veriflist_test_{criterion}_{regime.replace('_', '')}.txt")
+    naive = 0
+    for voice, face in source.loc[source["label"] == 0, ["voice-path", "face-path"]].itertuples(index=False):
+        left, right = (meta.loc[path.split("/")[0]] for path in (voice, face))
+        naive += ("G" in criterion and left["Gender"] != right["Gender"]) or (
+            "N" in criterion and left["Nationality"] != right["Nationality"]
+        )
+    found = protocol.coverage.set_index("list")["mismatched"]
+    assert found[f"verification/test/{regime}/cross_modal/{criterion}"] == naive == count
+
+
+def test_nothing_is_said_of_traits_that_nobody_asked_for_or_knows(protocol: ProtocolTables) -> None:
+    found = protocol.coverage.set_index("list")["mismatched"]
+    for name in ("verification/test/unseen_unheard/cross_modal/random", "matching_released/f2v/U", "identities"):
+        assert found[name] is pd.NA
+    assert found["verification/test/unseen_unheard/cross_modal/A"] is pd.NA  # no ages in vox1_meta.csv
+    assert found["matching_released/v2f/GN"] == 0
+
+
 @pytest.mark.parametrize(("criterion", "wrong"), [("random", 0.0), ("N", 46.4), ("GNA", 40.8)])
 def test_parity_is_no_label_for_the_lists_that_do_not_alternate(
     protocol: ProtocolTables, criterion: str, wrong: float
