@@ -1,4 +1,4 @@
-"""The repository that colleagues clone, run once for all fault tests, and its remotes: a folder and an S3 server."""
+"""The repository that colleagues clone, run once for all fault tests, and its remotes: a folder, S3 and SSH servers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from tests.faults.repository import Repository, clone, make_repository
+from tests.faults.ssh_server import serving
 
 _BUCKET = "sbnet"
 _KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -33,16 +34,17 @@ class Remote:
     settings: tuple[tuple[str, str], ...]  # of the shipped remote `storage`
     folder: Path | None = None
     endpoint: str = ""
+    home: str = ""  # of whoever reaches it, for ~/.ssh
 
     def colleague(self, folder: Path) -> Repository:
         """A fresh clone that can reach the remote."""
-        return self.reach(clone(self.origin, folder, **_KEYS))
+        return self.reach(clone(self.origin, folder))
 
     def reach(self, repository: Repository) -> Repository:
         """Point the shipped remote here, as docs/remotes.md says."""
         for key, value in self.settings:
             repository.dvc("remote", "modify", "--local", "storage", key, value)
-        return Repository(repository.folder, _KEYS)
+        return Repository(repository.folder, {**_KEYS, **({"HOME": self.home} if self.home else {})})
 
     def read(self, md5: str) -> bytes:
         """Bytes of an object."""
@@ -96,7 +98,20 @@ def s3_remote(finished: Repository, tmp_path_factory: pytest.TempPathFactory) ->
     server.stop()
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(scope="session")
+def ssh_remote(finished: Repository, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
+    """A folder on a local SSH server that everything was pushed to."""
+    served = tmp_path_factory.mktemp("served")
+    with serving(served, tmp_path_factory.mktemp("home")) as account:
+        settings = (("url", f"{account.address}/sbnet"), ("user", account.user), ("keyfile", str(account.key)))
+        remote = Remote("ssh", finished, settings, served / "sbnet", home=str(account.home))
+        pusher = clone(finished, tmp_path_factory.mktemp("ssh-pusher") / "sbnet")
+        pusher.dvc("cache", "dir", "--local", str(finished.folder / ".dvc" / "cache"))
+        remote.reach(pusher).dvc("push", "--run-cache")
+        yield remote
+
+
+@pytest.fixture(params=["folder", "s3", "ssh"])
 def remote(request: pytest.FixtureRequest) -> Remote:
     """Each kind of remote in turn."""
     found: Remote = request.getfixturevalue(f"{request.param}_remote")
