@@ -14,4 +14,4 @@ def test_impostors_who_contradict_their_list_are_shown_and_unknown_is_not_nought
     lines = [line.split(",") for line in to_csv(grid).splitlines()]
     assert lines[0] == ["list", "rows", "used", "missing_items", "mismatched", "remark"]
     assert [line[4] for line in lines[1:]] == ["", "263", "0"]
-    assert "<td>–</td>" in grid_table(grid)
+    assert "<td>\N{EN DASH}</td>" in grid_table(grid)
