@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import StoreError
-from pipeline.networks.layers import Layers, PlainLayers, Scale, StackedLayers
+from pipeline.networks.layers import Layers, PlainLayers, Scale
 from pipeline.networks.single_branch import SingleBranch
+from pipeline.networks.stacked import StackedLayers
 from pipeline.networks.two_branch import TwoBranch
 from pipeline.settings import Train
 

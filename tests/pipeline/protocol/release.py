@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.pipeline.protocol.corpora import Tables
+from pipeline.protocol.tables import ProtocolTables
+from tests.pipeline.protocol.corpora import Tables, built, settings
 
 PEOPLE = {f"id{10001 + n}": f"Name_{n}" for n in range(12)}
 SPLIT = dict(zip(PEOPLE, "111111224444", strict=True))  # six train, two validation, four test
@@ -72,6 +73,12 @@ def corpus() -> Tables:
     gender = manifest["identity"].str[-1].astype(int) % 2
     manifest = manifest.assign(gender=gender.map({0: "f", 1: "m"}), nationality="USA")
     return Tables(manifest.assign(age=pd.array([None] * len(manifest), dtype="Float64")), faces, voices)
+
+
+def imported(release: Path, parts: Tables | None = None, **changes: object) -> ProtocolTables:
+    """The protocol of the release for `parts`, or for the whole corpus."""
+    protocol = settings(source="voxceleb_lists", trials=40, galleries=12, **changes)
+    return built(parts or corpus(), protocol, release)
 
 
 def swapped(row: str) -> str:
