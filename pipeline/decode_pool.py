@@ -1,91 +1,67 @@
 """Decode media in worker processes that may hang or crash without taking the run with them.
 
-SBNET_WORKERS says how many (0: in this process, without the protection), because it depends on the machine: as a
-key of params.yaml it would split the cache by machine. Workers only decode; model and cache stay in the parent.
+Workers only decode; model and cache stay in the parent. How many there are, and how long an item may take, is in
+pipeline/decode_limits.py.
 """
 
 import logging
 import multiprocessing
-import os
 import signal
+import sys
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import Any, Generic, TypeVar
+from types import ModuleType
+from typing import Generic, TypeVar
 
+from pipeline.decode_limits import item_seconds
+from pipeline.decode_worker import NO_MEMORY, Fault, Started, decode_one, serve
 from pipeline.errors import ExtractionError, MediaError
 
 TaskT = TypeVar("TaskT")
 PayloadT = TypeVar("PayloadT")
 
-ITEM_SECONDS = 120.0  # s one item may take to decode before its worker is killed (SBNET_ITEM_SECONDS)
 _START_SECONDS = 600.0  # s a worker may take to start; imports are slow on a loaded machine or a network disk
-_MOST_WORKERS = 8  # decoding is seldom slower than the model by more than that
 _AHEAD = 3  # items decoded ahead of the model, per worker
+_KILLED = -signal.SIGKILL  # exit code; we do not send it to workers that we bury
 
 logger = logging.getLogger(__name__)
 
 
-def worker_count() -> int:
-    """SBNET_WORKERS, or one less than the cores (at least 1, at most 8)."""
-    given = os.environ.get("SBNET_WORKERS", "")
-    if not given:
-        return max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) - 1))
-    if not given.isdecimal():
-        raise ExtractionError(f"SBNET_WORKERS must be a whole number of processes, found {given!r}")
-    return int(given)
-
-
 def decode_all(
-    tasks: Sequence[TaskT], decode: Callable[[TaskT], PayloadT], workers: int
+    tasks: Sequence[TaskT],
+    decode: Callable[[TaskT], PayloadT],
+    workers: int,
+    minutes: Callable[[TaskT], float] = lambda _: 0.0,
 ) -> Iterator[tuple[TaskT, PayloadT | MediaError]]:
     """Yield each task with its decoded payload, or with the MediaError that explains why there is none, in order.
 
-    `decode` must be importable by name (it is sent to the workers). Raises ExtractionError when it fails otherwise.
+    `decode` must be importable by name (it is sent to the workers); `minutes` says how long a task's medium lasts.
+    Raises ExtractionError when `decode` fails otherwise.
     """
-    if workers == 0:
-        for task in tasks:
-            try:
-                yield task, decode(task)
-            except MediaError as error:
-                yield task, error
+    if workers == 0 or not tasks:
+        yield from ((task, decode_one(decode, task)) for task in tasks)
         return
-    pool = _Pool(decode, min(workers, len(tasks)))
+    pool = _Pool(decode, min(workers, len(tasks)), minutes)
     try:
         yield from pool.run(tasks)
     finally:
         pool.close()
 
 
-def _serve(connection: Connection, decode: Callable[[Any], Any]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; we end when its pipe closes
+@contextmanager
+def _main_module_hidden() -> Iterator[None]:
+    """Keep spawn from importing the stage's own module in each worker, with pandas and all else that a stage needs."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
     try:
-        connection.send(_Started())
-        while True:
-            task = connection.recv()
-            try:
-                answer = decode(task)
-            except MediaError as error:
-                answer = error
-            except Exception:  # noqa: BLE001 - reported whole by the parent, which then stops
-                answer = _Fault(traceback.format_exc())
-            connection.send(answer)
-    except (EOFError, ConnectionError):
-        return  # the parent is gone
-
-
-@dataclass(frozen=True)
-class _Started:
-    """A worker's first word: only from then on does its item's time run."""
-
-
-@dataclass(frozen=True)
-class _Fault:
-    trace: str
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @dataclass
@@ -94,13 +70,15 @@ class _Worker:
     connection: Connection
     started: bool = False
     index: int | None = None  # of the task it works on
+    limit: float = 0.0  # s that task may take
     deadline: float = 0.0
 
 
 class _Pool(Generic[TaskT, PayloadT]):
-    def __init__(self, decode: Callable[[TaskT], PayloadT], workers: int) -> None:
+    def __init__(self, decode: Callable[[TaskT], PayloadT], workers: int, minutes: Callable[[TaskT], float]) -> None:
         self._decode = decode
-        self._limit = float(os.environ.get("SBNET_ITEM_SECONDS", ITEM_SECONDS))
+        self._minutes = minutes
+        self._seconds = item_seconds()
         self._context = multiprocessing.get_context("spawn")  # fork would copy locks that torch's threads may hold
         self._workers = [self._start() for _ in range(workers)]
 
@@ -125,8 +103,9 @@ class _Pool(Generic[TaskT, PayloadT]):
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._decode), daemon=True)
-        process.start()
+        process = self._context.Process(target=serve, args=(theirs, self._decode), daemon=True)
+        with _main_module_hidden():
+            process.start()
         theirs.close()
         return _Worker(process, ours)
 
@@ -143,10 +122,11 @@ class _Pool(Generic[TaskT, PayloadT]):
             worker = self._replace(worker)
             worker.connection.send(task)
         worker.index = index
+        worker.limit = self._seconds * (1.0 + self._minutes(task))
         self._set_deadline(worker)
 
     def _set_deadline(self, worker: _Worker) -> None:
-        worker.deadline = time.monotonic() + (self._limit if worker.started else _START_SECONDS)
+        worker.deadline = time.monotonic() + (worker.limit if worker.started else _START_SECONDS)
 
     def _collect(self, tasks: Sequence[TaskT], done: dict[int, PayloadT | MediaError]) -> None:
         busy = [worker for worker in self._workers if worker.index is not None]
@@ -157,19 +137,23 @@ class _Pool(Generic[TaskT, PayloadT]):
             assert index is not None
             if worker.connection in ready:
                 answer = self._receive(worker, tasks[index])
-                if not isinstance(answer, _Started):
+                if not isinstance(answer, Started):
                     done[index] = answer
             elif time.monotonic() >= worker.deadline:
                 done[index] = self._stop(worker)
 
-    def _receive(self, worker: _Worker, task: TaskT) -> PayloadT | MediaError | _Started:
+    def _receive(self, worker: _Worker, task: TaskT) -> PayloadT | MediaError | Started:
         try:
-            answer: PayloadT | MediaError | _Started | _Fault = worker.connection.recv()
+            answer: PayloadT | MediaError | Started | Fault = worker.connection.recv()
         except (EOFError, OSError):  # OSError: it died in the middle of its answer
             return self._bury(worker)
-        if isinstance(answer, _Fault):
+        except MemoryError:  # ours, while the answer was taken from the pipe, in which some of it may be left
+            worker.process.kill()
+            self._replace(worker)
+            return MediaError(NO_MEMORY)
+        if isinstance(answer, Fault):
             raise ExtractionError(f"decoding {task} failed unexpectedly:\n{answer.trace}")
-        if isinstance(answer, _Started):
+        if isinstance(answer, Started):
             worker.started = True
             self._set_deadline(worker)
         else:
@@ -182,14 +166,16 @@ class _Pool(Generic[TaskT, PayloadT]):
         if not worker.started:
             raise ExtractionError(f"a decode worker did not start (exit code {code}); what it said is above")
         self._replace(worker)
-        return MediaError(f"its decoder crashed (exit code {code})")
+        perhaps = ": killed, perhaps because memory ran out; fewer SBNET_WORKERS take less" if code == _KILLED else ""
+        return MediaError(f"its decoder crashed (exit code {code}{perhaps})")
 
     def _stop(self, worker: _Worker) -> MediaError:
         worker.process.kill()
         if not worker.started:
             raise ExtractionError(f"a decode worker did not start in {_START_SECONDS:g} s: is the machine overloaded?")
         self._replace(worker)
-        return MediaError(f"decoding took longer than {self._limit:g} s and was stopped")
+        seconds = f"{round(worker.limit, 1):g} s"
+        return MediaError(f"decoding took longer than {seconds} and was stopped; SBNET_ITEM_SECONDS allows more")
 
     def _replace(self, worker: _Worker) -> _Worker:
         worker.process.join()

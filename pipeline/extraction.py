@@ -8,7 +8,8 @@ from typing import Generic, TypeVar
 
 from tqdm import tqdm
 
-from pipeline.decode_pool import decode_all, worker_count
+from pipeline.decode_limits import worker_count
+from pipeline.decode_pool import decode_all
 from pipeline.errors import ExtractionError, MediaError
 from pipeline.files import sha256_of
 from pipeline.item_cache import Arrays, ItemCache
@@ -34,6 +35,7 @@ class Task:
     key: str
     detail: object = None
     digest: str = ""  # SHA-256 of the medium as the manifest saw it; empty: not checked
+    minutes: float = 0.0  # that its medium lasts, by which its time limit grows (decode_limits.minutes_of)
 
 
 def check_unchanged(task: Task) -> None:
@@ -101,7 +103,7 @@ def _fresh(
     if not pending:
         return
     batch: list[tuple[Task, PayloadT]] = []
-    for task, payload in decode_all(pending, work.decode, worker_count()):
+    for task, payload in decode_all(pending, work.decode, worker_count(), lambda task: task.minutes):
         if isinstance(payload, MediaError):
             yield task, payload
             continue

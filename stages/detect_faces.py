@@ -41,7 +41,12 @@ def main() -> None:
     made_by = (detector.fingerprint(), f"{sampling.frame_rate!r} Hz, {sampling.max_frames} frames")
     tasks = [
         Task(
-            row.item, media_path(params, row.path), item_key(row.digest, MEDIA_VERSION, *made_by), sampling, row.digest
+            row.item,
+            media_path(params, row.path),
+            item_key(row.digest, MEDIA_VERSION, *made_by),
+            sampling,
+            row.digest,
+            decoding.minutes(row.duration, row.size),
         )
         for row in seen.itertuples(index=False)
     ]

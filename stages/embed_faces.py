@@ -65,7 +65,8 @@ def _tasks(params: Params, manifest: pd.DataFrame, fingerprint: str) -> list[Tas
         key = item_key(rows.at[item, "digest"], MEDIA_VERSION, fingerprint, where)
         detail = decoding.Boxes(frames, boxes, params.embed_faces.margin)
         path, digest = rows.at[item, "path"], rows.at[item, "digest"]
-        tasks.append(Task(str(item), media_path(params, path), key, detail, digest))
+        minutes = decoding.minutes(rows.at[item, "duration"], rows.at[item, "size"])
+        tasks.append(Task(str(item), media_path(params, path), key, detail, digest, minutes))
     return tasks
 
 

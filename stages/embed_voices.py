@@ -44,6 +44,7 @@ def main() -> None:
             item_key(row.digest, MEDIA_VERSION, fingerprint),
             embedder.sample_rate,
             row.digest,
+            decoding.minutes(row.duration, row.size),
         )
         for row in heard.itertuples(index=False)
     ]

@@ -2,15 +2,18 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 
-from pipeline.decode_pool import decode_all, worker_count
+from pipeline.decode_pool import decode_all
 from pipeline.errors import ExtractionError, MediaError
 from tests.pipeline.hard_start import START, length
 from tests.pipeline.worker_tasks import make_task, process_id, read_number
+from tests.stages.project import ROOT
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3])
@@ -53,6 +56,48 @@ def test_crashed_decoder_is_replaced_and_the_item_named_by_its_reason(tmp_path) 
     assert isinstance(answers[2][1], np.ndarray)
 
 
+@pytest.mark.parametrize(("workers", "content"), [(0, "too large"), (1, "too large"), (1, "too large to send")])
+def test_item_that_memory_does_not_suffice_for_is_named_and_the_others_go_on(tmp_path, workers, content) -> None:
+    tasks = [make_task(tmp_path, "0", "0"), make_task(tmp_path, "film", content), make_task(tmp_path, "2", "2")]
+    answers = {task.item: payload for task, payload in decode_all(tasks, read_number, workers)}
+    assert isinstance(answers["film"], MediaError)
+    assert "more memory" in str(answers["film"]) and "SBNET_WORKERS" in str(answers["film"])
+    assert isinstance(answers["0"], np.ndarray) and isinstance(answers["2"], np.ndarray)
+
+
+def test_worker_that_the_kernel_kills_for_memory_costs_its_item_and_says_so(tmp_path) -> None:
+    tasks = [make_task(tmp_path, "film", "killed"), make_task(tmp_path, "1", "1")]
+    answers = [payload for _, payload in decode_all(tasks, read_number, 1)]
+    assert isinstance(answers[0], MediaError) and "perhaps because memory ran out" in str(answers[0])
+    assert isinstance(answers[1], np.ndarray)
+
+
+def test_long_medium_is_given_more_time_than_a_short_one(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("SBNET_ITEM_SECONDS", "1")
+    tasks = [make_task(tmp_path, "short", "hang 3"), make_task(tmp_path, "long", "hang 3")]
+    answers = decode_all(tasks, read_number, 2, lambda task: 20.0 if task.item == "long" else 0.0)
+    short, long = (payload for _, payload in answers)
+    assert isinstance(short, MediaError) and "longer than 1 s" in str(short)
+    assert isinstance(long, np.ndarray)
+
+
+def test_workers_do_not_import_the_module_that_started_them(tmp_path) -> None:
+    """With it came pandas and whatever else a stage needs: a second for each worker."""
+    (tmp_path / "starter.py").write_text(
+        "import os, pathlib, sys\n"
+        "pathlib.Path('imported').open('a').write('x')\n"
+        "from pipeline.decode_pool import decode_all\n"
+        "from tests.pipeline.worker_tasks import make_task, read_number\n"
+        "if __name__ == '__main__':\n"
+        "    tasks = [make_task(pathlib.Path(), '1', '1')]\n"
+        "    assert [float(payload[0]) for _, payload in decode_all(tasks, read_number, 1)] == [1.0]\n"
+        "    assert sys.modules['__main__'].__file__\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
+    subprocess.run([sys.executable, "-m", "starter"], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "imported").read_text() == "x"
+
+
 def test_worker_that_dies_while_idle_costs_no_item(tmp_path) -> None:
     tasks = [make_task(tmp_path, str(i), "0") for i in range(12)]
     stream = decode_all(tasks, process_id, 1)
@@ -93,13 +138,3 @@ def test_consumer_that_stops_early_leaves_no_process_behind(tmp_path) -> None:
         assert isinstance(pid, int)
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
-
-
-def test_worker_count_is_the_environments_or_leaves_a_core_free(monkeypatch) -> None:
-    monkeypatch.setenv("SBNET_WORKERS", "5")
-    assert worker_count() == 5
-    monkeypatch.setenv("SBNET_WORKERS", "many")
-    with pytest.raises(ExtractionError, match="SBNET_WORKERS"):
-        worker_count()
-    monkeypatch.delenv("SBNET_WORKERS")
-    assert 1 <= worker_count() <= 8

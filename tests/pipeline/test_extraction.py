@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,26 @@ def test_unusable_media_and_results_are_skipped_with_reasons_and_never_cached(tm
         }
         assert -2.0 in model.asked
     assert "3 items: 0 extracted, 1 cached, 2 skipped" in caplog.text
+
+
+def test_item_too_large_for_memory_is_skipped_with_the_remedy_and_the_others_go_on(
+    tmp_path, cache, monkeypatch
+) -> None:
+    monkeypatch.setenv("SBNET_WORKERS", "1")
+    tasks = [make_task(tmp_path, i, c) for i, c in (("a", "1"), ("film", "too large"), ("c", "3"))]
+    extraction = extract(Model().work, tasks, cache)
+    assert values(extraction) == {"a": 1, "c": 9}
+    (skip,) = extraction.skips
+    assert (skip.item, skip.stage) == ("film", "square")
+    assert "more memory" in skip.reason and "fewer workers (SBNET_WORKERS)" in skip.reason
+
+
+def test_item_that_lasts_long_is_given_its_minutes(tmp_path, cache, monkeypatch) -> None:
+    monkeypatch.setenv("SBNET_WORKERS", "1")
+    monkeypatch.setenv("SBNET_ITEM_SECONDS", "1")
+    short, long = make_task(tmp_path, "short", "hang 3"), make_task(tmp_path, "long", "hang 3")
+    extraction = extract(Model().work, [replace(short, minutes=0.1), replace(long, minutes=30.0)], cache)
+    assert set(extraction.results) == {"long"} and "longer than 1.1 s" in extraction.skips[0].reason
 
 
 def test_broken_extractor_stops_the_run_and_the_item_is_named(tmp_path, cache) -> None:

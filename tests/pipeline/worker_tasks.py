@@ -3,12 +3,23 @@
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import MediaError
 from pipeline.extraction import Task
+from pipeline.manifest.medium import Measured, Unread, read_media
+
+SIGNALS = {"crash": signal.SIGSEGV, "killed": signal.SIGKILL}
+
+
+class TooLargeToSend:
+    """What memory does not suffice to copy for the pipe."""
+
+    def __reduce__(self) -> str:
+        raise MemoryError
 
 
 def read_number(task: Task) -> np.ndarray:
@@ -16,10 +27,15 @@ def read_number(task: Task) -> np.ndarray:
     text = task.path.read_text()
     if text == "media error":
         raise MediaError("no audio track")
-    if text == "hang":
-        time.sleep(60)
-    if text == "crash":
-        os.kill(os.getpid(), signal.SIGSEGV)
+    if text.startswith("hang"):
+        time.sleep(float(text.removeprefix("hang") or 60))
+        text = "0"
+    if text in SIGNALS:
+        os.kill(os.getpid(), SIGNALS[text])
+    if text == "too large":
+        raise MemoryError
+    if text == "too large to send":
+        return np.array([TooLargeToSend()], dtype=object)
     if text == "bug":
         raise RuntimeError("the decoder has a bug")
     if text.startswith("slow"):
@@ -38,3 +54,16 @@ def make_task(folder: Path, item: str, content: str) -> Task:
     path = folder / item
     path.write_text(content)
     return Task(item, path, key=f"key of {item} {content}")
+
+
+def hostile_media(media: Sequence[Unread]) -> list[Measured | str]:
+    """The manifest's reading of media, with a library that some names do not agree with."""
+    for medium in media:
+        name = medium.file.stem
+        if name == "hangs":
+            time.sleep(60)
+        if name in SIGNALS:
+            os.kill(os.getpid(), SIGNALS[name])
+        if name == "film":
+            raise MemoryError
+    return read_media(media)
