@@ -39,7 +39,7 @@ class Findings:
 
 
 def described(task: Task) -> str:
-    """What the manifest stage asks of a file; it does so in its own process, without a worker's protection."""
+    """What the manifest stage asks of a file."""
     return repr(probe(task.path))
 
 

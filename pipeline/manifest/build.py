@@ -13,8 +13,9 @@ from pipeline.manifest import folders, mavceleb, table, voxceleb1
 from pipeline.manifest.checks import refuse, refuse_contradictions, refuse_shared_media
 from pipeline.manifest.identities import read_identities
 from pipeline.manifest.known_media import known_path, read_known, write_known
-from pipeline.manifest.measure import Measured, measure
+from pipeline.manifest.measure import measure
 from pipeline.manifest.media_folder import Listing, list_media, media_root
+from pipeline.manifest.medium import Measured
 from pipeline.manifest.renames import check_renames
 from pipeline.manifest.schema import COLUMNS, KIND_OF_SUFFIX, TRAITS, Entry, Traits, suffix_of
 from pipeline.media.probe import Kind

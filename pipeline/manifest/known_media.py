@@ -11,7 +11,7 @@ import av
 import pandas as pd
 
 from pipeline.files import atomic_path
-from pipeline.manifest.measure import Measured
+from pipeline.manifest.medium import Measured
 from pipeline.media.probe import MediaInfo
 
 _VERSION = 1  # raise it when probe() comes to judge the same bytes differently

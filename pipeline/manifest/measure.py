@@ -1,33 +1,25 @@
-"""Digest and description of every medium, in threads; what has not changed since the last time is not read again."""
+"""Digest and description of every medium, in decode workers; what has not changed since the last time is known.
+
+A file that hangs or crashes a library of ours costs its worker, not the run: it is measured without description.
+"""
 
 import os
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
+from pipeline.decode_limits import minutes_to_read, worker_count
+from pipeline.decode_pool import decode_all
 from pipeline.errors import MediaError
-from pipeline.files import sha256_of
 from pipeline.manifest.checks import refuse
-from pipeline.media.probe import MediaInfo, probe
+from pipeline.manifest.medium import Measured, Unread, read_bytes_only, read_media, stamp_of
 
-_THREADS = 8  # at most; hashing is bound by the disk
-_SETTLED = 2.0  # s; a file changed later than that may change again within one tick of its clock
+_THREADS = 8  # at most, to ask for the state of files: a network disk answers slowly, but many at once
+_BATCH = 16  # files a worker gets at a time: one takes 2 ms, little more than the way there and back
+_PER_WORKER = 512  # files that make up for the start of another worker
 _QUIET = 2.0  # s before the bar shows
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One medium: its bytes and what they are."""
-
-    digest: str  # SHA-256, hex
-    size: int  # bytes
-    info: MediaInfo | None  # None: it cannot be read
-    reason: str = ""  # why not
-    stamp: str | None = None  # state of the file by which its bytes are known again; None: not to be trusted
 
 
 def measure(root: Path, paths: Sequence[str], known: Mapping[str, Measured]) -> dict[str, Measured]:
@@ -38,48 +30,53 @@ def measure(root: Path, paths: Sequence[str], known: Mapping[str, Measured]) -> 
     """
     measured: dict[str, Measured] = {}
     problems: list[str] = []
-    cached = unreadable = 0
-    pool = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1))
-    try:
-        outcomes = pool.map(lambda path: _measure(root / path, known), paths)
-        with tqdm(total=len(paths), desc="manifest", unit="item", delay=_QUIET) as bar:
-            for path, outcome in zip(paths, outcomes, strict=True):
-                if isinstance(outcome, str):
-                    problems.append(f"{path!r}: {outcome}")
-                else:
-                    measured[path] = outcome
-                    cached, unreadable = cached + (outcome.stamp in known), unreadable + (outcome.info is None)
-                bar.set_postfix(cached=cached, unreadable=unreadable, refresh=False)
-                bar.update()
-    finally:
-        pool.shutdown(cancel_futures=True)  # else Ctrl-C would wait for the whole queue
+    unread: list[Unread] = []
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+        for path, state in zip(paths, pool.map(lambda path: _state(root / path), paths), strict=True):
+            if isinstance(state, str):
+                problems.append(f"{path!r}: {state}")
+            elif found := known.get(stamp_of(state)):
+                measured[path] = found
+            else:
+                unread.append(Unread(path, root / path, state.st_size))
+    _read(unread, measured, problems)
     refuse(problems, "files whose bytes cannot be read", "Mend their permissions, or restore them.")
-    return measured
+    return {path: measured[path] for path in paths}
 
 
-def _measure(path: Path, known: Mapping[str, Measured]) -> Measured | str:
+def _state(path: Path) -> os.stat_result | str:
     try:
-        before = path.stat()
-        if found := known.get(_stamp(before)):
-            return found
-        digest = sha256_of(path)
-        info, reason = _described(path)
-        after = path.stat()
+        return path.stat()
     except OSError as error:
         return error.strerror or str(error)
-    if _stamp(before) != _stamp(after):
-        return "changes while it is read"
-    settled = time.time() - max(after.st_mtime, after.st_ctime) > _SETTLED
-    return Measured(digest, after.st_size, info, reason, _stamp(after) if settled else None)
 
 
-def _described(path: Path) -> tuple[MediaInfo | None, str]:
-    try:
-        return probe(path), ""
-    except MediaError as error:
-        return None, str(error)
+def _read(unread: Sequence[Unread], measured: dict[str, Measured], problems: list[str]) -> None:
+    cached, unreadable = len(measured), 0
+    with tqdm(total=cached + len(unread), initial=cached, desc="manifest", unit="item", delay=_QUIET) as bar:
+        for one, outcome in _outcomes(unread):
+            if isinstance(outcome, str):
+                problems.append(f"{one.item!r}: {outcome}")
+            else:
+                measured[one.item] = outcome
+                unreadable += outcome.info is None
+            bar.set_postfix(cached=cached, unreadable=unreadable, refresh=False)
+            bar.update()
 
 
-def _stamp(state: os.stat_result) -> str:
-    """The file itself, its length and its two clocks; the change time (ctime) cannot be set back by a copy."""
-    return f"{state.st_dev}-{state.st_ino}-{state.st_size}-{state.st_mtime_ns}-{state.st_ctime_ns}"
+def _outcomes(unread: Sequence[Unread]) -> Iterator[tuple[Unread, Measured | str]]:
+    workers = min(worker_count(), 1 + len(unread) // _PER_WORKER)
+    batches = [unread[start : start + _BATCH] for start in range(0, len(unread), _BATCH)]
+    for batch, answer in decode_all(batches, read_media, workers, _minutes):
+        if not isinstance(answer, MediaError):
+            yield from zip(batch, answer, strict=True)
+            continue
+        for (one,), alone in decode_all([[one] for one in batch], read_media, min(workers, 1), _minutes):
+            if isinstance(alone, MediaError):  # this is the one; to read its bytes needs no library
+                yield one, read_bytes_only(one, str(alone))
+            else:
+                yield one, alone[0]
+
+
+def _minutes(batch: Sequence[Unread]) -> float:
+    return minutes_to_read(sum(one.size for one in batch))

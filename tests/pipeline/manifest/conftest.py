@@ -13,6 +13,12 @@ from tests import media_factory as make
 Build = Callable[..., pd.DataFrame]
 
 
+@pytest.fixture(autouse=True)
+def _read_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, which is faster and where tests can count; test_measure.py has the workers that ship."""
+    monkeypatch.setenv("SBNET_WORKERS", "0")
+
+
 @pytest.fixture
 def media(tmp_path: Path) -> Path:
     """<identity>/...: one video each, and for ann an utterance and a photo too."""

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ManifestError
-from pipeline.manifest import measure
+from pipeline.manifest import medium
 from pipeline.manifest.schema import COLUMNS, read_manifest, write_manifest
 from tests import media_factory as make
 from tests.pipeline.manifest.conftest import Build
@@ -189,14 +189,14 @@ def test_a_pipe_named_like_a_film_is_refused_and_not_opened(build: Build, media:
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files whose bytes are read, and every file counts as settled at once."""
     names: list[str] = []
-    real = measure.sha256_of
+    real = medium.sha256_of
 
     def counted(path: Path) -> str:
         names.append(path.name)
         return real(path)
 
-    monkeypatch.setattr(measure, "sha256_of", counted)
-    monkeypatch.setattr(measure, "_SETTLED", -1.0)
+    monkeypatch.setattr(medium, "sha256_of", counted)
+    monkeypatch.setattr(medium, "_SETTLED", -1.0)
     return names
 
 
@@ -225,7 +225,7 @@ def test_changed_bytes_are_seen_even_with_the_old_length_and_date(build: Build, 
 
 
 def test_fresh_files_are_not_trusted(build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "_SETTLED", 1e6)
+    monkeypatch.setattr(medium, "_SETTLED", 1e6)
     build()
     (known,) = (tmp_path / "cache").glob("media-*.parquet")
     assert pd.read_parquet(known).empty
@@ -244,7 +244,7 @@ def test_a_damaged_memory_of_the_last_time_costs_only_time(
 def test_a_file_that_changes_while_it_is_read_is_named(
     build: Build, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = measure.sha256_of
+    real = medium.sha256_of
 
     def growing(path: Path) -> str:
         digest = real(path)
@@ -252,7 +252,7 @@ def test_a_file_that_changes_while_it_is_read_is_named(
             path.write_bytes(path.read_bytes() + b"more")
         return digest
 
-    monkeypatch.setattr(measure, "sha256_of", growing)
+    monkeypatch.setattr(medium, "sha256_of", growing)
     with pytest.raises(ManifestError, match=r"'ann/photo.jpg': changes while it is read"):
         build()
 
