@@ -1,8 +1,5 @@
 """Utterance-level aggregation: waveforms in, one 512-d vector of each voice out."""
 
-import hashlib
-import json
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from extractors.aggregator_network import DIMENSION, UtteranceAggregator, load_state
+from extractors.fingerprints import fingerprint_of
 from extractors.folding import folded
+from extractors.inference import exact_inference
 from extractors.keras_voice_weights import read_keras_state
 from extractors.voice_spectrogram import FFT, HOP, NORM_EPSILON, SAMPLE_RATE, WINDOW, spectrogram
 from extractors.voice_weights import voice_weights
@@ -20,10 +19,8 @@ from pipeline.settings import EmbedVoices
 
 __all__ = ["UtteranceAggregator", "VoiceExtractor", "load_keras_weights", "spectrogram"]
 
-_CODE_VERSION = 2  # raise it when the same weights would give other vectors
+_VERSION = 2  # raise it when the same weights would give other vectors
 _SHORTEST = 1.0  # s; shorter utterances are repeated up to this: the network pools 16 frames into one
-
-log = logging.getLogger(__name__)
 
 
 def load_keras_weights(path: str | Path) -> UtteranceAggregator:
@@ -62,28 +59,29 @@ class VoiceExtractor:
 
     def fingerprint(self) -> str:
         """SHA-256 over everything that decides a vector but the waveform."""
-        parts = {
-            "name": self.name,
-            "code": _CODE_VERSION,
-            "weights": self._weights_digest,
-            "preprocessing": [SAMPLE_RATE, FFT, WINDOW, HOP, NORM_EPSILON, _SHORTEST, self._longest],
-        }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return fingerprint_of(
+            {
+                "name": self.name,
+                "version": _VERSION,
+                "weights": self._weights_digest,
+                "preprocessing": [SAMPLE_RATE, FFT, WINDOW, HOP, NORM_EPSILON, _SHORTEST, self._longest],
+            }
+        )
 
     def __call__(self, waveforms: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """(S,) float32 each -> (B, 512); raises MediaError for one that holds no sound."""
         embeddings = np.empty((len(waveforms), DIMENSION), np.float32)
-        for row, waveform in enumerate(waveforms):
-            embeddings[row] = self._embed(waveform, row)
+        with exact_inference():
+            for row, waveform in enumerate(waveforms):
+                embeddings[row] = self._embed(waveform, row)
         return embeddings
 
-    @torch.inference_mode()
     def _embed(self, waveform: NDArray[np.float32], row: int) -> NDArray[np.float32]:
         if not np.any(waveform) or not np.isfinite(waveform).all():
             raise MediaError(f"utterance {row} of the batch is silent (or not finite): nothing to embed; leave it out")
-        residuals = torch.zeros(())
+        residuals = torch.zeros((), device=self._device)
         for window in windows(waveform, self._longest):
             inputs = torch.from_numpy(spectrogram(window))[None, None].to(self._device)  # (1, 1, 257, T)
-            residuals = residuals.to(self._device) + self._network.residuals(inputs)
+            residuals = residuals + self._network.residuals(inputs)
         vector: NDArray[np.float32] = self._network.embed(residuals)[0].cpu().numpy()
         return vector
