@@ -135,13 +135,20 @@ class Train(Section):
 class Evaluate(Section):
     """`evaluate:` what is measured on the trials."""
 
-    rates: Literal["exact", "official_grid"]  # exact ROC, or ten folds on a grid of thresholds 0.01 apart
+    # exact: from the ROC. official_grid: ten folds on a grid of thresholds 0.01 apart. recipe: see `under`.
+    rates: Literal["exact", "official_grid", "recipe"]
     matching_sizes: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)]
     retrieval_rows: Annotated[int, Field(ge=2)]  # queries, and items of the gallery, at most
     bootstrap: Annotated[int, Field(ge=0)]  # resamples over identities; 0: no intervals
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)]
     dcf_target: Annotated[float, Field(gt=0.0, lt=1.0)]  # prior of a genuine trial in minDCF
     seed: Seed
+
+    def under(self, recipe: str) -> "Evaluate":
+        """These settings for a run of `recipe`: rates by recipe are the grid for official runs, otherwise exact."""
+        if self.rates != "recipe":
+            return self
+        return self.model_copy(update={"rates": "official_grid" if recipe == "official" else "exact"})
 
 
 class Report(Section):

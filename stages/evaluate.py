@@ -26,7 +26,7 @@ def main() -> None:
         )
     faces, voices = read_store(ARTIFACTS / "faces"), read_store(ARTIFACTS / "voices")
     lists = lists_of(read_protocol(ARTIFACTS / "protocol"), faces, voices)
-    evaluation = evaluate(model, params.evaluate, lists, faces, voices)
+    evaluation = evaluate(model, params.evaluate.under(settings.recipe), lists, faces, voices)
     epochs = {str(seed): epoch for seed, epoch in zip(settings.seeds, model.chosen_epoch, strict=True)}
     write_evaluation(folder, evaluation, {"rule": settings.selection, "epochs": {**epochs}})
 

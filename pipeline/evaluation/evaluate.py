@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import ProtocolError
+from pipeline.errors import ConfigError, ProtocolError
 from pipeline.evaluation.curves import matching_curve, roc_and_det
 from pipeline.evaluation.lists import SIDES, UNSEEN, Lists, Rows, candidates
 from pipeline.evaluation.matching import matching_figures
@@ -38,8 +38,13 @@ def evaluate(encoder: Encoder, settings: Evaluate, lists: Lists, faces: Store, v
     """Score all trials and galleries of `lists` with every model of a run and measure them.
 
     Lists that the protocol does not hold are absent from the result. Raises ProtocolError where there are no trials at
-    all, ScoreError where a model gives scores that are not finite.
+    all, ScoreError where a model gives scores that are not finite, ConfigError for rates by recipe, which
+    `settings.under` must have settled.
     """
+    if settings.rates == "recipe":
+        raise ConfigError(
+            "evaluate.rates recipe is settled by Evaluate.under for the recipe of the run that is measured"
+        )
     scorer = Scorer(encoder, faces, voices, *_rows(lists))
     tree: Group = {}
     scored: list[tuple[tuple[str, str, str], pd.DataFrame, Matrix]] = []

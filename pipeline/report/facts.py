@@ -20,6 +20,7 @@ _STAND_INS = {
     "distilled": "STAND-IN weights: the {modality} network's are not the official ones, but {label}. What its vectors "
     "lack, every figure that involves {modality}s lacks, too.",
 }
+_GRID = "ten folds on a grid of 0.01, as the official code does"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def facts(
         *((f"{modality.capitalize()} weights", label) for modality, label in labels.items()),
         ("Runs", f"{len(done)} of {len(runs)} evaluated; {_seeds(done)}"),
         ("Models chosen on", ", ".join(_rules(done)) or "no run yet"),
-        ("EER and AUC", _rates(params)),
+        ("EER and AUC", _rates(params, done)),
     ]
     return Facts(tuple(lines), (*_stand_ins(labels), *_leaks(leaks), *_cautions(params, done, summary)))
 
@@ -99,12 +100,18 @@ def _rules(runs: Sequence[Run]) -> list[str]:
     return [words[rule] for rule in rules]
 
 
-def _rates(params: Params) -> str:
-    how = "exact" if params.evaluate.rates == "exact" else "ten folds on a grid of 0.01, as the official code does"
+def _rates(params: Params, runs: Sequence[Run]) -> str:
+    how = "exact" if params.evaluate.rates == "exact" else _GRID
+    if params.evaluate.rates == "recipe":
+        official = [run.name for run in runs if params.evaluate.under(run.settings.recipe).rates == "official_grid"]
+        how = f"exact, but for runs under recipe official ({', '.join(official) or 'none yet'}): {_GRID}"
     if not params.evaluate.bootstrap:
         return f"{how}; no intervals"
     share = f"{100 * params.evaluate.confidence:g} %"
-    return f"{how}; {share} intervals in brackets from {params.evaluate.bootstrap} resamples of the test identities"
+    whose = "" if params.evaluate.rates == "exact" else ", of the exact rates always"
+    return (
+        f"{how}; {share} intervals in brackets from {params.evaluate.bootstrap} resamples of the test identities{whose}"
+    )
 
 
 def _stand_ins(labels: Mapping[str, str]) -> list[str]:

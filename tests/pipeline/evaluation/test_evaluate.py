@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.errors import ProtocolError
+from pipeline.errors import ConfigError, ProtocolError
 from pipeline.evaluation import evaluate, lists_of, write_evaluation
 from pipeline.metrics import equal_error_rate, min_dcf, official_rates, roc_auc
 from tests.pipeline.evaluation.planted import (
@@ -150,6 +150,15 @@ def test_official_grid_stands_for_the_exact_rates_when_asked() -> None:
     found = [figures[key] for key in ("eer", "auc", "accuracy", "eer_exact")]
     exact = equal_error_rate(table["score_0"], table["label"])
     assert found == pytest.approx([rates.eer, rates.auc, rates.accuracy, exact], abs=1e-5)
+
+
+def test_rates_by_recipe_are_refused_until_a_recipe_settles_them() -> None:
+    by_recipe = settings(rates="recipe")
+    assert [by_recipe.under(recipe).rates for recipe in ("official", "honest")] == ["official_grid", "exact"]
+    assert settings(rates="official_grid").under("honest").rates == "official_grid"
+    faces, voices = stores(0.7)
+    with pytest.raises(ConfigError, match=r"Evaluate\.under"):
+        evaluate(NoisyEncoder(1, 0.0), by_recipe, planted_lists(faces, voices), faces, voices)
 
 
 def test_without_resamples_there_are_no_intervals() -> None:

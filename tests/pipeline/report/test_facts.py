@@ -83,6 +83,19 @@ def test_models_chosen_on_the_test_list_are_marked(tmp_path: Path) -> None:
     assert any("chosen on the test list" in warning for warning in warnings)
 
 
+def test_header_says_which_runs_have_the_official_rates(tmp_path: Path) -> None:
+    raw = shipped_params()
+    raw["evaluate"] |= {"rates": "recipe"}
+    raw["experiments"] |= {"theirs": {"recipe": "official", "loss": "fop"}}
+    write_artifacts(tmp_path)
+    for evaluated, named in ((["single_fop"], "(none yet)"), (["single_fop", "theirs"], "(theirs)")):
+        write_results(tmp_path, evaluated)
+        params = write_params(tmp_path, raw)
+        line = dict(facts(params, read_runs(params, tmp_path / "runs"), {}, SUMMARY, []).lines)["EER and AUC"]
+        assert line.startswith(f"exact, but for runs under recipe official {named}: ten folds on a grid of 0.01")
+        assert line.endswith("of the test identities, of the exact rates always")
+
+
 def test_damaged_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "embeddings.safetensors").write_bytes(b"nonsense")
     with pytest.raises(StoreError, match=r"embeddings\.safetensors cannot be read"):
