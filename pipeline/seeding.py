@@ -42,9 +42,10 @@ def seed_detections(cache: ItemCache, keys: Sequence[str], table: Path) -> None:
 
 def _seed(cache: ItemCache, keys: Sequence[str], outs: dict[str, Path], read: Reader) -> None:
     missing = set(keys) - cache.known(keys)
-    files = {name: _cached_file(path) for name, path in outs.items()} if missing else {}
+    locked = _locked_digests() if missing else {}
+    files = {name: _cached_file(path, locked.get(path.as_posix())) for name, path in outs.items()}
     found = {name: path for name, path in files.items() if path is not None}
-    if not found or len(found) < len(outs):
+    if len(found) < len(outs):
         return
     try:
         stored = read(found)
@@ -57,15 +58,13 @@ def _seed(cache: ItemCache, keys: Sequence[str], outs: dict[str, Path], read: Re
         logger.info("%d items taken from the stores of the last run", len(taken))
 
 
-def _cached_file(out: Path) -> Path | None:
-    """The DVC cache's file of an output as dvc.lock names it; None if it is absent or not the bytes dvc.lock means."""
-    digest = _locked_digest(out)
+def _cached_file(out: Path, digest: str | None) -> Path | None:
+    """The DVC cache's file of an output by its MD5; None if it is absent or does not have that MD5."""
     if digest is None:
         return None
-    from dvc.repo import Repo  # half a second to import, needed only where items are missing
-
-    with Repo(str(project_root())) as repo:
-        path = Path(repo.cache.local.oid_to_path(digest))
+    path = _usual_place(digest)
+    if not path.is_file():
+        path = _configured_place(digest)
     if not path.is_file():
         return None
     with path.open("rb") as file:
@@ -75,13 +74,25 @@ def _cached_file(out: Path) -> Path | None:
     return None
 
 
-def _locked_digest(out: Path) -> str | None:
+def _usual_place(digest: str) -> Path:
+    return project_root() / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
+
+
+def _configured_place(digest: str) -> Path:
+    from dvc.repo import Repo  # takes a second, and only those who moved their cache need it
+
+    with Repo(str(project_root())) as repo:
+        return Path(repo.cache.local.oid_to_path(digest))
+
+
+def _locked_digests() -> dict[str, str]:
+    """MD5 of every output that is a file, by its path, from dvc.lock."""
     lock = Path("dvc.lock")
     if not lock.is_file():
-        return None
-    stages = (yaml.safe_load(lock.read_text(encoding="utf-8")) or {}).get("stages", {})
-    for stage in stages.values():
-        for entry in stage.get("outs", []):
-            if entry.get("path") == out.as_posix() and "md5" in entry:
-                return str(entry["md5"])
-    return None
+        return {}
+    text = lock.read_text(encoding="utf-8")
+    # By libyaml where PyYAML was built with it, as its wheels are: eight times as fast, which many runs make felt.
+    read = yaml.load(text, Loader=yaml.CSafeLoader) if yaml.__with_libyaml__ else yaml.safe_load(text)
+    stages = (read or {}).get("stages", {})
+    outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+    return {str(out["path"]): str(out["md5"]) for out in outs if "md5" in out}

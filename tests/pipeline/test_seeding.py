@@ -96,3 +96,14 @@ def test_damaged_object_in_the_dvc_cache_is_not_taken(tmp_path, published, caplo
 def test_project_that_never_ran_has_nothing_to_give(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert cached(tmp_path, ["key a"]) == {}
+
+
+def test_cache_that_lies_elsewhere_is_found_through_dvcs_settings(tmp_path, published) -> None:
+    dvc("cache", "dir", "--local", str(tmp_path / "elsewhere"))
+    (tmp_path / ".dvc" / "cache").rename(tmp_path / "elsewhere")
+    assert set(cached(tmp_path, ["key a", "key b"])) == {"key a", "key b"}
+
+
+def test_dvc_is_not_imported_where_its_cache_lies_as_usual(tmp_path, published, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "dvc.repo", None)
+    assert set(cached(tmp_path, ["key a", "key b"])) == {"key a", "key b"}
