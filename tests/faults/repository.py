@@ -121,8 +121,8 @@ def people() -> list[str]:
     return sorted(path.name for path in DEMO.glob("id*") if (path / f"{CLIPS}.mp4").exists())[:PEOPLE]
 
 
-def make_repository(folder: Path) -> Repository:
-    """The pipeline as it ships, on a small corpus that DVC tracks; nothing has run yet."""
+def copy_pipeline(folder: Path) -> Repository:
+    """The pipeline as it ships, with small settings and one run, in a new git repository that holds no media yet."""
     repository = Repository(folder)
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *_SHIPPED, *_FILES]
     listed = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True)
@@ -130,17 +130,23 @@ def make_repository(folder: Path) -> Repository:
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    for person in people():
-        for number in range(CLIPS):
-            target = folder / "media" / person / f"{number}.mp4"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(DEMO / person / target.name, target)
     repository.params(**_SMALL)
     raw = yaml.safe_load((folder / "params.yaml").read_text())
     raw["experiments"] = {RUN: raw["experiments"][RUN]}
     (folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
     share_weights(folder)
     repository.git("init", "--quiet")
+    return repository
+
+
+def make_repository(folder: Path) -> Repository:
+    """The pipeline as it ships, on a small corpus that DVC tracks; nothing has run yet."""
+    repository = copy_pipeline(folder)
+    for person in people():
+        for number in range(CLIPS):
+            target = folder / "media" / person / f"{number}.mp4"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(DEMO / person / target.name, target)
     repository.dvc("add", "--quiet", "media")
     repository.git("add", ".")
     repository.git("commit", "--quiet", "-m", "The pipeline and a small corpus")
