@@ -27,11 +27,14 @@ class UtteranceAggregator(nn.Module):
         self.pool = GhostVLAD(DIMENSION, CLUSTERS, GHOSTS)
         self.embedding = nn.Linear(CLUSTERS * DIMENSION, DIMENSION)
 
+    def frames(self, spectrogram: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 1, 257, T) -> features (B, 512, ceil(T / 16)) and assignment scores (B, 10, ceil(T / 16))."""
+        maps = self.backbone(spectrogram)  # (B, 512, 7, T')
+        return F.relu(self.features(maps))[:, :, 0], self.assignment(maps)[:, :, 0]
+
     def residuals(self, spectrogram: Tensor) -> Tensor:
         """(B, 1, 257, T) -> (B, 8, 512) residuals summed over time; those of an utterance's windows may be added."""
-        maps = self.backbone(spectrogram)  # (B, 512, 7, T')
-        features = F.relu(self.features(maps))[:, :, 0]  # (B, 512, T')
-        summed: Tensor = self.pool.residuals(features, self.assignment(maps)[:, :, 0])
+        summed: Tensor = self.pool.residuals(*self.frames(spectrogram))
         return summed
 
     def embed(self, residuals: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""Store a run's averaged weights, or a start's, as the half-precision file that ships.
+"""Store a run's averaged weights as the half-precision file that ships.
 
-    python -m voice_encoder.export <run>/checkpoint.safetensors|<start.safetensors> <weights.safetensors>
+    python -m voice_encoder.export <run>/checkpoint.safetensors <weights.safetensors>
 
 Prints the digest that extractors/voice_weights.py checks.
 """
@@ -21,11 +21,10 @@ log = logging.getLogger(__name__)
 
 def main(checkpoint: Path, target: Path) -> None:
     """Write the averaged student without batch norm's counters; running variances stay float32, to lose no range."""
-    tensors = load_file(checkpoint)
     state = {
         name: value.float() if name.endswith("running_var") else value.half()
-        for name, value in (below(tensors, "average") or tensors).items()
-        if not name.endswith("num_batches_tracked") and name != "codes"
+        for name, value in below(load_file(checkpoint), "average").items()
+        if not name.endswith("num_batches_tracked")
     }
     if not all(torch.isfinite(value).all() for value in state.values()):
         raise ValueError(f"{checkpoint}: a weight is beyond the range of float16")

@@ -4,22 +4,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from extractors.aggregator_network import DIMENSION
 from voice_encoder.recipe import Loss
 
+CODE_AXES = DIMENSION // 2
 
-def codes(vectors: Tensor, embeddings: Tensor, voice: Tensor, ridge: float, lift: float) -> Tensor:
+
+def codes(vectors: Tensor, lift: float, seed: int) -> Tensor:
     """The teacher's (V, 192) vectors as (V, 512) codes that the student can equal: never negative, unit norm.
 
-    The map is the least-squares one from the teacher's vectors to where the student puts those voices at the start,
-    (N, 512) embeddings of voices (N,), whose halves are 256 axes and their negatives, lifted by `lift` deviations: the
-    student keeps its axes and takes over the teacher's geometry.
+    256 axes of a random rotation, each once as it is and once negated, both lifted by `lift` deviations before what is
+    below zero is cut off: so codes keep the order of the teacher's similarities.
     """
-    positive, negative = embeddings.chunk(2, dim=1)
-    targets = vectors[voice]
-    weights = torch.bincount(voice, minlength=len(vectors)).clamp(min=1).reciprocal()[voice, None]
-    gram = targets.T @ (weights * targets)
-    gram += ridge * gram.trace() / len(gram) * torch.eye(len(gram))
-    axes = vectors @ torch.linalg.solve(gram, targets.T @ (weights * (positive - negative)))  # (V, 256)
+    generator = torch.Generator().manual_seed(seed)
+    rotation = torch.linalg.qr(torch.randn(CODE_AXES, CODE_AXES, generator=generator))[0][: vectors.shape[1]]
+    axes = vectors @ rotation
     axes = axes / axes.std()
     return F.normalize(torch.cat([(axes + lift).relu(), (lift - axes).relu()], dim=1), dim=1)
 
@@ -42,11 +41,21 @@ def voice_loss(embedding: Tensor, every_code: Tensor, voice: Tensor, scale: floa
     return F.cross_entropy(scale * cosine, voice)
 
 
-def total_loss(embedding: Tensor, voice: Tensor, every_code: Tensor, settings: Loss) -> dict[str, Tensor]:
+def hint_loss(predicted: Tensor, hints: Tensor) -> Tensor:
+    """Mean squared error of predicted hints (B, T, D)."""
+    return (predicted - hints).square().mean()
+
+
+def total_loss(
+    embedding: Tensor, voice: Tensor, every_code: Tensor, predicted: Tensor, hints: Tensor, settings: Loss
+) -> dict[str, Tensor]:
     """The parts by name, and their weighted sum as `total`."""
     target = every_code[voice]
-    vector = vector_loss(embedding, target)
-    similarity = similarity_loss(embedding, target)
-    classes = voice_loss(embedding, every_code, voice, settings.scale, settings.margin)
-    total = settings.vector * vector + settings.similarity * similarity + settings.classes * classes
-    return {"vector": vector, "similarity": similarity, "classes": classes, "total": total}
+    parts = {
+        "vector": vector_loss(embedding, target),
+        "similarity": similarity_loss(embedding, target),
+        "classes": voice_loss(embedding, every_code, voice, settings.scale, settings.margin),
+        "hints": hint_loss(predicted, hints),
+    }
+    weights = {name: getattr(settings, name) for name in parts}
+    return parts | {"total": torch.stack([weights[name] * part for name, part in parts.items()]).sum()}

@@ -44,12 +44,12 @@ class Muon(torch.optim.Optimizer):
                 kernel.mul_(1 - group["lr"] * group["weight_decay"]).add_(update, alpha=-group["lr"] * size)
 
 
-def optimisers(student: UtteranceAggregator, weight_decay: float) -> tuple[Muon, torch.optim.AdamW]:
+def optimisers(student: UtteranceAggregator, hints: nn.Module, weight_decay: float) -> tuple[Muon, torch.optim.AdamW]:
     """The backbone's kernels to Muon; norms and the layers after the backbone to AdamW.
 
     The two big layers after the backbone would cost more to orthogonalise than the rest of the step on a CPU.
     """
     kernels = [parameter for parameter in student.backbone.parameters() if parameter.ndim >= 2]
     chosen = set(map(id, kernels))
-    others = [one for one in student.parameters() if id(one) not in chosen]
+    others = [one for one in (*student.parameters(), *hints.parameters()) if id(one) not in chosen]
     return Muon(kernels, weight_decay), torch.optim.AdamW(others, 0.0, ADAM_BETAS, weight_decay=weight_decay)

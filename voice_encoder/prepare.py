@@ -1,9 +1,10 @@
-"""Make the training set: every voice's waveform and the teacher's vector of it, in one file.
+"""Make the training set: every voice's waveform and what the teacher hears in it, in one file.
 
     python -m voice_encoder.prepare <folder of LibriSpeech .flac> <voices.safetensors> [<folder of other voices>]
 
 A voice is one recording at one speed. Its target is the teacher's vector of the whole recording, which says more about
-the speaker than any crop of it. Other voices: .wav or .flac at 16 kHz, one file a voice, no speed copies.
+the speaker than any crop of it; beside it the teacher's frames, which say what it heard when (hints.py). Other voices:
+.wav or .flac at 16 kHz, one file a voice, no speed copies.
 """
 
 import logging
@@ -21,6 +22,7 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from pipeline.files import atomic_path
+from voice_encoder.hints import at_student_rate, principal_axes
 from voice_encoder.recipe import load_recipe
 from voice_encoder.speakers import part, utterances
 from voice_encoder.teachers import SAMPLE_RATE, CamPlusPlus
@@ -46,11 +48,15 @@ def sources(folder: Path, others: Path | None) -> list[tuple[Path, float]]:
     return voices
 
 
-def voice(source: tuple[Path, float]) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-    """One voice: (S,) samples at full scale and the teacher's (192,) vector of all of them."""
+Prepared = tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]
+
+
+def voice(source: tuple[Path, float]) -> Prepared:
+    """One voice: (S,) samples at full scale, the teacher's (192,) vector of them all, and hints (1 + S // 2560, 512)."""
     path, speed = source
     waveform = at_speed(read(path), speed)
-    return np.round(waveform / np.abs(waveform).max() * 32767).astype(np.int16), teacher()(waveform)
+    vector, frames = teacher().vector_and_frames(waveform)
+    return np.round(waveform / np.abs(waveform).max() * 32767).astype(np.int16), vector, at_student_rate(frames)
 
 
 @cache
@@ -61,16 +67,19 @@ def teacher() -> CamPlusPlus:
 
 
 def main(folder: Path, target: Path, others: Path | None = None) -> None:
-    """Write waveforms (sum S,) int16, ends (V,) and the teacher's vectors (V, 192)."""
-    voices = sources(folder, others)
+    """Write waveforms (sum S,) int16, the teacher's vectors (V, 192), hints (sum N, D) and where each voice ends."""
+    voices, count = sources(folder, others), load_recipe().hints
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         made = list(tqdm(pool.imap(voice, voices, chunksize=4), total=len(voices), unit="voice"))
-    waveforms, vectors = zip(*made, strict=True)
+    waveforms, vectors, hints = zip(*made, strict=True)
+    every_hint = np.concatenate(hints)
+    mean, axes = principal_axes(every_hint, count)
     arrays = {
         "waveforms": np.concatenate(waveforms),
         "ends": np.cumsum([len(waveform) for waveform in waveforms]),
         "vectors": np.stack(vectors),
-        "own_speed": np.array([index for index, (_, speed) in enumerate(voices) if speed == 1.0]),
+        "hints": ((every_hint - mean) @ axes).astype(np.float16),
+        "hint_ends": np.cumsum([len(own) for own in hints]),
     }
     with atomic_path(target) as temporary:
         save_file(arrays, temporary)

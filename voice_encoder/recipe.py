@@ -40,26 +40,9 @@ class Crops(_Section):
     seconds: Positive
     decay_seconds: Positive
     classes: Count
-    crops_per_class: Count
     decay_classes: Count
     augment: Ratio
     snr: tuple[float, float]  # dB
-
-
-class Start(_Section):
-    """How the network is set before the first step."""
-
-    usual: Count  # crops
-    rounds: Count
-    crops: Count
-    seconds: Positive
-    deviation_floor: Positive
-    variance_floor: Positive
-    cluster_components: Count
-    within_floor: Positive
-    ridge: Positive
-    teacher: float
-    lift: float  # standard deviations
 
 
 class Loss(_Section):
@@ -70,7 +53,7 @@ class Loss(_Section):
     classes: float
     scale: Positive
     margin: float
-    ridge: Positive  # of the map from teacher to student, in mean variances
+    hints: float
 
 
 class Optimiser(_Section):
@@ -100,8 +83,9 @@ class Recipe(_Section):
     split: Split
     speech: Speech
     crops: Crops
-    start: Start
     loss: Loss
+    hints: Count  # dimensions
+    lift: float  # of the codes' axes, in standard deviations
     optimiser: Optimiser
     watch: Watch
 

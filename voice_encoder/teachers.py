@@ -67,10 +67,20 @@ class CamPlusPlus:
         self.network = _campplus_network(folder).eval()
         self.network.load_state_dict(torch.load(folder / CAMPPLUS_FILE, map_location="cpu", weights_only=True))
 
-    @torch.inference_mode()
     def __call__(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-        vector = self.network(torch.from_numpy(kaldi_filterbank(waveform))[None])[0].numpy()
-        return np.asarray(vector / np.linalg.norm(vector), np.float32)
+        return self.vector_and_frames(waveform)[0]
+
+    @torch.inference_mode()
+    def vector_and_frames(self, waveform: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(S,) -> the vector (192,) and the frames (S / 320, 512) that its statistics are pooled from."""
+        heard: list[torch.Tensor] = []
+        last = cast(nn.Module, cast(nn.Module, self.network.xvector).out_nonlinear)
+        hook = last.register_forward_hook(lambda _module, _inputs, output: heard.append(output))
+        try:
+            vector = self.network(torch.from_numpy(kaldi_filterbank(waveform))[None])[0].numpy()
+        finally:
+            hook.remove()
+        return np.asarray(vector / np.linalg.norm(vector), np.float32), heard[0][0].T.numpy()
 
 
 class Resemblyzer:

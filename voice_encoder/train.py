@@ -1,6 +1,6 @@
 """Train the student; goes on from the run's checkpoint if there is one.
 
-    python -m voice_encoder.train <voices.safetensors> <start.safetensors> <LibriSpeech .flac> <run folder> [--steps N]
+    python -m voice_encoder.train <voices.safetensors> <LibriSpeech .flac> <run folder> [--steps N]
 
 On a CPU, preload tcmalloc (LD_PRELOAD=libtcmalloc_minimal.so.4): the default allocator gives the big activations back
 to the system at every step, which costs a third of the time.
@@ -17,14 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
-from torch import Tensor
+from torch import nn
 from tqdm import tqdm
 
-from extractors.aggregator_network import load_state
+from extractors.aggregator_network import DIMENSION, untrained
 from voice_encoder import checkpoint
-from voice_encoder.crops import Voices, batch, load_voices
-from voice_encoder.losses import total_loss
+from voice_encoder.crops import Batch, Voices, batch, load_voices
+from voice_encoder.losses import codes, total_loss
 from voice_encoder.muon import optimisers
 from voice_encoder.recipe import Recipe, load_recipe
 from voice_encoder.schedule import decaying, rate_factor
@@ -34,19 +33,27 @@ from voice_encoder.trials import Segment, embedder, error_rate, segments
 log = logging.getLogger(__name__)
 
 
+def hint_head(recipe: Recipe) -> nn.Linear:
+    """The map from the student's frames to the teacher's, which starts at nothing and is thrown away at the end."""
+    head = nn.Linear(DIMENSION, recipe.hints)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    return head
+
+
 class Run:
     """Student, its running average and optimisers of one run."""
 
-    def __init__(self, recipe: Recipe, voices: Voices, start: Path, folder: Path) -> None:
+    def __init__(self, recipe: Recipe, voices: Voices, folder: Path) -> None:
         self.recipe, self.voices, self.folder = recipe, voices, folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        state = load_file(start)
-        self.codes = state.pop("codes").to(self.device)
-        self.student = load_state(state, str(start))
+        self.codes = codes(voices.vectors, recipe.lift, recipe.seed).to(self.device)
+        self.student = untrained(recipe.seed)
         self.student.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.student).eval()
-        muon, adam = optimisers(self.student, recipe.optimiser.weight_decay)
-        self.modules = {"student": self.student, "average": self.average}
+        self.hints = hint_head(recipe).to(self.device)
+        muon, adam = optimisers(self.student, self.hints, recipe.optimiser.weight_decay)
+        self.modules = {"student": self.student, "average": self.average, "hints": self.hints}
         self.optimisers: dict[str, torch.optim.Optimizer] = {"muon": muon, "adam": adam}
         self.checkpoint = folder / "checkpoint.safetensors"
         self.done = 0
@@ -54,7 +61,7 @@ class Run:
             self.done = checkpoint.load(self.checkpoint, self.modules, self.optimisers)
             log.info("going on from step %d", self.done)
 
-    def draw(self, step: int) -> tuple[Tensor, Tensor]:
+    def draw(self, step: int) -> Batch:
         """The batch of a step, the same however often the run was interrupted."""
         random = np.random.default_rng([self.recipe.seed, step])
         crops = self.recipe.crops
@@ -62,7 +69,7 @@ class Run:
             return batch(self.voices, crops, crops.decay_seconds, crops.decay_classes, random)
         return batch(self.voices, crops, crops.seconds, crops.classes, random)
 
-    def batches(self, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, workers: int) -> Iterator[Batch]:
         """Batches from the next step to the last, drawn ahead by threads."""
         ahead = 2 * workers
         with ThreadPoolExecutor(workers) as pool:
@@ -71,15 +78,17 @@ class Run:
                 waiting.append(pool.submit(self.draw, step + ahead))
                 yield waiting.pop(0).result()
 
-    def learn(self, spectrograms: Tensor, voice: Tensor) -> dict[str, float]:
+    def learn(self, batch: Batch) -> dict[str, float]:
         """One step; gives the loss's parts."""
         self._set_rates()
-        spectrograms = spectrograms.to(self.device, memory_format=torch.channels_last)
-        voice = voice.to(self.device)
+        spectrograms = batch.spectrograms.to(self.device, memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16):
-            residuals = self.student.residuals(spectrograms)
-        embedding = self.student.embed(residuals.float())
-        losses = total_loss(embedding, voice, self.codes, self.recipe.loss)
+            features, scores = self.student.frames(spectrograms)
+        features = features.float()
+        embedding = self.student.embed(self.student.pool.residuals(features, scores.float()))
+        predicted = self.hints(features.transpose(1, 2))
+        voice, hints = batch.voice.to(self.device), batch.hints.to(self.device)
+        losses = total_loss(embedding, voice, self.codes, predicted, hints, self.recipe.loss)
         losses["total"].backward()
         for optimiser in self.optimisers.values():
             optimiser.step()
@@ -128,7 +137,7 @@ def watch(run: Run, losses: list[dict[str, float]], trial_segments: list[Segment
 def main() -> None:
     """Train from where the run stands to the recipe's last step."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    for name in ("voices", "start", "speech", "run"):
+    for name in ("voices", "speech", "run"):
         arguments.add_argument(name, type=Path)
     arguments.add_argument("--steps", type=int, help="instead of the recipe's: decides when the decay starts")
     arguments.add_argument("--workers", type=int, default=1, help="threads that draw batches")
@@ -137,12 +146,12 @@ def main() -> None:
     if given.steps:
         recipe = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update={"steps": given.steps})})
     given.run.mkdir(parents=True, exist_ok=True)
-    run = Run(recipe, load_voices(given.voices), given.start, given.run)
+    run = Run(recipe, load_voices(given.voices), given.run)
     trial_segments = segments(part(utterances(given.speech), "validation"), recipe.watch.validation_segment)
     started, losses = time.monotonic(), []
     bar = tqdm(run.batches(given.workers), initial=run.done, total=recipe.optimiser.steps, unit="step", mininterval=10)
     for drawn in bar:
-        losses.append(run.learn(*drawn))
+        losses.append(run.learn(drawn))
         bar.set_postfix({name: f"{value:.3f}" for name, value in mean(losses[-25:]).items()}, refresh=False)
         if run.done % recipe.watch.every == 0 or run.done == recipe.optimiser.steps:
             watch(run, losses, trial_segments, started)

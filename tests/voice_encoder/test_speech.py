@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from extractors.aggregator_network import untrained
 from pipeline.metrics import equal_error_rate
 from voice_encoder.alterations import alter, microphone, noise, room, telephone
 from voice_encoder.crops import Voices, batch, crop
+from voice_encoder.hints import HOP
 from voice_encoder.recipe import load_recipe
 from voice_encoder.speakers import draw, held_out, part, utterances
 from voice_encoder.trials import Segment, altered, cut, error_rate, scores
@@ -33,31 +35,51 @@ def test_the_list_is_what_the_seed_draws_and_parts_are_disjoint(shared: Path) ->
 def voices() -> Voices:
     waveforms = (np.concatenate([SPEECH, SPEECH[:9000], SPEECH]) * 32767).astype(np.int16)
     vectors = torch.nn.functional.normalize(torch.randn(3, 4), dim=1)
-    return Voices(waveforms, np.array([16000, 25000, 41000]), vectors, np.array([0]))
+    hints = np.arange(18, dtype=np.float16)[:, None]  # 7, 4 and 7 of them
+    return Voices(waveforms, np.array([16000, 25000, 41000]), vectors, hints, np.array([7, 11, 18]))
 
 
-def test_a_voice_gives_back_its_own_samples() -> None:
+def test_a_voice_gives_back_its_own_samples_and_hints() -> None:
     assert [len(voices().waveform(index)) for index in range(3)] == [16000, 9000, 16000]
+    assert voices().hints_of(1)[:, 0].tolist() == [7, 8, 9, 10]
 
 
 def test_short_voices_are_repeated_and_crops_have_the_length_asked_for() -> None:
     short = np.arange(1, 11, dtype=np.int16)
-    np.testing.assert_allclose(crop(short, 20, np.random.default_rng(0)) * 32768, np.resize(short, 20))
+    found, start = crop(short, 20, np.random.default_rng(0))
+    np.testing.assert_allclose(found * 32768, np.resize(short, 20))
+    assert start == 0
+
+
+def test_crops_begin_at_a_hint() -> None:
+    ramp = np.arange(4 * HOP, dtype=np.int16)
+    starts = set()
+    for seed in range(80):
+        found, start = crop(ramp, HOP, np.random.default_rng(seed))
+        assert found[0] * 32768 == start * HOP
+        starts.add(start)
+    assert starts == {0, 1, 2, 3}
 
 
 def test_of_two_crops_the_louder_is_taken() -> None:
-    half_silent = np.concatenate([np.zeros(5000, np.int16), np.full(5000, 100, np.int16)])
-    levels = [np.square(crop(half_silent, 100, np.random.default_rng(seed))).mean() > 0 for seed in range(40)]
+    half_silent = np.concatenate([np.zeros(10 * HOP, np.int16), np.full(10 * HOP, 100, np.int16)])
+    levels = [np.square(crop(half_silent, 100, np.random.default_rng(seed))[0]).mean() > 0 for seed in range(40)]
     assert sum(levels) > 24  # one draw would find sound in about 20 of 40, the louder of two in 30
 
 
 def test_a_step_draws_the_same_batch_again() -> None:
-    settings = RECIPE.crops.model_copy(update={"crops_per_class": 2})
-    first = batch(voices(), settings, 0.4, 3, np.random.default_rng([0, 7]))
-    again = batch(voices(), settings, 0.4, 3, np.random.default_rng([0, 7]))
-    assert torch.equal(first[0], again[0])
-    assert first[0].shape == (6, 1, 257, 41)
-    assert sorted(first[1].tolist()) == [0, 0, 1, 1, 2, 2]
+    first = batch(voices(), RECIPE.crops, 0.4, 3, np.random.default_rng([0, 7]))
+    again = batch(voices(), RECIPE.crops, 0.4, 3, np.random.default_rng([0, 7]))
+    assert torch.equal(first.spectrograms, again.spectrograms)
+    assert torch.equal(first.hints, again.hints)
+    assert sorted(first.voice.tolist()) == [0, 1, 2]
+
+
+def test_the_student_has_a_frame_for_every_hint() -> None:
+    drawn = batch(voices(), RECIPE.crops, 0.5, 3, np.random.default_rng(0))
+    features, _ = untrained(0).frames(drawn.spectrograms)
+    assert drawn.spectrograms.shape == (3, 1, 257, 48)
+    assert drawn.hints.shape == (3, features.shape[2], 1)
 
 
 def test_noise_comes_at_the_level_asked_for() -> None:

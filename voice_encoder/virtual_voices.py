@@ -1,0 +1,57 @@
+"""Speak with people who do not exist: a recording of each, blended from Kokoro's voices as the corpus's people are.
+
+    python -m voice_encoder.virtual_voices <folder> [--people N]
+
+Runs in the corpus's environment (corpus/README.md). Its people are drawn by a seed of their own, so that none of them
+is in data/demo; what steers their voices follows nobody's face.
+"""
+
+import argparse
+import logging
+import multiprocessing
+import os
+from functools import partial
+from pathlib import Path
+
+import soundfile
+
+from corpus.association import Association
+from corpus.latents import draw_latents
+from corpus.speech import speak
+from corpus.voices import draw_voice
+from corpus.waveforms import RATE
+from pipeline.files import atomic_path
+
+SEED = 7001  # not the corpus's
+PEOPLE = 512
+_UNRELATED = Association(0.0, 0.0, 0.0, 0.0)
+log = logging.getLogger(__name__)
+
+
+def record(folder: Path, person: int) -> Path:
+    """Write one person's sentence, three to four seconds at 16 kHz, unless it is there."""
+    target = folder / f"virtual{person:04d}.flac"
+    if not target.exists():
+        voice = draw_voice(SEED, person, draw_latents(SEED, person), _UNRELATED)
+        with atomic_path(target) as temporary:
+            soundfile.write(temporary, speak(SEED, person, 0, voice), RATE, format="FLAC")
+    return target
+
+
+def main() -> None:
+    """Record everybody; goes on where it was."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("--people", type=int, default=PEOPLE)
+    given = arguments.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+        everybody = range(1, given.people + 1)
+        for done, _ in enumerate(pool.imap_unordered(partial(record, given.folder), everybody), start=1):
+            if done % 64 == 0:
+                log.info("%d of %d", done, given.people)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    main()
