@@ -52,7 +52,7 @@ Prepared = tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]
 
 
 def voice(source: tuple[Path, float]) -> Prepared:
-    """One voice: (S,) samples at full scale, the teacher's (192,) vector of them all, and hints (1 + S // 2560, 512)."""
+    """One voice: (S,) samples at full scale, the teacher's (192,) vector of it all, and hints (1 + S // 2560, 512)."""
     path, speed = source
     waveform = at_speed(read(path), speed)
     vector, frames = teacher().vector_and_frames(waveform)
