@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.files import atomic_path
 from pipeline.item_cache import Arrays
+from pipeline.skips import Skip
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # of the image, in MTCNN's order
 _BOX = ["x1", "y1", "x2", "y2"]
@@ -60,6 +61,14 @@ def detection_result(frames: Sequence[Frame], faces: Sequence[Face | None]) -> A
         "sampled": np.array([len(frames)], np.int32),
         "accepted": np.array([len(found)], np.int32),
     }
+
+
+def faceless(results: Mapping[str, Arrays]) -> list[Skip]:
+    """The items in whose frames no face was found, by name, with the number of frames that were looked at."""
+    empty = sorted(item for item, arrays in results.items() if not len(arrays["frame"]))
+    return [
+        Skip(item, "detect_faces", f"no face in {int(results[item]['sampled'][0])} sampled frame(s)") for item in empty
+    ]
 
 
 def write_detections(path: Path, results: Mapping[str, Arrays], keys: Mapping[str, str]) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from extractors.crops import crop_face
-from pipeline.decode_limits import minutes_of
 from pipeline.extraction import Task, check_unchanged
 from pipeline.media import SampledFrame, decode_audio, read_frames, sample_frames
 
@@ -37,11 +36,6 @@ class Crops:
 
     frames: np.ndarray  # (n,)
     images: list[np.ndarray]  # n of (160, 160, 3) RGB uint8
-
-
-def minutes(duration: object, size: int) -> float:
-    """Minutes that an item is given to decode; of unknown duration, a manifest's row holds NA."""
-    return minutes_of(duration if isinstance(duration, float) else None, size)
 
 
 def waveform(task: Task) -> np.ndarray:

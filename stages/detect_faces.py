@@ -6,15 +6,17 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pipeline.config import load_params
-from pipeline.detections import detection_result, write_detections
-from pipeline.extraction import Task, Work, extract, items_at_once
-from pipeline.item_cache import Arrays, ItemCache, item_key
-from pipeline.media import MEDIA_VERSION, SampledFrame
+from pipeline.detections import detection_result, faceless, write_detections
+from pipeline.extraction import Extraction, Work, extract, items_at_once
+from pipeline.item_cache import Arrays, ItemCache
+from pipeline.media import SampledFrame
 from pipeline.seeding import seed_detections
-from pipeline.skips import Skip, refuse_too_many, write_skips
+from pipeline.settings import DetectFaces
+from pipeline.skips import refuse_too_many, write_skips
 from pipeline.workspace import items_path
 from stages import decoding
-from stages.common import ARTIFACTS, PARAMS, media_path, run_stage
+from stages.common import ARTIFACTS, PARAMS, run_stage
+from stages.tasks import task_of
 
 FACES = ARTIFACTS / "faces"
 
@@ -36,20 +38,10 @@ def main() -> None:
     settings, device = params.detect_faces, select_device()
     detector = face_detector(settings, device)
     manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")
-    seen = manifest[manifest["kind"].isin(["video", "image"])]
     sampling = decoding.Sampling(settings.frame_rate, settings.max_frames)
     made_by = (detector.fingerprint(), f"{sampling.frame_rate!r} Hz, {sampling.max_frames} frames")
-    tasks = [
-        Task(
-            row.item,
-            media_path(params, row.path),
-            item_key(row.digest, MEDIA_VERSION, *made_by),
-            sampling,
-            row.digest,
-            decoding.minutes(row.duration, row.size),
-        )
-        for row in seen.itertuples(index=False)
-    ]
+    rows = manifest[manifest["kind"].isin(["video", "image"])].itertuples(index=False)
+    tasks = [task_of(params, row, sampling, *made_by) for row in rows]
 
     def infer(clips: Sequence[list[SampledFrame]]) -> list[Arrays]:
         found = iter(detector([frame.image for clip in clips for frame in clip]))
@@ -59,17 +51,19 @@ def main() -> None:
     with ItemCache(items_path()) as cache:
         seed_detections(cache, [task.key for task in tasks], FACES / "detections.parquet")
         extraction = extract(work, tasks, cache)
-    results = {item: arrays for item, arrays in extraction.results.items() if len(arrays["frame"])}
-    faceless = sorted(set(extraction.results) - set(results))
-    reasons = {item: f"no face in {int(extraction.results[item]['sampled'][0])} sampled frame(s)" for item in faceless}
-    skips = extraction.skips + [Skip(item, work.stage, reason) for item, reason in reasons.items()]
-    looked, kept = (sum(int(a[k].sum()) for a in extraction.results.values()) for k in ("sampled", "accepted"))
-    logger.info(
-        "%s: %d frames, %d without a face; %d clips without any", work.stage, looked, looked - kept, len(faceless)
-    )
+    _write(extraction, {task.item: task.key for task in tasks}, settings)
+
+
+def _write(extraction: Extraction, keys: dict[str, str], settings: DetectFaces) -> None:
+    results, skips = extraction.results, faceless(extraction.results)
+    looked, kept = (sum(int(arrays[name].sum()) for arrays in results.values()) for name in ("sampled", "accepted"))
+    counts = (looked, looked - kept, len(skips))
+    logger.info("detect_faces: %d frames, %d without a face; %d clips without any", *counts)
+    skips += extraction.skips
     write_skips(FACES / "detect_skipped.csv", skips)
-    refuse_too_many(work.stage, skips, len(tasks), settings.max_skip_ratio, FACES / "detect_skipped.csv")
-    write_detections(FACES / "detections.parquet", results, {task.item: task.key for task in tasks})
+    refuse_too_many("detect_faces", skips, len(keys), settings.max_skip_ratio, FACES / "detect_skipped.csv")
+    without = {skip.item for skip in skips}
+    write_detections(FACES / "detections.parquet", {k: v for k, v in results.items() if k not in without}, keys)
 
 
 if __name__ == "__main__":

@@ -11,15 +11,15 @@ from pipeline.config import load_params
 from pipeline.errors import MediaError
 from pipeline.extraction import Task, Work, extract, items_at_once
 from pipeline.features.stores import pack_features
-from pipeline.item_cache import Arrays, ItemCache, item_key
-from pipeline.media import MEDIA_VERSION
+from pipeline.item_cache import Arrays, ItemCache
 from pipeline.packing import embedding_result, pack
 from pipeline.seeding import seed_embeddings
 from pipeline.settings import Params
 from pipeline.skips import read_skips, refuse_too_many, write_skips
 from pipeline.workspace import items_path
 from stages import decoding
-from stages.common import ARTIFACTS, PARAMS, media_path, provenance, run_stage
+from stages.common import ARTIFACTS, PARAMS, provenance, run_stage
+from stages.tasks import task_of
 
 FACES = ARTIFACTS / "faces"
 
@@ -56,17 +56,14 @@ def main() -> None:
 
 
 def _tasks(params: Params, manifest: pd.DataFrame, fingerprint: str) -> list[Task]:
-    rows = manifest.set_index("item")
+    rows = {row.item: row for row in manifest.itertuples(index=False)}
     tasks = []
     for item, faces in pd.read_parquet(FACES / "detections.parquet").groupby("item", sort=True):
         frames = tuple(int(frame) for frame in faces["frame"])
         boxes = faces[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)
         where = hashlib.sha256(np.array(frames, np.int32).tobytes() + boxes.tobytes()).hexdigest()
-        key = item_key(rows.at[item, "digest"], MEDIA_VERSION, fingerprint, where)
         detail = decoding.Boxes(frames, boxes, params.embed_faces.margin)
-        path, digest = rows.at[item, "path"], rows.at[item, "digest"]
-        minutes = decoding.minutes(rows.at[item, "duration"], rows.at[item, "size"])
-        tasks.append(Task(str(item), media_path(params, path), key, detail, digest, minutes))
+        tasks.append(task_of(params, rows[str(item)], detail, fingerprint, where))
     return tasks
 
 

@@ -8,16 +8,16 @@ import pandas as pd
 
 from pipeline.config import load_params
 from pipeline.errors import MediaError
-from pipeline.extraction import Task, Work, extract, items_at_once
+from pipeline.extraction import Work, extract, items_at_once
 from pipeline.features.stores import pack_features
-from pipeline.item_cache import Arrays, ItemCache, item_key
-from pipeline.media import MEDIA_VERSION
+from pipeline.item_cache import Arrays, ItemCache
 from pipeline.packing import embedding_result, pack
 from pipeline.seeding import seed_embeddings
 from pipeline.skips import refuse_too_many, write_skips
 from pipeline.workspace import items_path
 from stages import decoding
-from stages.common import ARTIFACTS, PARAMS, media_path, provenance, run_stage
+from stages.common import ARTIFACTS, PARAMS, provenance, run_stage
+from stages.tasks import task_of
 
 VOICES = ARTIFACTS / "voices"
 
@@ -36,18 +36,8 @@ def main() -> None:
     embedder = voice_embedder(settings, device)
     manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")
     heard = manifest[manifest["kind"].isin(["video", "audio"])]
-    fingerprint = embedder.fingerprint()
-    tasks = [
-        Task(
-            row.item,
-            media_path(params, row.path),
-            item_key(row.digest, MEDIA_VERSION, fingerprint),
-            embedder.sample_rate,
-            row.digest,
-            decoding.minutes(row.duration, row.size),
-        )
-        for row in heard.itertuples(index=False)
-    ]
+    rows = heard.itertuples(index=False)
+    tasks = [task_of(params, row, embedder.sample_rate, embedder.fingerprint()) for row in rows]
 
     def infer(waveforms: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
         return [embedding_result(vector[None], embedder.dimension) for vector in embedder(waveforms)]
