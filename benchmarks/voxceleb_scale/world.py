@@ -82,4 +82,7 @@ def _params(size: Size, epochs: int, seeds: Sequence[int], seed: int) -> dict[st
         "trials": size.trials,
     }
     raw["train"] |= {"epochs": epochs, "seeds": list(seeds)}
+    for run in raw["experiments"].values():
+        if run.get("order") == "alternate":  # k epochs on faces, then k on voices: fewer than 2 k would leave voices out
+            run["epochs"] = max(epochs, 2 * run["alternate_epochs"])
     return raw

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from benchmarks.voxceleb_scale.control import exchanged
 from benchmarks.voxceleb_scale.feature_files import write_feature_files
 from benchmarks.voxceleb_scale.planted import Strengths, planted
-from benchmarks.voxceleb_scale.world import Size
+from benchmarks.voxceleb_scale.world import Size, write_world
 from pipeline.features.reading import read_features
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +45,17 @@ def test_rows_are_unit_vectors_sorted_by_person_and_the_same_again() -> None:
     np.testing.assert_allclose(np.linalg.norm(world.voices, axis=1), 1.0, atol=1e-5)
     assert np.array_equal(world.faces, again.faces)
     assert not np.array_equal(world.faces, planted(10, 3, 4, 6).faces)
+
+
+def test_alternating_runs_last_until_both_modalities_have_had_their_turn(tmp_path: Path) -> None:
+    write_world(tmp_path, Size(train=6, validation=2, test=4, pairs_a_person=4, trials=8), epochs=3, seeds=[0], seed=0)
+    runs = yaml.safe_load((tmp_path / "params.yaml").read_text())["experiments"]
+    assert {name: run.get("epochs", 3) for name, run in runs.items() if name.startswith("alternate")} == {
+        "alternate_1": 3,
+        "alternate_2": 4,
+        "alternate_3": 6,
+        "alternate_5": 10,
+    }
 
 
 def test_control_gives_every_class_the_voices_of_one_other_and_tears_gender_apart() -> None:
