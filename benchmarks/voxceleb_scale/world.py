@@ -83,6 +83,6 @@ def _params(size: Size, epochs: int, seeds: Sequence[int], seed: int) -> dict[st
     }
     raw["train"] |= {"epochs": epochs, "seeds": list(seeds)}
     for run in raw["experiments"].values():
-        if run.get("order") == "alternate":  # k epochs on faces, then k on voices: fewer than 2 k would leave voices out
+        if run.get("order") == "alternate":  # k epochs on one modality, then k on the other: both get their turn
             run["epochs"] = max(epochs, 2 * run["alternate_epochs"])
     return raw
