@@ -63,7 +63,9 @@ def from_file(path: Path, label: str) -> VoiceWeights:
 def _distilled() -> VoiceWeights:
     if not DISTILLED.is_file() or sha256_of(DISTILLED) != DISTILLED_SHA256:
         raise WeightsError(f"{DISTILLED} is absent or not the shipped file: restore it with `git checkout`")
-    return from_file(DISTILLED, "distilled (ours, closed form from LibriSpeech and CAM++; not the official weights)")
+    return from_file(
+        DISTILLED, "distilled (ours, from CAM++ with LibriSpeech and synthetic voices; not the official weights)"
+    )
 
 
 def _untrained(seed: int) -> VoiceWeights:
