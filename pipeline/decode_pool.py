@@ -26,6 +26,7 @@ TaskT = TypeVar("TaskT")
 PayloadT = TypeVar("PayloadT")
 
 _START_SECONDS = 600.0  # s a worker may take to start; imports are slow on a loaded machine or a network disk
+_DYING_SECONDS = 10.0  # s a killed worker may take to end
 _AHEAD = 3  # items decoded ahead of the model, per worker
 _KILLED = -signal.SIGKILL  # exit code; we do not send it to workers that we bury
 
@@ -74,6 +75,13 @@ class _Worker:
     deadline: float = 0.0
 
 
+def _await_end(worker: _Worker) -> None:
+    """Wait for a dead or killed worker; one that a disk holds in the kernel cannot die, and is left behind."""
+    worker.process.join(timeout=_DYING_SECONDS)
+    if worker.process.is_alive():
+        logger.warning("decode worker %s does not end: the disk it reads from may have stopped", worker.process.pid)
+
+
 class _Pool(Generic[TaskT, PayloadT]):
     def __init__(self, decode: Callable[[TaskT], PayloadT], workers: int, minutes: Callable[[TaskT], float]) -> None:
         self._decode = decode
@@ -99,7 +107,7 @@ class _Pool(Generic[TaskT, PayloadT]):
             worker.process.join(timeout=0.5)
             if worker.process.is_alive():
                 worker.process.kill()
-                worker.process.join()
+                _await_end(worker)
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
@@ -161,7 +169,7 @@ class _Pool(Generic[TaskT, PayloadT]):
         return answer
 
     def _bury(self, worker: _Worker) -> MediaError:
-        worker.process.join()
+        _await_end(worker)
         code = worker.process.exitcode
         if not worker.started:
             raise ExtractionError(f"a decode worker did not start (exit code {code}); what it said is above")
@@ -178,7 +186,7 @@ class _Pool(Generic[TaskT, PayloadT]):
         return MediaError(f"decoding took longer than {seconds} and was stopped; SBNET_ITEM_SECONDS allows more")
 
     def _replace(self, worker: _Worker) -> _Worker:
-        worker.process.join()
+        _await_end(worker)
         worker.connection.close()
         successor = self._start()
         self._workers[self._workers.index(worker)] = successor

@@ -32,7 +32,7 @@ def main() -> None:
         write_detections(FACES / "detections.parquet", {}, {})
         return
 
-    from extractors.registry import face_detector  # torch: kept out of the decode workers, which import this module
+    from extractors.registry import face_detector  # torch: not for feature files
     from pipeline.device import select_device
 
     settings, device = params.detect_faces, select_device()

@@ -31,7 +31,7 @@ def main() -> None:
         pack_features(Path(params.features.folder), "face", FACES)
         return
 
-    from extractors.registry import face_embedder  # torch: kept out of the decode workers, which import this module
+    from extractors.registry import face_embedder  # torch: not for feature files
     from pipeline.device import select_device
 
     settings, device = params.embed_faces, select_device()

@@ -29,7 +29,7 @@ def main() -> None:
         pack_features(Path(params.features.folder), "voice", VOICES)
         return
 
-    from extractors.registry import voice_embedder  # torch: kept out of the decode workers, which import this module
+    from extractors.registry import voice_embedder  # torch: not for feature files
     from pipeline.device import select_device
 
     settings, device = params.embed_voices, select_device()

@@ -72,8 +72,8 @@ def main(speech: Path, checkpoint: Path, weights: Path = DISTILLED) -> None:
     """Log a line per precision."""
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    states = below(load_file(checkpoint), "average"), read_safetensors(weights)
-    trained, stored = (load_state(state, str(checkpoint)).to(device) for state in states)
+    trained = load_state(below(load_file(checkpoint), "average"), str(checkpoint)).to(device)
+    stored = load_state(read_safetensors(weights), str(weights)).to(device)
     recipe = load_recipe()
     trial_segments = segments(part(utterances(speech), "test"), recipe.watch.segment)
     inputs = [torch.from_numpy(spectrogram(one.waveform))[None, None].to(device) for one in trial_segments]

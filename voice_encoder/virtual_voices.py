@@ -17,7 +17,6 @@ import soundfile
 
 from corpus.association import Association
 from corpus.latents import draw_latents
-from corpus.speech import speak
 from corpus.voices import draw_voice
 from corpus.waveforms import RATE
 from pipeline.files import atomic_path
@@ -32,6 +31,8 @@ def record(folder: Path, person: int) -> Path:
     """Write one person's sentence, three to four seconds at 16 kHz, unless it is there."""
     target = folder / f"virtual{person:04d}.flac"
     if not target.exists():
+        from corpus.speech import speak  # onnxruntime, which only the corpus's environment has
+
         voice = draw_voice(SEED, person, draw_latents(SEED, person), _UNRELATED)
         with atomic_path(target) as temporary:
             soundfile.write(temporary, speak(SEED, person, 0, voice), RATE, format="FLAC")

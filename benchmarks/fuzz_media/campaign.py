@@ -19,6 +19,7 @@ from benchmarks.fuzz_media.judgement import (
     keep_waveform,
 )
 from pipeline.decode_pool import decode_all
+from pipeline.decode_worker import NO_MEMORY
 from pipeline.errors import ExtractionError, MediaError
 from pipeline.extraction import Task
 from pipeline.media import probe
@@ -99,7 +100,7 @@ def _decode_each(
 def _count_refusal(name: str, task: Task, reason: str, findings: Findings) -> None:
     outcome = "crashed" if "decoder crashed" in reason else "stopped" if "was stopped" in reason else "refused"
     findings.counts[name, task.path.suffix, outcome] += 1
-    if outcome != "refused":
+    if outcome != "refused" or reason == NO_MEMORY:
         findings.caught.append(f"{task.item}: {name}: {reason}")
     elif task.item not in reason:
         findings.faults.append(f"{task.item}: {name} is refused without its name: {reason!r}")

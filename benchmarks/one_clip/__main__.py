@@ -12,8 +12,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.one_clip.clone import add_clip, alone_with, clone_project, read_params
 from benchmarks.one_clip.timed import Timed, dvc, run
-from benchmarks.one_clip.workplace import add_clip, alone_with, clone_project, read_params
 
 EXTRACTION = ("detect_faces", "embed_faces", "embed_voices")
 ALLOWED = 3.0  # s, overhead of the one clip

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.one_clip.workplace import environment
+from benchmarks.one_clip.clone import environment
 from tests.faults.repository import Outcome
 
 _RUNNING = re.compile(r"^Running stage '([^']+)'")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from benchmarks.one_clip.__main__ import Cost, Seconds
+from benchmarks.one_clip.clone import add_clip, clone_project, with_other_bytes
 from benchmarks.one_clip.timed import Timed, run, spans
-from benchmarks.one_clip.workplace import add_clip, with_other_bytes
 from pipeline.media import decode_audio, probe, sample_frames
 from tests import media_factory as make
 
@@ -21,6 +21,12 @@ def test_clip_with_other_bytes_shows_and_sounds_the_same(tmp_path: Path) -> None
     np.testing.assert_array_equal(decode_audio(other, 16000), decode_audio(film, 16000))
     for mine, theirs in zip(sample_frames(other, 5.0, 4), sample_frames(film, 5.0, 4), strict=True):
         np.testing.assert_array_equal(mine.image, theirs.image)
+
+
+@pytest.mark.parametrize(("people", "left"), [(0, 128), (1, 1)])
+def test_clone_keeps_the_people_asked_for_and_all_where_none_is_said(tmp_path: Path, people: int, left: int) -> None:
+    clone = clone_project(tmp_path / "clone", people, all_runs=False)
+    assert len([path for path in (clone / "data" / "demo").glob("id*") if path.is_dir()]) == left
 
 
 def test_every_clip_that_comes_is_another_one_of_the_first_person(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from tests.pipeline.feature_files import write_features
 from tests.pipeline.protocol.release import PEOPLE, SPLIT, video, write_release
 from tests.stages.project import DEMO
 
-pytestmark = pytest.mark.slow
 STAGES = ["manifest", "detect_faces", "embed_faces", "embed_voices", "protocol"]
 STAGES += [f"train@{RUN}", f"evaluate@{RUN}", "report"]
 CLIPS = 3  # videos of a person, as in write_release

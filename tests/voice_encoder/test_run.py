@@ -42,7 +42,7 @@ def test_steps_lower_every_part_of_the_loss(recipe: Recipe, voices: Voices, tmp_
     run = Run(recipe, voices, tmp_path)
     losses = [run.learn(drawn) for drawn in run.batches(1)]
     assert run.done == 40
-    for name in ("vector", "classes", "hints", "total"):
+    for name in ("vector", "similarity", "classes", "hints", "total"):
         early, late = (np.mean([one[name] for one in part]) for part in (losses[:5], losses[-5:]))
         assert late < early, name
 

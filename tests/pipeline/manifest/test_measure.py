@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ def test_workers_see_what_this_process_would_see(media: Path, monkeypatch: pytes
     paths = sorted(path.relative_to(media).as_posix() for path in media.rglob("*.*"))
     apart = measure.measure(media, paths, {})
     monkeypatch.setenv("SBNET_WORKERS", "0")
-    assert apart == measure.measure(media, paths, {})
+    here = measure.measure(media, paths, {})
+    unstamped = [[replace(one, stamp=None) for one in found.values()] for found in (apart, here)]
+    assert unstamped[0] == unstamped[1], "stamps aside, which only files of some age have"
     assert list(apart) == paths and apart["ann/empty.mp4"].info is None
 
 

@@ -34,7 +34,7 @@ def clone_project(folder: Path, people: int, all_runs: bool) -> Path:
     subprocess.run(git, check=True)
     share_weights(folder)
     everybody = sorted(path for path in (folder / "data" / "demo").glob("id*") if path.is_dir())
-    for path in everybody[people or None :]:
+    for path in everybody[people or len(everybody) :]:
         shutil.rmtree(path)
     params = read_params(folder)
     if not all_runs:
