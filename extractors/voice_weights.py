@@ -16,7 +16,7 @@ from pipeline.files import sha256_of
 from pipeline.settings import EmbedVoices
 
 DISTILLED = Path(__file__).with_name("weights") / "utterance_aggregator_distilled.safetensors"
-DISTILLED_SHA256 = "def39c6fe349087299aede502912cb7ff1bdc8be970f1ad7f602e18282af7b52"
+DISTILLED_SHA256 = "0ab97b3121a832327b350ca5f0c35644f97ab42905d1579b27dc98eec018d77e"
 _KERAS_SUFFIXES = {".h5", ".hdf5", ".keras"}
 
 
