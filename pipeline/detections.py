@@ -1,6 +1,6 @@
 """The table of faces between detection and embedding: where each is, how sure the detector was, no pixels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.files import atomic_path
 from pipeline.item_cache import Arrays
+from pipeline.rows import rows_by_key
 from pipeline.skips import Skip
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # of the image, in MTCNN's order
@@ -73,36 +74,43 @@ def faceless(results: Mapping[str, Arrays]) -> list[Skip]:
 
 def write_detections(path: Path, results: Mapping[str, Arrays], keys: Mapping[str, str]) -> None:
     """Write one row a face, sorted by item and frame; `keys` are the items' cache keys."""
-    tables = [_table(item, results[item], keys[item]) for item in sorted(results)]
-    empty = _table("", detection_result([], []), "")  # keeps columns and types where no clip has a face
+    items = sorted(results)
+    faces = [len(results[item]["frame"]) for item in items]
+
+    def stacked(name: str) -> np.ndarray:
+        empty = detection_result([], [])[name]  # keeps shape and type where no clip has a face
+        return np.concatenate([empty[:0], *(results[item][name] for item in items)])
+
+    def repeated(values: Sequence[str]) -> pd.Series:
+        return pd.Series(np.repeat(np.array(values, object), faces), dtype="str")
+
+    table = pd.DataFrame({"item": repeated(items), "frame": stacked("frame"), "time": stacked("time")})
+    table[_BOX] = stacked("box")
+    table["probability"] = stacked("probability")
+    table[_POINTS] = stacked("landmarks")
+    table["sampled"] = np.repeat(stacked("sampled"), faces)
+    table["key"] = repeated([keys[item] for item in items])
     with atomic_path(path) as temporary:
-        pd.concat([empty, *tables], ignore_index=True).to_parquet(temporary, index=False)
+        table.to_parquet(temporary, index=False)
 
 
-def read_detections(path: Path) -> dict[str, Arrays]:
-    """Results by cache key of the table that write_detections wrote; clips without any face are not in it."""
+def read_detections(path: Path, keys: Collection[str]) -> dict[str, Arrays]:
+    """Results by cache key, for those of `keys` in the table that write_detections wrote.
+
+    Clips without any face are not in it.
+    """
     table = pd.read_parquet(path)
-    return {str(key): _arrays(rows) for key, rows in table.groupby("key", sort=False)}
-
-
-def _arrays(rows: pd.DataFrame) -> Arrays:
-    return {
-        "frame": rows["frame"].to_numpy(np.int32),
-        "time": rows["time"].to_numpy(np.float64),
-        "box": rows[_BOX].to_numpy(np.float32),
-        "probability": rows["probability"].to_numpy(np.float32),
-        "landmarks": rows[_POINTS].to_numpy(np.float32),
-        "sampled": rows["sampled"].to_numpy(np.int32)[:1],
-        "accepted": np.array([len(rows)], np.int32),
+    columns = {
+        "frame": table["frame"].to_numpy(np.int32),
+        "time": table["time"].to_numpy(np.float64),
+        "box": table[_BOX].to_numpy(np.float32),
+        "probability": table["probability"].to_numpy(np.float32),
+        "landmarks": table[_POINTS].to_numpy(np.float32),
+        "sampled": table["sampled"].to_numpy(np.int32),
     }
+    return {key: _result(columns, rows) for key, rows in rows_by_key(table, keys).items()}
 
 
-def _table(item: str, arrays: Arrays, key: str) -> pd.DataFrame:
-    table = pd.DataFrame({"item": pd.Series([item] * len(arrays["frame"]), dtype="str")})
-    table["frame"], table["time"] = arrays["frame"], arrays["time"]
-    table[_BOX] = arrays["box"]
-    table["probability"] = arrays["probability"]
-    table[_POINTS] = arrays["landmarks"]
-    table["sampled"] = np.repeat(arrays["sampled"], len(table))
-    table["key"] = pd.Series([key] * len(table), dtype="str")
-    return table
+def _result(columns: Mapping[str, np.ndarray], rows: slice) -> Arrays:
+    arrays = {name: column[rows] for name, column in columns.items()}
+    return {**arrays, "sampled": arrays["sampled"][:1], "accepted": np.array([len(arrays["frame"])], np.int32)}

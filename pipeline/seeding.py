@@ -4,6 +4,7 @@ DVC removes a stage's outputs before the stage runs, but dvc.lock still names th
 still holds them.
 """
 
+import functools
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
@@ -15,10 +16,11 @@ import yaml
 from pipeline.detections import read_detections
 from pipeline.errors import StoreError
 from pipeline.item_cache import Arrays, ItemCache
+from pipeline.rows import rows_by_key
 from pipeline.store import INDEX, MATRIX, read_files
 from pipeline.workspace import project_root
 
-Reader = Callable[[dict[str, Path]], dict[str, Arrays]]
+Reader = Callable[[dict[str, Path], set[str]], dict[str, Arrays]]  # files by name, and the keys that are wanted
 
 logger = logging.getLogger(__name__)
 
@@ -26,18 +28,17 @@ logger = logging.getLogger(__name__)
 def seed_embeddings(cache: ItemCache, keys: Sequence[str], folder: Path) -> None:
     """Take embeddings that the cache lacks from the packed store that dvc.lock names for `folder`."""
 
-    def read(files: dict[str, Path]) -> dict[str, Arrays]:
+    def read(files: dict[str, Path], wanted: set[str]) -> dict[str, Arrays]:
         store = read_files(files[MATRIX], files[INDEX])
-        rows = store.index.groupby("key", sort=False).indices
-        frames = store.index["frame"].to_numpy(np.int32)
-        return {str(key): {"embeddings": store.matrix[at], "frame": frames[at]} for key, at in rows.items()}
+        frames, found = store.index["frame"].to_numpy(np.int32), rows_by_key(store.index, wanted)
+        return {key: {"embeddings": store.matrix[rows], "frame": frames[rows]} for key, rows in found.items()}
 
     _seed(cache, keys, {INDEX: folder / INDEX, MATRIX: folder / MATRIX}, read)
 
 
 def seed_detections(cache: ItemCache, keys: Sequence[str], table: Path) -> None:
     """Take face boxes that the cache lacks from the table that dvc.lock names."""
-    _seed(cache, keys, {table.name: table}, lambda files: read_detections(files[table.name]))
+    _seed(cache, keys, {table.name: table}, lambda files, wanted: read_detections(files[table.name], wanted))
 
 
 def _seed(cache: ItemCache, keys: Sequence[str], outs: dict[str, Path], read: Reader) -> None:
@@ -48,41 +49,49 @@ def _seed(cache: ItemCache, keys: Sequence[str], outs: dict[str, Path], read: Re
     if len(found) < len(outs):
         return
     try:
-        stored = read(found)
+        stored = read(found, missing)
     except (StoreError, OSError, KeyError, ValueError) as error:
         logger.warning("the stores of the last run cannot be used (%s): extracting anew", error)
         return
-    taken = {key: stored[key] for key in missing & set(stored)}
-    cache.put(taken)
-    if taken:
-        logger.info("%d items taken from the stores of the last run", len(taken))
+    cache.put(stored)
+    if stored:
+        logger.info("%d items taken from the stores of the last run", len(stored))
 
 
 def _cached_file(out: Path, digest: str | None) -> Path | None:
-    """The DVC cache's file of an output by its MD5; None if it is absent or does not have that MD5."""
+    """The DVC cache's file of an output by its MD5; None if no place has one of that MD5."""
     if digest is None:
         return None
-    path = _usual_place(digest)
-    if not path.is_file():
-        path = _configured_place(digest)
-    if not path.is_file():
-        return None
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "md5").hexdigest() == digest:
-            return path
-    logger.warning("%s: the DVC cache holds other bytes than dvc.lock names; run `dvc fetch` to mend it", out)
+    damaged = False
+    for place in (_usual_place, _configured_place):
+        if (path := place(digest)).is_file():
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "md5").hexdigest() == digest:
+                    return path
+            damaged = True
+    if damaged:
+        logger.warning("%s: the DVC cache holds other bytes than dvc.lock names; run `dvc fetch` to mend it", out)
     return None
 
 
 def _usual_place(digest: str) -> Path:
-    return project_root() / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
+    return _place(project_root() / ".dvc" / "cache", digest)
 
 
 def _configured_place(digest: str) -> Path:
+    return _place(_configured_cache(project_root()), digest)
+
+
+def _place(cache: Path, digest: str) -> Path:
+    return cache / "files" / "md5" / digest[:2] / digest[2:]
+
+
+@functools.cache
+def _configured_cache(project: Path) -> Path:
     from dvc.repo import Repo  # takes a second, and only those who moved their cache need it
 
-    with Repo(str(project_root())) as repo:
-        return Path(repo.cache.local.oid_to_path(digest))
+    with Repo(str(project)) as repo:
+        return Path(repo.cache.local_cache_dir)
 
 
 def _locked_digests() -> dict[str, str]:

@@ -13,6 +13,7 @@ from pipeline.extraction import Task, Work, extract, items_at_once
 from pipeline.features.stores import pack_features
 from pipeline.item_cache import Arrays, ItemCache
 from pipeline.packing import embedding_result, pack
+from pipeline.rows import rows_by_item
 from pipeline.seeding import seed_embeddings
 from pipeline.settings import Params
 from pipeline.skips import read_skips, refuse_too_many, write_skips
@@ -56,14 +57,15 @@ def main() -> None:
 
 
 def _tasks(params: Params, manifest: pd.DataFrame, fingerprint: str) -> list[Task]:
-    rows = {row.item: row for row in manifest.itertuples(index=False)}
+    described = {row.item: row for row in manifest.itertuples(index=False)}
+    faces = pd.read_parquet(FACES / "detections.parquet")
+    frames = faces["frame"].to_numpy(np.int32)
+    boxes = faces[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)
     tasks = []
-    for item, faces in pd.read_parquet(FACES / "detections.parquet").groupby("item", sort=True):
-        frames = tuple(int(frame) for frame in faces["frame"])
-        boxes = faces[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)
-        where = hashlib.sha256(np.array(frames, np.int32).tobytes() + boxes.tobytes()).hexdigest()
-        detail = decoding.Boxes(frames, boxes, params.embed_faces.margin)
-        tasks.append(task_of(params, rows[str(item)], detail, fingerprint, where))
+    for item, rows in rows_by_item(faces).items():
+        where = hashlib.sha256(frames[rows].tobytes() + boxes[rows].tobytes()).hexdigest()
+        detail = decoding.Boxes(tuple(frames[rows].tolist()), boxes[rows], params.embed_faces.margin)
+        tasks.append(task_of(params, described[item], detail, fingerprint, where))
     return tasks
 
 

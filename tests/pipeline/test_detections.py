@@ -59,10 +59,25 @@ def test_results_come_back_by_key_as_they_were_written(tmp_path: Path) -> None:
         "b": detection_result([Frame(3, 0.1)], [face(7.0)]),
     }
     write_detections(tmp_path / "d.parquet", clips, {"a": "key a", "b": "key b"})
-    found = read_detections(tmp_path / "d.parquet")
+    found = read_detections(tmp_path / "d.parquet", ["key a", "key b", "key of none"])
     assert set(found) == {"key a", "key b"}
     for item, result in clips.items():
         assert set(found[f"key {item}"]) == set(result)
         for name, array in result.items():
             np.testing.assert_array_equal(found[f"key {item}"][name], array, err_msg=name)
             assert found[f"key {item}"][name].dtype == array.dtype, name
+
+
+def test_only_the_wanted_keys_are_read(tmp_path: Path) -> None:
+    one = detection_result([Frame(0, 0.0)], [face(0.0)])
+    write_detections(tmp_path / "d.parquet", {"a": one, "b": one}, {"a": "1", "b": "2"})
+    assert set(read_detections(tmp_path / "d.parquet", {"2"})) == {"2"}
+    assert read_detections(tmp_path / "d.parquet", set()) == {}
+
+
+def test_two_items_of_the_same_bytes_are_one_result(tmp_path: Path) -> None:
+    clip = detection_result([Frame(0, 0.0), Frame(9, 0.4)], [face(1.0), face(2.0)])
+    write_detections(tmp_path / "d.parquet", {"copy": clip, "film": clip}, {"copy": "k", "film": "k"})
+    found = read_detections(tmp_path / "d.parquet", ["k"])["k"]
+    for name, array in clip.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)

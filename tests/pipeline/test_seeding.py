@@ -1,6 +1,7 @@
 """A colleague with the stores of the last commit but no item cache extracts only what is new."""
 
 import logging
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,29 @@ def test_damaged_object_in_the_dvc_cache_is_not_taken(tmp_path, published, caplo
     with caplog.at_level(logging.WARNING):
         assert cached(tmp_path, ["key a"]) == {}
     assert "other bytes than dvc.lock names" in caplog.text
+
+
+def test_sound_object_elsewhere_is_taken_where_the_usual_place_holds_a_damaged_one(tmp_path, published) -> None:
+    dvc("cache", "dir", "--local", str(tmp_path / "elsewhere"))
+    shutil.copytree(tmp_path / ".dvc" / "cache", tmp_path / "elsewhere")
+    for path in (tmp_path / ".dvc/cache/files/md5").rglob("*"):
+        if path.is_file():
+            path.chmod(0o644)
+            path.write_bytes(b"cut short")
+    assert set(cached(tmp_path, ["key a", "key b"])) == {"key a", "key b"}
+
+
+def test_two_items_of_the_same_bytes_give_one_result(tmp_path, published) -> None:
+    vectors = np.eye(3, dtype=np.float32)[:2]
+    results = {item: {"embeddings": vectors, "frame": np.arange(2, dtype=np.int32)} for item in "ab"}
+    pack(VOICES, MANIFEST, results, {"a": "same", "b": "same"}, {"extractor": "t", "dimension": 3})
+    DETECTIONS.touch()
+    dvc("commit", "--force")
+    for out in (VOICES / "embeddings.safetensors", VOICES / "index.parquet", DETECTIONS):
+        out.unlink()
+    found = cached(tmp_path, ["same"])["same"]
+    np.testing.assert_array_equal(found["embeddings"], vectors)
+    assert found["frame"].tolist() == [0, 1]
 
 
 def test_project_that_never_ran_has_nothing_to_give(tmp_path, monkeypatch) -> None:
