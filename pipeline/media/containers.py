@@ -61,7 +61,8 @@ def video_stream(container: InputContainer) -> VideoStream | None:
 def decoded(path: Path, container: InputContainer, stream: Track) -> Iterator[VideoFrame | AudioFrame]:
     """Frames of a stream in the order they are shown; damaged packets are passed over and counted in the log.
 
-    One thread decodes: on damaged streams FFmpeg's threads give pictures that differ from run to run.
+    One thread decodes: on damaged streams FFmpeg's threads give pictures that differ from run to run. Raises
+    MemoryError where memory runs out: the few frames before that would be cached as all that the medium holds.
     """
     stream.codec_context.thread_count = 1
     if isinstance(stream, VideoStream):
@@ -71,11 +72,15 @@ def decoded(path: Path, container: InputContainer, stream: Track) -> Iterator[Vi
     while True:
         try:
             packet = next(packets, None)
+        except MemoryError:  # one of FFmpeg's own errors, too
+            raise
         except FAILURES as error:
             logger.warning("%s: reading stopped early (%s)", path.name, _reason(error))
             packet = None
         try:
             frames = stream.decode(packet)
+        except MemoryError:
+            raise
         except FAILURES:
             damaged += packet is not None
             frames = []
