@@ -45,10 +45,10 @@ def run_settings(params: Params, run: str) -> Train:
         raise ConfigError(f"no run {run!r} under experiments: in params.yaml{_closest(run, list(params.experiments))}")
     own = params.experiments[run]
     recipe = own.get("recipe", params.train.recipe)
-    if recipe not in params.recipes:
+    if not isinstance(recipe, str) or recipe not in params.recipes:
         known = ", ".join(params.recipes)
         raise ConfigError(f"experiments.{run}: recipe {recipe!r} is not under recipes: in params.yaml ({known})")
-    merged = {**params.train.model_dump(), **_recipe(params.recipes[str(recipe)], str(recipe), params, own), **own}
+    merged = {**params.train.model_dump(), **_recipe(params.recipes[recipe], recipe, params, own), **own}
     return validate(Train, merged, f"experiments.{run}")
 
 
@@ -62,7 +62,8 @@ def _recipe(recipe: dict[str, object], name: str, params: Params, own: dict[str,
             raise ConfigError(f"recipes.{name}.by_{kind}: give keys of train: under each {kind}, found {variants!r}")
         if unknown := [key for key in variants if key not in known]:
             raise ConfigError(f"recipes.{name}.by_{kind}.{unknown[0]}: no such {kind}; known: {', '.join(known)}")
-        values |= variants.get(run[kind], {})
+        chosen = run[kind]
+        values |= variants.get(chosen, {}) if isinstance(chosen, str) else {}  # no name: Train refuses it
     return values
 
 
@@ -76,7 +77,7 @@ def validate(model: type[SectionT], raw: object, where: str) -> SectionT:
 
 
 def _explain(details: ErrorDetails, model: type[BaseModel]) -> str:
-    location = [str(part) for part in details["loc"]]
+    location = [str(part) for part in details["loc"] if part != "[key]"]  # pydantic's word for the key itself
     key, found = ".".join(location) or "(section)", details["input"]
     if details["type"] == "extra_forbidden":
         return f"{key}: unknown key{_closest(location[-1], _fields(model, location[:-1]))}; remove it or mend its name"
@@ -84,7 +85,8 @@ def _explain(details: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{key}: missing; add it (every key is listed in the params.yaml that ships with SBNet)"
     if isinstance(found, str) and details["type"] == "float_type" and _reads_as_float(found):
         return f"{key}: {found!r} is text to YAML; write it with a point, such as 1.0e-5"
-    return f"{key}: {details['msg'].removeprefix('Value error, ')}; found {found!r}"
+    problem = f"{key}: {details['msg'].removeprefix('Value error, ')}"
+    return problem if isinstance(found, dict) else f"{problem}; found {found!r}"  # no whole section: it is in the file
 
 
 def _reads_as_float(text: str) -> bool:

@@ -3,16 +3,36 @@
 Defaults live in params.yaml alone, so that the file shows every number a person may change; a missing key is an error.
 """
 
+import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+ItemT = TypeVar("ItemT")
+
+
+def _distinct(values: Sequence[ItemT]) -> Sequence[ItemT]:
+    if repeated := [value for position, value in enumerate(values) if value in values[:position]]:
+        raise ValueError(f"{repeated[0]!r} is there twice: it would count twice, as if it were another one")
+    return values
+
+
+def _run_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
+        raise ValueError("name a run with letters, digits, _ and - only; its settings stand beside it")
+    return name
+
+
+Distinct = AfterValidator(_distinct)
 Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Criterion = Literal["random", "G", "N", "A", "GNA"]
+# A run's name is a folder, an argument of its stages and a key to DVC, which takes a point for a level of params.yaml.
+RunName = Annotated[str, AfterValidator(_run_name)]
 
 
 class Section(BaseModel):
@@ -82,10 +102,10 @@ class Protocol(Section):
     test_ratio: Ratio  # of the identities: unseen and unheard
     seen_heard_clips: Ratio  # of a training identity's clips, kept out of training for seen-heard trials
     pairs_per_identity: Count  # training pairs, at most
-    trials: Count  # genuine plus impostor, per list, at most
+    trials: Annotated[int, Field(ge=2)]  # genuine plus impostor, per list, at most
     galleries: Count  # matching probes per direction, at most
     gallery_size: Annotated[int, Field(ge=2)]  # candidates; N < size uses the first N
-    criteria: Annotated[list[Criterion], Field(min_length=1)]
+    criteria: Annotated[list[Criterion], Field(min_length=1), Distinct]
     age_bin: Positive  # years; two people in one bin count as of the same age
 
     @model_validator(mode="after")
@@ -122,13 +142,21 @@ class Train(Section):
     learning_rate: Positive
     decay: Annotated[float, Field(gt=0.0, le=1.0)]  # factor on the learning rate after each epoch
     weight_decay: Annotated[float, Field(ge=0.0)]
-    seeds: Annotated[list[Seed], Field(min_length=1)]  # trained at once, reported as mean and deviation
-    selection: Literal["validation", "test", "last"]
+    seeds: Annotated[list[Seed], Field(min_length=1), Distinct]  # trained at once, reported as mean and deviation
+    selection: Literal["validation", "test", "last"]  # test: under recipe official only
 
     @model_validator(mode="after")
     def _two_branches_see_pairs(self) -> "Train":
         if self.branch == "two" and self.modality != "both":
             raise ValueError("modality face or voice needs branch: single, because two branches see pairs")
+        return self
+
+    @model_validator(mode="after")
+    def _only_official_models_are_chosen_on_the_test_list(self) -> "Train":
+        if self.selection == "test" and self.recipe != "official":
+            raise ValueError(
+                f"selection test exists under recipe official only, not {self.recipe}: use validation or last"
+            )
         return self
 
 
@@ -137,7 +165,7 @@ class Evaluate(Section):
 
     # exact: from the ROC. official_grid: ten folds on a grid of thresholds 0.01 apart. recipe: see `under`.
     rates: Literal["exact", "official_grid", "recipe"]
-    matching_sizes: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1)]
+    matching_sizes: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1), Distinct]
     retrieval_rows: Annotated[int, Field(ge=2)]  # queries, and items of the gallery, at most
     bootstrap: Annotated[int, Field(ge=0)]  # resamples over identities; 0: no intervals
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -168,7 +196,7 @@ class Params(Section):
     protocol: Protocol
     train: Train
     recipes: dict[str, dict[str, object]]
-    experiments: Annotated[dict[str, dict[str, object]], Field(min_length=1)]
+    experiments: Annotated[dict[RunName, dict[str, object]], Field(min_length=1)]
     evaluate: Evaluate
     report: Report
 

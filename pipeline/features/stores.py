@@ -32,7 +32,7 @@ def pack_features(folder: Path, modality: Modality, out: Path) -> None:
         if listed is not None and not (folder / item).exists():
             logger.info("no %s: the protocol goes without that list", folder / item)
             continue
-        features = read_features(folder / item)
+        features = read_features(folder / item, labelled=listed is None)
         indexes.append(_index(features, item, listed, modality, folder))
         matrices.append(features.matrix)
         rescaled += features.rescaled
@@ -51,8 +51,13 @@ def pack_features(folder: Path, modality: Modality, out: Path) -> None:
     write_skips(out / "skipped.csv", [])
 
 
+def _trained(features: Features) -> pd.DataFrame:
+    assert features.labels is not None  # training files are read as labelled
+    return trained(features.labels)
+
+
 def _index(features: Features, item: str, listed: TrialList | None, modality: Modality, folder: Path) -> pd.DataFrame:
-    rows = len(features.labels)
-    whose = trained(features.labels) if listed is None else tried(listed, modality, rows, folder)
+    rows = len(features.matrix)
+    whose = tried(listed, modality, rows, folder) if listed else _trained(features)
     digest = sha256_of(folder / item)
     return whose.assign(item=item, frame=np.arange(rows, dtype=np.int32), digest=digest, key=digest)

@@ -107,13 +107,13 @@ class _Course:
             bar.set_postfix_str(f"loss {np.mean(losses):.3f}, EER {np.mean([each.eer for each in deciding]):.1f} %")
 
     def state(self) -> State:
-        chosen = [(best[0], best[1].eer, best[1].auc) if best and best[1] else None for best in self.chosen]
+        chosen = [None if best is None else (best[0], *_figures(best[1])) for best in self.chosen]
         return State(self.done, self.trainer.state(), chosen, self.history)
 
     def resume(self, state: State) -> None:
         self.trainer.restore(state.tensors)
         self.done, self.history = state.epochs_done, list(state.history)
-        self.chosen = [None if best is None else (best[0], Rates(best[1], best[2])) for best in state.chosen]
+        self.chosen = [None if best is None else (best[0], _rates(best[1], best[2])) for best in state.chosen]
 
     def finish(self) -> TrainedRun:
         epochs = [best[0] if best else 0 for best in self.chosen]
@@ -122,3 +122,12 @@ class _Course:
         history["chosen"] = (history["epoch"] == history["seed"].map(chosen)).astype(int)
         model = Model(self.trainer.best(), self.settings, self.trainer.feed.sizes, tuple(epochs))
         return TrainedRun(model, history)
+
+
+def _figures(rates: Rates | None) -> tuple[float | None, float | None]:
+    return (None, None) if rates is None else (rates.eer, rates.auc)
+
+
+def _rates(eer: float | None, auc: float | None) -> Rates | None:
+    """The inverse of _figures: None where the newest epoch is chosen whatever its rates (selection: last)."""
+    return None if eer is None or auc is None else Rates(eer, auc)

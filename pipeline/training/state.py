@@ -29,7 +29,7 @@ class State:
 
     epochs_done: int
     tensors: dict[str, Tensor]
-    chosen: list[tuple[int, float, float] | None]  # per seed: epoch (from 1), EER, AUC of the best so far
+    chosen: list[tuple[int, float | None, float | None] | None]  # per seed: epoch (from 1), EER, AUC chosen so far
     history: History
 
 

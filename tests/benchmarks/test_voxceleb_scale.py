@@ -80,10 +80,12 @@ def test_feature_files_are_as_the_official_code_reads_them(tmp_path: Path) -> No
     write_feature_files(tmp_path, size, seed=0)
     table = pd.read_csv(tmp_path / "face" / "facenetfaceTrain.csv", header=None)
     assert table.shape == (20, 513)
-    features = read_features(tmp_path / "voice" / "voiceTrain.csv")
+    features = read_features(tmp_path / "voice" / "voiceTrain.csv", labelled=True)
     assert features.labels.tolist() == table[512].tolist()
-    left = read_features(tmp_path / "voice" / "voice_veriflist_test_random_unseenunheard.csv").labels
-    right = read_features(tmp_path / "face" / "facenet_face_veriflist_test_random_unseenunheard.csv").labels
+    left = read_features(tmp_path / "voice" / "voice_veriflist_test_random_unseenunheard.csv", labelled=False).labels
+    right = read_features(
+        tmp_path / "face" / "facenet_face_veriflist_test_random_unseenunheard.csv", labelled=False
+    ).labels
     assert (left == right).tolist() == [True, False] * 4
 
 

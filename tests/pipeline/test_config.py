@@ -131,3 +131,36 @@ def test_file_that_is_no_mapping_is_refused(tmp_path, text) -> None:
 def test_absent_file_says_where_to_run_from(tmp_path) -> None:
     with pytest.raises(ConfigError, match="project's root"):
         load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("name", ["lr0.01", "a b", "../up", "", "$(touch x)", "it's", "-flag", "naïve"])
+def test_run_name_that_dvc_or_a_shell_would_not_take_is_refused(raw, tmp_path, name) -> None:
+    raw["experiments"] = {name: {}}
+    assert f"experiments.{name}: name a run with letters, digits" in refusal(raw, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("train", "seeds", [0, 1, 0]),
+        ("protocol", "criteria", ["random", "random"]),
+        ("evaluate", "matching_sizes", [2, 4, 2]),
+    ],
+)
+def test_value_that_would_count_twice_is_refused(raw, tmp_path, section, key, value) -> None:
+    raw[section][key] = value
+    assert f"{section}.{key}: {value[-1]!r} is there twice" in refusal(raw, tmp_path)
+
+
+@pytest.mark.parametrize("recipe", ["honest", "paper"])
+def test_choosing_on_the_test_list_is_refused_outside_the_official_recipe(raw, tmp_path, recipe) -> None:
+    raw["experiments"] = {"peek": {"recipe": recipe, "selection": "test"}}
+    assert "selection test exists under recipe official only" in refusal(raw, tmp_path)
+    raw["experiments"] = {"peek": {"recipe": "official", "selection": "test"}}
+    assert run_settings(load(raw, tmp_path), "peek").selection == "test"
+
+
+@pytest.mark.parametrize("own", [{"loss": ["fop", "git"]}, {"branch": {"two": 1}}, {"recipe": ["official"]}])
+def test_value_of_a_run_that_is_no_name_is_refused_by_its_run(raw, tmp_path, own) -> None:
+    raw["experiments"] = {"mine": own}
+    assert "experiments.mine" in refusal(raw, tmp_path)

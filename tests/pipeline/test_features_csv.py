@@ -129,3 +129,15 @@ def test_vectors_are_brought_to_unit_norm_and_counted(folder: Path) -> None:
     faces, _ = stores_of(folder)
     np.testing.assert_allclose(faces.matrix[(faces.index["item"] == UNSEEN.item("face")).to_numpy()], matrix, atol=1e-6)
     assert faces.provenance["rescaled_rows"] == len(matrix)
+
+
+def test_test_files_without_labels_are_read_as_those_with(folder: Path) -> None:
+    with_labels = stores_of(folder)
+    for listed in (UNSEEN, UNSEEN_N):
+        for modality in TRAIN:
+            path = folder / listed.item(modality)
+            path.write_text("".join(line.rsplit(",", 1)[0] + "\n" for line in path.read_text().splitlines()))
+    for left, right in zip(with_labels, stores_of(folder), strict=True):
+        np.testing.assert_array_equal(left.matrix, right.matrix)
+        columns = ["item", "frame", "identity", "clip"]
+        pd.testing.assert_frame_equal(left.index[columns], right.index[columns])

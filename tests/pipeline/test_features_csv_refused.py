@@ -49,18 +49,37 @@ def test_a_bad_line_is_refused_by_file_and_line(
     lines[line - 1] = change(lines[line - 1])
     path.write_text("\n".join(lines) + "\n")
     with pytest.raises(StoreError) as error:
-        read_features(path)
+        read_features(path, labelled=True)
     assert f"{path} {match}" in str(error.value)
+
+
+def test_a_test_file_is_of_one_width_from_its_first_line(folder: Path) -> None:
+    path = folder / UNSEEN.item("face")
+    lines = [line.rsplit(",", 1)[0] for line in path.read_text().splitlines()]
+    lines[3] += ",0"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(StoreError) as error:
+        read_features(path, labelled=False)
+    assert f"{path} line 4: 513 cells instead of 512" in str(error.value)
+
+
+@pytest.mark.parametrize("width", [512, 513])
+def test_a_header_of_column_numbers_is_no_row(folder: Path, width: int) -> None:
+    path = folder / UNSEEN.item("voice")
+    rows = [",".join(line.split(",")[:width]) for line in path.read_text().splitlines()]
+    path.write_text("\n".join([",".join(str(column) for column in range(width)), *rows]) + "\n")
+    with pytest.raises(StoreError, match="line 1: numbers of columns, no features; write the file without header"):
+        read_features(path, labelled=False)
 
 
 def test_an_empty_and_an_absent_file_are_refused(folder: Path) -> None:
     path = folder / TRAIN["face"]
     path.write_text("")
     with pytest.raises(StoreError, match="is empty"):
-        read_features(path)
+        read_features(path, labelled=True)
     path.unlink()
     with pytest.raises(StoreError, match="does not exist"):
-        read_features(path)
+        read_features(path, labelled=True)
 
 
 def drop_last_line(path: Path) -> None:

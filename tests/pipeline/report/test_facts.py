@@ -79,7 +79,7 @@ def test_extractor_that_knows_test_identities_is_named(tmp_path: Path) -> None:
 def test_models_chosen_on_the_test_list_are_marked(tmp_path: Path) -> None:
     write_artifacts(tmp_path)
     write_results(tmp_path, ["single_fop"])
-    warnings = header(tmp_path, "official", [], train={"selection": "test"})
+    warnings = header(tmp_path, "official", [], train={"recipe": "official", "selection": "test"})
     assert any("chosen on the test list" in warning for warning in warnings)
 
 

@@ -42,7 +42,7 @@ def test_one_modality_is_chosen_on_its_own_trials(tmp_path: Path, modality: str)
 def test_the_test_list_is_read_only_by_who_says_so(tmp_path: Path) -> None:
     assert read(tmp_path, tables()).test is None
     assert read(tmp_path, tables(), selection="last").test is None
-    assert read(tmp_path, tables(), selection="test").test is not None
+    assert read(tmp_path, tables(), selection="test", recipe="official").test is not None
 
 
 def test_digest_follows_every_part(tmp_path: Path) -> None:

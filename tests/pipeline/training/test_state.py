@@ -47,7 +47,7 @@ def assert_same(one: TrainedRun, other: TrainedRun) -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-@pytest.mark.parametrize("writes", [1, 4])
+@pytest.mark.parametrize("writes", [1, 4, 6])  # 6: all epochs are done, only the model is not written
 def test_interrupted_and_resumed_is_the_uninterrupted_run(
     world: World, tmp_path: Path, variant: dict[str, object], writes: int
 ) -> None:
