@@ -82,7 +82,7 @@ def _numbers(path: Path, width: int) -> NDArray[np.float64]:
 
 
 def _first_fault(path: Path, width: int) -> str | None:
-    """The first line that is not `width` numbers, found by going through them; the fast parser does not tell the line."""
+    """The first line that is not `width` numbers, found by going through them: the fast parser does not tell."""
     if not path.is_file():
         return f"{path} does not exist; features.source csv needs the official feature files there"
     if not path.stat().st_size:

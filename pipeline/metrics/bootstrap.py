@@ -16,6 +16,8 @@ from pipeline.errors import ScoreError
 from pipeline.metrics.trials import Floats
 from pipeline.metrics.weighted import WeightedTrials
 
+FEWEST_PEOPLE = 5  # of a list with an interval; with fewer, resamples are too much alike, and two people never differ
+_USABLE = 0.95  # share of the resamples that must have a rate: those without are left out, which narrows the interval
 _CHUNK = 64  # resamples held at once: 30,000 trials then take 8 MB a table
 
 
@@ -70,9 +72,12 @@ def verification_intervals(
     """Percentile intervals of EER, AUC and minDCF for scores (S, N) on N trials, of the mean over S models.
 
     `left` and `right` (N,) name both people of each trial. Resamples that are left without genuine or impostor trials
-    are not counted; None where every one is. A least cost over thresholds is lower in a resample than on fresh people,
+    are not counted; None where more than a twentieth is, or the people are fewer than FEWEST_PEOPLE: the interval would
+    look narrower than it is. A least cost over thresholds is lower in a resample than on fresh people,
     so that the interval of minDCF leans down. Raises ScoreError for trials that allow no rate.
     """
+    if len(resamples.identities) < FEWEST_PEOPLE:
+        return None
     rows, columns = resamples.codes(left), resamples.codes(right)
     models = [WeightedTrials(row, labels, rows, columns) for row in np.atleast_2d(np.asarray(scores))]
     parts = []
@@ -83,10 +88,13 @@ def verification_intervals(
     return VerificationIntervals(eer, auc, cost) if eer and auc and cost else None
 
 
-def mean_interval(values: ArrayLike, people: ArrayLike, resamples: IdentityResamples, confidence: float) -> Interval:
+def mean_interval(
+    values: ArrayLike, people: ArrayLike, resamples: IdentityResamples, confidence: float
+) -> Interval | None:
     """Percentile interval, in percent, of the mean of values (S, Q) of S models on Q queries of `people` (Q,).
 
     Values are 0 to 1, such as hits of matching and retrieval. Who asks is resampled; the galleries stay as they are.
+    None where verification_intervals gives None.
     """
     codes, count = resamples.codes(people), len(resamples.identities)
     shares = np.atleast_2d(np.asarray(values, dtype=np.float64)).mean(axis=0)
@@ -95,15 +103,12 @@ def mean_interval(values: ArrayLike, people: ArrayLike, resamples: IdentityResam
     weights = resamples.multiplicities.astype(np.float64)
     totals = asked @ weights  # (R,)
     rates = np.divide(100.0 * (found @ weights), totals, out=np.full(len(totals), np.nan), where=totals > 0)
-    bounds = _interval(rates, confidence)
-    if bounds is None:
-        raise ScoreError("no resample holds a query")
-    return bounds
+    return _interval(rates, confidence) if len(resamples.identities) >= FEWEST_PEOPLE else None
 
 
 def _interval(values: Floats, confidence: float) -> Interval | None:
     usable = values[np.isfinite(values)]
-    if not len(usable):
+    if len(usable) < max(1, _USABLE * len(values)):
         return None
     low, high = np.quantile(usable, [(1.0 - confidence) / 2.0, (1.0 + confidence) / 2.0])
     return Interval(float(low), float(high))

@@ -20,6 +20,7 @@ _STAND_INS = {
     "distilled": "STAND-IN weights: the {modality} network's are not the official ones, but {label}. What its vectors "
     "lack, every figure that involves {modality}s lacks, too.",
 }
+_CROSS = ("verification", "cross_modal")
 _GRID = "ten folds on a grid of 0.01, as the official code does"
 
 
@@ -58,6 +59,7 @@ def facts(
         ("Runs", f"{len(done)} of {len(runs)} evaluated; {_seeds(done)}"),
         ("Models chosen on", ", ".join(_rules(done)) or "no run yet"),
         ("EER and AUC", _rates(params, done)),
+        *((("People tested", tested),) if (tested := _tested(done)) else ()),
     ]
     return Facts(tuple(lines), (*_stand_ins(labels), *_leaks(leaks), *_cautions(params, done, summary)))
 
@@ -100,6 +102,15 @@ def _rules(runs: Sequence[Run]) -> list[str]:
     return [words[rule] for rule in rules]
 
 
+def _tested(runs: Sequence[Run]) -> str:
+    """How many people each list of trials rests on; empty before any run was tried on voices against faces."""
+    for run in runs:
+        groups = {name: run.group(*_CROSS, name) for name in run.group(*_CROSS)}
+        if counts := [f"{name} {group['identities']}" for name, group in groups.items() if "identities" in group]:
+            return ", ".join(counts)
+    return ""
+
+
 def _rates(params: Params, runs: Sequence[Run]) -> str:
     how = "exact" if params.evaluate.rates == "exact" else _GRID
     if params.evaluate.rates == "recipe":
@@ -109,9 +120,8 @@ def _rates(params: Params, runs: Sequence[Run]) -> str:
         return f"{how}; no intervals"
     share = f"{100 * params.evaluate.confidence:g} %"
     whose = "" if params.evaluate.rates == "exact" else ", of the exact rates always"
-    return (
-        f"{how}; {share} intervals in brackets from {params.evaluate.bootstrap} resamples of the test identities{whose}"
-    )
+    draws = f"{params.evaluate.bootstrap} resamples of the test identities"
+    return f"{how}; {share} intervals in brackets from {draws}{whose}, none where they are too few"
 
 
 def _stand_ins(labels: Mapping[str, str]) -> list[str]:

@@ -22,16 +22,23 @@ class Grid:
     folded: bool = field(default=False)  # long: the page shows it on demand
     shown: int | None = field(default=None)  # rows on the page, all where None; the CSV holds every one
     marks: Mapping[str, str] = field(default_factory=dict)  # first cell of a row -> what the page puts behind it
+    chosen_on: Mapping[str, str] = field(default_factory=dict)  # first cell of a row -> last cell in the CSV
 
 
 def to_csv(grid: Grid) -> str:
-    """The grid as CSV text; measured columns become <name>, <name>_low, <name>_high, <name>_std."""
+    """The grid as CSV text; measured columns become <name>, <name>_low, <name>_high, <name>_std.
+
+    What the page marks a CSV says in a column: `chosen_on`, where the grid has it.
+    """
     measured = [any(isinstance(row[column], Measured) for row in grid.rows) for column in range(len(grid.header))]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([name for title, wide in zip(grid.header, measured, strict=True) for name in _columns(title, wide)])
+    last = ["chosen_on"] if grid.chosen_on else []
+    names = [name for title, wide in zip(grid.header, measured, strict=True) for name in _columns(title, wide)]
+    writer.writerow([*names, *last])
     for row in grid.rows:
-        writer.writerow([part for value, wide in zip(row, measured, strict=True) for part in _parts(value, wide)])
+        parts = [part for value, wide in zip(row, measured, strict=True) for part in _parts(value, wide)]
+        writer.writerow([*parts, *(grid.chosen_on[str(row[0])] for _ in last)])
     return text.getvalue()
 
 

@@ -17,12 +17,16 @@ def run_tables(runs: Sequence[Run], placed: set[str]) -> list[Grid]:
     done = [run for run in runs if run.metrics is not None]
     others = [run for run in done if run.name not in placed]
     grids = [_extra(others), _seen_heard(done), _matching(done), _released(done), _retrieval(done)]
-    marks = marks_of(runs)
-    return [replace(grid, marks=marks) for grid in (*(grid for grid in grids if grid.rows), _all(runs))]
+    every = replace(_all(runs), marks=_marks(runs))  # says in a column of its own what each was chosen on
+    return [*(_told(grid, runs) for grid in grids if grid.rows), every]
 
 
-def marks_of(runs: Sequence[Run]) -> dict[str, str]:
-    """What stands behind each run's name on the page."""
+def _told(grid: Grid, runs: Sequence[Run]) -> Grid:
+    """The grid, a run a row, with what each run was chosen on: on the page as a mark, in the CSV as a column."""
+    return replace(grid, marks=_marks(runs), chosen_on={run.name: run.settings.selection for run in runs})
+
+
+def _marks(runs: Sequence[Run]) -> dict[str, str]:
     return {run.name: run.mark for run in runs}
 
 
@@ -46,7 +50,7 @@ def parity_table(runs: Sequence[Run]) -> Grid:
         "makes this share of its labels wrong. The first AUC is right; the second is what that code reports.",
     )
     header = ("Run", "List", "AUC", "AUC by parity", "Labels wrong, %")
-    return Grid("parity_labels", "Labels by row parity", notes, header, tuple(rows), marks=marks_of(runs))
+    return _told(Grid("parity_labels", "Labels by row parity", notes, header, tuple(rows)), runs)
 
 
 def _extra(runs: Sequence[Run]) -> Grid:

@@ -12,6 +12,7 @@ from pipeline.metrics import (
     roc_auc,
     verification_intervals,
 )
+from pipeline.metrics.bootstrap import FEWEST_PEOPLE
 from pipeline.metrics.weighted import WeightedTrials
 
 Trials = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -94,19 +95,30 @@ def test_intervals_of_several_models_are_those_of_a_plain_loop_over_resamples_an
         assert [interval.low, interval.high] == pytest.approx(expected.tolist(), abs=1e-9)
 
 
-def test_resamples_without_impostors_are_left_out_and_two_people_still_get_an_interval() -> None:
-    names = np.array(["ann", "bob"])
-    bounds = verification_intervals(
-        [2.0, 1.0, 3.0, 0.0],
-        [1, 0, 1, 0],
-        names[[0, 0, 1, 1]],
-        names[[0, 1, 1, 0]],
-        IdentityResamples(names, 40, 0),
-        0.95,
-        PRIOR,
-    )
-    assert bounds is not None
-    assert (bounds.eer.low, bounds.eer.high) == (bounds.min_dcf.low, bounds.min_dcf.high) == (0.0, 0.0)
+def round_robin(people: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels and both people of one genuine and one impostor trial of each person."""
+    left = np.repeat(np.arange(people), 2)
+    return np.tile([1, 0], people), left, np.where(np.arange(2 * people) % 2 == 0, left, (left + 1) % people)
+
+
+@pytest.mark.parametrize("people", range(2, 8))
+def test_too_few_people_get_no_interval_rather_than_one_without_width(people: int) -> None:
+    labels, left, right = round_robin(people)
+    scores = np.random.default_rng(1).normal(size=len(labels))
+    resamples = IdentityResamples(left, 200, 0)
+    # With five people in a ring, 4 % of the resamples hold no two neighbours.
+    expected = people >= FEWEST_PEOPLE
+    assert (verification_intervals(scores, labels, left, right, resamples, 0.95, PRIOR) is not None) == expected
+    assert (mean_interval(labels, left, resamples, 0.95) is not None) == expected
+
+
+def test_no_interval_where_many_resamples_are_without_impostors() -> None:
+    labels, left, right = round_robin(12)
+    only = (labels == 1) | (left == 0)  # the impostors are all of persons 0 and 1
+    resamples = IdentityResamples(left, 200, 0)
+    scores = np.random.default_rng(2).normal(size=len(labels))
+    assert verification_intervals(scores, labels, left, right, resamples, 0.95, PRIOR) is not None
+    assert verification_intervals(scores[only], labels[only], left[only], right[only], resamples, 0.95, PRIOR) is None
 
 
 def test_people_who_were_not_drawn_from_are_refused() -> None:
@@ -126,6 +138,7 @@ def test_matching_interval_equals_copying_probes_out() -> None:
         copies = drawn[resamples.codes(probes)]
         accuracies.append(100 * np.mean([np.repeat(row, copies).mean() for row in hits]))
     bounds = mean_interval(hits, probes, resamples, 0.95)
+    assert bounds is not None
     assert [bounds.low, bounds.high] == pytest.approx(np.quantile(accuracies, [0.025, 0.975]).tolist())
 
 

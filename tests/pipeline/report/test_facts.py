@@ -93,7 +93,19 @@ def test_header_says_which_runs_have_the_official_rates(tmp_path: Path) -> None:
         params = write_params(tmp_path, raw)
         line = dict(facts(params, read_runs(params, tmp_path / "runs"), {}, SUMMARY, []).lines)["EER and AUC"]
         assert line.startswith(f"exact, but for runs under recipe official {named}: ten folds on a grid of 0.01")
-        assert line.endswith("of the test identities, of the exact rates always")
+        assert line.endswith("of the test identities, of the exact rates always, none where they are too few")
+
+
+def test_header_says_how_many_people_each_list_rests_on(tmp_path: Path) -> None:
+    write_artifacts(tmp_path)
+    params = write_params(tmp_path, shipped_params())
+    assert "People tested" not in dict(facts(params, read_runs(params, tmp_path / "runs"), {}, SUMMARY, []).lines)
+    write_results(tmp_path, ["single_fop"])
+    runs = read_runs(params, tmp_path / "runs")
+    line = dict(facts(params, runs, {}, SUMMARY, []).lines)["People tested"]
+    counts = runs[0].group("verification", "cross_modal")
+    assert line.split(", ") == [f"{name} {group['identities']}" for name, group in counts.items()]
+    assert len(counts) == 5
 
 
 def test_damaged_store_is_named(tmp_path: Path) -> None:
