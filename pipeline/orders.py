@@ -27,7 +27,8 @@ def epoch_batches(settings: Train, pairs: int, epoch: int, seed: int) -> Batches
     """The batches of epoch `epoch` (from 0) of N training pairs, for one seed.
 
     `shuffle: once` orders the pairs before the first epoch and never again, as the official code does; `epoch` orders
-    them anew. The last partial batch is dropped, as there; but where the first is partial already, it is kept.
+    them anew. The last partial batch is dropped, as there; but where the first is partial already, it is kept. For runs
+    of one modality the official code keeps the order of its file; ours would be batches of one person, and is shuffled.
     Raises ProtocolError for fewer samples than batch normalisation needs, which is two.
     """
     rng = np.random.default_rng([seed, 0 if settings.shuffle == "once" else epoch])

@@ -53,6 +53,7 @@ def evaluate(encoder: Encoder, settings: Evaluate, lists: Lists, faces: Store, v
         scores = scorer.pairs(SIDES[key[1]], left, right)
         scored.append((key, trials, scores))
         _verify(tree, key, trials, scores, settings)
+    _tell_absent_sizes(lists, settings)
     for (regime, *names), probes in lists.galleries():
         place(tree, [*_under(regime), *names], matching_figures(scorer, names[1], probes, settings))
     curves = {key: (trials, scores) for key, trials, scores in scored if _both_kinds(trials)}
@@ -74,6 +75,15 @@ def _verify(tree: Group, key: tuple[str, str, str], trials: pd.DataFrame, scores
     place(tree, [*_under(regime), "verification", task, criterion], verification_figures(scores, trials, settings))
     if task == "cross_modal":
         place(tree, [*_under(regime), "parity_labels", criterion], parity_figures(scores, trials))
+
+
+def _tell_absent_sizes(lists: Lists, settings: Evaluate) -> None:
+    for (_, kind, *_), probes in lists.galleries():
+        held = candidates(probes).shape[1]
+        if kind == "matching" and (beyond := [size for size in settings.matching_sizes if size > held]):
+            sizes = ", ".join(map(str, beyond))
+            _LOG.warning("galleries hold %d candidates (protocol.gallery_size): no matching among %s", held, sizes)
+            return
 
 
 def _under(regime: str) -> list[str]:

@@ -56,7 +56,10 @@ def build_network(settings: Train, sizes: Sizes, layers: Layers | None = None) -
 
 
 def initialise(network: nn.Module, generator: torch.Generator, bias: float) -> None:
-    """Xavier-uniform weights and constant biases, as the official code draws them; fusion scalars uniform in [0, 1)."""
+    """Xavier-uniform weights and constant biases, as the official code draws them; fusion scalars uniform in [0, 1).
+
+    So its PyTorch half draws these scalars (torch.rand); its TensorFlow half, from +-sqrt(3), is not followed.
+    """
     for module in network.modules():
         if isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight, generator=generator)

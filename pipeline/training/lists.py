@@ -12,6 +12,7 @@ from pipeline.errors import ProtocolError
 from pipeline.settings import Train
 
 PAIRS, TRIALS, IDENTITIES = "train_pairs.parquet", "verification.parquet", "identities.parquet"
+COVERAGE = "coverage.csv"
 Rows = NDArray[np.int64]
 _SIDES = {"both": ("voice", "face"), "face": ("face", "face"), "voice": ("voice", "voice")}  # left, right
 _TASKS = {"both": "cross_modal", "face": "face", "voice": "voice"}
@@ -75,11 +76,23 @@ def read_training_lists(folder: Path, settings: Train, faces: int, voices: int) 
         raise ProtocolError(f"{folder / PAIRS}: every class from 0 to the highest needs a training pair; run protocol")
     chosen_on = {"validation": lists.validation, "test": lists.test}
     if settings.selection in chosen_on and chosen_on[settings.selection] is None:
+        task = _TASKS[settings.modality]
         raise ProtocolError(
-            f"{folder / TRIALS}: no {settings.selection} trials of task {_TASKS[settings.modality]!r} with both labels "
-            "to choose a model on: raise protocol.validation_ratio, or set train.selection: last"
+            f"{folder / TRIALS}: no {settings.selection} trials of task {task!r} with both labels to choose a model on "
+            f"({_remark(folder, settings.selection, task)}): mend that, take this run out of experiments: in "
+            "params.yaml, or give it selection: last"
         )
     return lists
+
+
+def _remark(folder: Path, subset: str, task: str) -> str:
+    """What the protocol says of the list that models are chosen on."""
+    try:
+        coverage = pd.read_csv(folder / COVERAGE).set_index("list")
+        used, reason = coverage.loc[f"verification/{subset}/unseen_unheard/{task}/random", ["used", "reason"]]
+        return f"{COVERAGE}: {used} used; {reason}"
+    except (OSError, ValueError, KeyError):
+        return "protocol.criteria needs random"
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from pipeline.protocol.voxceleb_lists.names import parse
 _SPLITS = {"1": "train", "2": "validation", "4": "test"}  # 3, seen-heard, is of recordings and not of identities
 _META = ["VoxCeleb1 ID", "VGGFace1 ID", "Gender", "Nationality", "Set"]
 TRIALS_HEADER = "id,voice-speaker-id,face-speaker-id,label,voice-path,face-path"
+_NUMBER = "[0-9]{1,4}"  # of a speaker
 _FIRST_CODE = 10_000  # speaker 1 of the verification lists is id10001
 REGIMES = {"unseen_unheard": ("unseenunheard", "test"), "seen_heard": ("seenheard", "train")}  # file name, split
 
@@ -43,9 +44,9 @@ class Lines:
 
 
 def read_lines(path: Path, separator: str | None, width: int, header: str | None = None) -> Lines:
-    """Rows of exactly `width` fields; raises ProtocolError for another width, another header and no file."""
+    """Rows of exactly `width` fields; raises ProtocolError for another width or header, no rows and no file."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # editors put the mark of UTF-8 before the header
     except (OSError, UnicodeDecodeError) as error:
         raise ProtocolError(
             f"{path} cannot be read ({error}); protocol.lists must be the folder of the released lists"
@@ -57,6 +58,8 @@ def read_lines(path: Path, separator: str | None, width: int, header: str | None
     for number, row in enumerate(rows, start=first):
         if len(row) != width:
             raise ProtocolError(f"{path} line {number}: {len(row)} fields instead of {width}: {lines[number - 1]!r}")
+    if not rows:
+        raise ProtocolError(f"{path} holds no rows; restore it from the release")
     return Lines(path, pd.DataFrame(rows, columns=range(width), dtype="str"), first)
 
 
@@ -92,7 +95,7 @@ def read_trials(folder: Path, criterion: str, regime: str, people: People) -> pd
     """One verification list in its order: left (voice) and right (face) person, video and key, and the label.
 
     Raises ProtocolError for a path of neither style, a person outside the split of the regime, speaker numbers that
-    are not the paths' people and a label that contradicts them.
+    are not the paths' people, a label that contradicts them and a trial that is there twice.
     """
     name, split = REGIMES[regime]
     path = folder / "veriflist" / f"veriflist_test_{criterion}_{name}.txt"
@@ -100,12 +103,14 @@ def read_trials(folder: Path, criterion: str, regime: str, people: People) -> pd
     table = pd.DataFrame()
     for side, modality, speaker, column in (("left", "voice", 1, 4), ("right", "face", 2, 5)):
         table = pd.concat([table, _side(lines, column, side, modality, people, split)], axis=1)
-        number = pd.to_numeric(lines.fields[speaker], errors="coerce") + _FIRST_CODE
-        wrong = ("id" + number.astype("Int64").astype("str") != table[f"{side}_person"]).to_numpy()
+        number = lines.fields[speaker].str.strip()
+        number = pd.to_numeric(number.where(number.str.fullmatch(_NUMBER))).astype("Int64") + _FIRST_CODE
+        wrong = ("id" + number.astype("str") != table[f"{side}_person"]).to_numpy()
         lines.refuse(wrong, f"{modality}-speaker-id is not the number of the {modality} path's identity")
     lines.refuse(~lines.fields[3].isin(["0", "1"]).to_numpy(), "a label is 0 or 1")
     same = (table["left_person"] == table["right_person"]).to_numpy()
     lines.refuse(same != (lines.fields[3] == "1").to_numpy(), "the label contradicts the identities")
+    lines.refuse(lines.fields.duplicated([4, 5]).to_numpy(), "this trial is there twice")
     return table.assign(label=lines.fields[3].astype("int64"), position=np.arange(len(table)))
 
 
@@ -113,7 +118,7 @@ def read_matching(folder: Path, task: str, criterion: str, people: People) -> pd
     """One 1:2 matching list in its order: probe, genuine and impostor person, video and key.
 
     Raises ProtocolError for a path of neither style, a person outside the test split, a genuine candidate who is not
-    the probe's person and an impostor who is.
+    the probe's person, an impostor who is and a trial that is there twice.
     """
     lines = read_lines(folder / "matching" / f"matching_{task}_{criterion}.csv", None, 3)
     modalities = {"f2v": ("face", "voice", "voice"), "v2f": ("voice", "face", "face")}[task]
@@ -126,6 +131,7 @@ def read_matching(folder: Path, task: str, criterion: str, people: People) -> pd
     lines.refuse(
         (table["impostor_person"] == table["probe_person"]).to_numpy(), "the third path is of the probe's identity"
     )
+    lines.refuse(lines.fields.duplicated().to_numpy(), "this trial is there twice")
     return table.assign(position=np.arange(len(table)))
 
 

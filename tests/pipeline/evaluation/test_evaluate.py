@@ -133,6 +133,17 @@ def test_list_with_one_kind_of_trial_is_left_out_with_a_warning(caplog: pytest.L
     assert "unseen_unheard/cross_modal/GNA has 120 trials of one kind only" in caplog.text
 
 
+def test_sizes_beyond_the_galleries_are_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    faces, voices = stores(0.7)
+    lists = planted_lists(faces, voices)
+    held = len(probes("unseen_unheard", "f2v").iloc[0]["impostor_rows"]) + 1
+    evaluate(NoisyEncoder(1, 0.0), settings(matching_sizes=[2, held]), lists, faces, voices)
+    assert "no matching among" not in caplog.text
+    found = evaluate(NoisyEncoder(1, 0.0), settings(matching_sizes=[2, held + 1, 20]), lists, faces, voices)
+    assert caplog.text.count(f"hold {held} candidates (protocol.gallery_size): no matching among {held + 1}, 20") == 1
+    assert set(found.metrics["matching"]["f2v"]) == {"2", "probes", "identities"}
+
+
 def test_nothing_to_evaluate_is_refused() -> None:
     faces, voices = stores(0.7)
     protocol = tables([trials("unseen_unheard", "cross_modal", "G")], [])

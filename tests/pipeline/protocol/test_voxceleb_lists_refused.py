@@ -51,6 +51,9 @@ TRIALS = "veriflist/veriflist_test_G_unseenunheard.txt"
         ("Splits/identity_splits.txt", 5, lambda _: "Name_4 3", "line 5: a split is 1"),
         ("Splits/identity_splits.txt", 5, lambda _: "Name_4", "line 5: 1 fields instead of 2"),
         ("vox1_meta.csv", 5, lambda row: row.replace("id10004", "id10003"), "line 5: this identity is there twice"),
+        (TRIALS, 2, lambda row: row.replace("1,9,9,", "1,9.5,9,"), "line 2: voice-speaker-id is not the number"),
+        (TRIALS, 2, lambda row: row.replace("1,9,9,", "1,9,1e30,"), "line 2: face-speaker-id is not the number"),
+        (TRIALS, 2, lambda row: row.replace("1,9,9,", "1,inf,9,"), "line 2: voice-speaker-id is not the number"),
         ("matching/matching_v2f_N.csv", 2, lambda row: " ".join(row.split()[:2]), "line 2: 2 fields instead of 3"),
         ("matching/matching_v2f_N.csv", 2, swapped, "line 2: the second path is not of the probe's"),
         ("matching/matching_v2f_N.csv", 2, doubled, "line 2: the third path is of the probe's"),
@@ -63,6 +66,30 @@ def test_a_broken_row_is_refused_by_file_and_line(
     with pytest.raises(ProtocolError) as error:
         imported(release)
     assert str(release / file) in str(error.value) and match in str(error.value)
+
+
+@pytest.mark.parametrize(("file", "first"), [(TRIALS, 1), ("matching/matching_f2v_U.csv", 0)])
+def test_a_trial_that_is_there_twice_is_refused(release: Path, file: str, first: int) -> None:
+    lines = (release / file).read_text().splitlines()
+    lines.append(lines[first])
+    (release / file).write_text("\n".join(lines) + "\n")
+    with pytest.raises(ProtocolError, match=rf"{Path(file).name} line {len(lines)}: this trial is there twice"):
+        imported(release)
+
+
+@pytest.mark.parametrize(("file", "kept"), [(TRIALS, 1), ("matching/matching_f2v_U.csv", 0)])
+def test_a_list_without_rows_is_refused(release: Path, file: str, kept: int) -> None:
+    lines = (release / file).read_text().splitlines(keepends=True)
+    (release / file).write_text("".join(lines[:kept]))
+    with pytest.raises(ProtocolError, match=f"{Path(file).name} holds no rows"):
+        imported(release)
+
+
+def test_the_mark_of_utf8_before_a_header_is_passed_over(release: Path) -> None:
+    whole = imported(release)
+    for file in (TRIALS, "vox1_meta.csv", "Splits/identity_splits.txt"):
+        (release / file).write_bytes(b"\xef\xbb\xbf" + (release / file).read_bytes())
+    assert imported(release).verification.equals(whole.verification)
 
 
 def test_a_trial_of_somebody_outside_the_splits_is_refused(release: Path) -> None:

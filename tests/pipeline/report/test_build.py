@@ -126,6 +126,14 @@ def test_figures_chosen_on_the_test_list_are_marked_under_their_recipe(project: 
     assert "cheating †" in html
 
 
+@pytest.mark.parametrize("table", ["runs", "other_runs", "matching", "retrieval", "seen_heard", "parity_labels"])
+def test_every_table_of_runs_says_in_its_csv_what_each_was_chosen_on(project: tuple[Params, Path], table: str) -> None:
+    chosen = {line["run"]: line["chosen_on"] for line in lines(project[1], table)}
+    assert chosen and {name for name, rule in chosen.items() if rule == "test"} <= {"cheating"}
+    assert set(chosen.values()) <= {"test", "validation"}
+    assert chosen.get("cheating", "test") == "test"
+
+
 def test_recipe_without_a_run_in_a_table_is_not_listed_there(project: tuple[Params, Path]) -> None:
     assert {line["recipe"] for line in lines(project[1], "table5")} == {"honest"}
     assert {line["recipe"] for line in lines(project[1], "table1")} == {"honest", "official"}

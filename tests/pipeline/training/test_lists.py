@@ -62,6 +62,18 @@ def test_without_trials_only_the_last_epoch_can_be_taken(tmp_path: Path) -> None
     assert read(tmp_path, parts, selection="last").validation is None
 
 
+def test_a_lack_of_trials_is_told_with_the_protocols_own_reason(tmp_path: Path) -> None:
+    parts = tables()
+    parts["verification"] = parts["verification"].query("task != 'face'")
+    with pytest.raises(ProtocolError, match=r"\(protocol.criteria needs random\)"):
+        read(tmp_path, parts, modality="face")
+    reason = "absent: no identity has face rows from two recordings"
+    line = f"verification/validation/unseen_unheard/face/random,8000,0,0,,{reason}"
+    (tmp_path / "coverage.csv").write_text(f"list,rows,used,missing_items,mismatched,reason\n{line}\n")
+    with pytest.raises(ProtocolError, match=r"face rows from two recordings.*take this run out"):
+        read(tmp_path, parts, modality="face")
+
+
 def test_trials_of_one_label_choose_nothing(tmp_path: Path) -> None:
     parts = tables()
     parts["verification"] = parts["verification"].query("label == 1")
