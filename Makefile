@@ -28,7 +28,10 @@ format: setup
 	ruff check --fix .
 	ruff format .
 
+# .dvc/config has this folder relative, so that a plain clone works; experiments that run in a copy need it absolute.
 setup: $(VENV)/.installed
+	@grep -qsF "$(CURDIR)/.dvc-site-cache" .dvc/config.local \
+	    || $(BIN)/dvc config --local core.site_cache_dir "$(CURDIR)/.dvc-site-cache"
 
 # torch first and by its pin: resolved together with the rest, a newer build with CUDA packages could come.
 $(VENV)/.installed: requirements.txt requirements-dev.txt

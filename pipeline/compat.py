@@ -33,7 +33,7 @@ def import_torchvision() -> Any:
         # a build that loaded its operators fails for another reason, such as a CUDA mismatch, which we must not hide
         if _has_operator("nms"):
             raise
-        _log.info("torchvision without its native half (%s): its nms runs in Python", error)
+        _log.debug("torchvision without its native half (%s): its nms runs in Python", error)
     _forget("torchvision")
     _define_operators()
     torchvision = importlib.import_module("torchvision")
@@ -50,7 +50,7 @@ def import_torchaudio() -> Any:
     try:
         return importlib.import_module("torchaudio")
     except OSError as error:
-        _log.info("torchaudio without its native half (%s)", error)
+        _log.debug("torchaudio without its native half (%s)", error)
     _forget("torchaudio")
     extension = _extension_stand_in()
     sys.modules[extension.__name__] = extension

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from tqdm import tqdm
-
 from pipeline.decode_limits import worker_count
 from pipeline.decode_pool import decode_all
 from pipeline.errors import ExtractionError, MediaError
 from pipeline.files import sha256_of
 from pipeline.item_cache import Arrays, ItemCache
+from pipeline.progress import progress
 from pipeline.skips import Skip
 
 PayloadT = TypeVar("PayloadT")
@@ -82,7 +81,7 @@ def extract(work: Work[PayloadT], tasks: Sequence[Task], cache: ItemCache) -> Ex
     results = {task.item: found[task.key] for task in tasks if task.key in found}
     pending = [task for task in tasks if task.key not in found]
     skips: list[Skip] = []
-    with tqdm(total=len(tasks), initial=len(results), desc=work.stage, unit="item", disable=not tasks) as bar:
+    with progress(total=len(tasks), initial=len(results), desc=work.stage, unit="item", disable=not tasks) as bar:
         bar.set_postfix(cached=len(results), skipped=0)
         for task, outcome in _fresh(work, pending, cache):
             if isinstance(outcome, MediaError):

@@ -93,6 +93,7 @@ class ItemCache:
         (count,) = self._connection.execute("SELECT COUNT(*) FROM entries WHERE used < ?", (limit,)).fetchone()
         self._write("DELETE FROM entries WHERE used < ?", [(limit,)])
         self._connection.execute("VACUUM")
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # only then is the file itself smaller
         return int(count)
 
     def close(self) -> None:

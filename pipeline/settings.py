@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 ItemT = TypeVar("ItemT")
 
@@ -17,6 +17,10 @@ def _distinct(values: Sequence[ItemT]) -> Sequence[ItemT]:
     if repeated := [value for position, value in enumerate(values) if value in values[:position]]:
         raise ValueError(f"{repeated[0]!r} is there twice: it would count twice, as if it were another one")
     return values
+
+
+def _none_is_empty(columns: object) -> object:
+    return {} if columns is None else columns  # `columns:` with every line below it removed
 
 
 def _run_name(name: str) -> str:
@@ -55,7 +59,7 @@ class Manifest(Section):
     layout: Literal["folders", "voxceleb1", "mavceleb", "csv"]
     table: str  # layout csv: the user's own table of items; voxceleb1: vox1_meta.csv
     identities: str  # CSV of identity metadata (gender, nationality, age, language)
-    columns: dict[str, str]  # our metadata name -> that CSV's column, where they differ
+    columns: Annotated[dict[str, str], BeforeValidator(_none_is_empty)]  # our metadata name -> that CSV's column
     max_skip_ratio: Ratio
 
 

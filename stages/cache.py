@@ -18,7 +18,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("size", help="entries and bytes")
     prune = commands.add_parser("prune", help="drop entries written longer ago than --days")
-    prune.add_argument("--days", type=float, required=True)
+    prune.add_argument("--days", type=_days, required=True)
     arguments = parser.parse_args()
     with ItemCache(items_path()) as cache:
         if arguments.command == "prune":
@@ -27,5 +27,12 @@ def main() -> None:
     logger.info("%s: %d entries, %.1f MB", items_path(), entries, size / 1e6)
 
 
+def _days(text: str) -> float:
+    days = float(text)  # a ValueError is argparse's to report
+    if not 0 <= days < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no number of days; 0 drops every entry")
+    return days
+
+
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, takes="options")

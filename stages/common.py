@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pipeline.errors import PipelineError
 from pipeline.settings import Params
@@ -15,8 +15,18 @@ ARTIFACTS = Path("artifacts")
 PARAMS = Path("params.yaml")
 
 
-def run_stage(main: Callable[[], None]) -> None:
-    """Run a stage's main in its turn; a PipelineError becomes its message on stderr and exit code 1, no traceback."""
+def run_stage(main: Callable[[], None], takes: Literal["nothing", "run", "options"] = "nothing") -> None:
+    """Run a stage's main in its turn; a PipelineError becomes its message on stderr and exit code 1, no traceback.
+
+    What a stage `takes` from the command line: nothing, the name of a run, or options that it parses itself.
+    """
+    given = sys.argv[1:]
+    if takes != "options" and {"-h", "--help"} & set(given):
+        sys.stdout.write(f"{main.__globals__['__doc__']}\n\n{main.__doc__}\n")
+        return
+    if takes == "nothing" and given:
+        sys.stderr.write(f"{main.__globals__['__doc__']}\n\nIt takes no arguments, but got {' '.join(given)}\n")
+        sys.exit(2)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
         with turn("-".join([Path(sys.argv[0]).stem, *sys.argv[1:2]])):

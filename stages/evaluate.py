@@ -1,14 +1,17 @@
 """Scores, rates and curves of one run: `python -m stages.evaluate <run>`."""
 
+import logging
 import sys
 
 from pipeline.config import load_params, run_settings
 from pipeline.errors import CheckpointError, ConfigError
-from pipeline.evaluation import evaluate, lists_of, write_evaluation
+from pipeline.evaluation import described, evaluate, lists_of, write_evaluation
 from pipeline.protocol import read_protocol
 from pipeline.store import read_store
 from pipeline.training import MODEL, load_model
 from stages.common import ARTIFACTS, PARAMS, run_stage
+
+logger = logging.getLogger("stages.evaluate")
 
 
 def main() -> None:
@@ -28,8 +31,9 @@ def main() -> None:
     lists = lists_of(read_protocol(ARTIFACTS / "protocol"), faces, voices)
     evaluation = evaluate(model, params.evaluate.under(settings.recipe), lists, faces, voices)
     epochs = {str(seed): epoch for seed, epoch in zip(settings.seeds, model.chosen_epoch, strict=True)}
-    write_evaluation(folder, evaluation, {"rule": settings.selection, "epochs": {**epochs}})
+    write_evaluation(folder, evaluation, {"rule": settings.selection, "epochs": {**epochs}}, settings.modality)
+    logger.info("evaluate %s: %s", run, described(evaluation.metrics, settings.modality))
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, takes="run")

@@ -1,5 +1,6 @@
 """Train one run of `experiments:`, all its seeds at once: `python -m stages.train RUN`."""
 
+import logging
 import sys
 
 from pipeline.config import load_params, run_settings
@@ -12,6 +13,8 @@ from pipeline.workspace import home
 from stages.common import ARTIFACTS, PARAMS, run_stage
 
 HISTORY = "history.csv"
+
+logger = logging.getLogger("stages.train")
 
 
 def main() -> None:
@@ -30,7 +33,9 @@ def main() -> None:
     with atomic_path(folder / HISTORY) as temporary:
         trained.history.to_csv(temporary, index=False, lineterminator="\n")
     state_file.remove()
+    epochs = ", ".join(map(str, trained.model.chosen_epoch))
+    logger.info("train %s: epoch %s of %d, chosen on %s", run, epochs, settings.epochs, settings.selection)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run_stage(main, takes="run")

@@ -2,7 +2,7 @@
 
 from pipeline.evaluation.evaluate import Evaluation, evaluate
 from pipeline.evaluation.lists import Lists, lists_of
-from pipeline.evaluation.results import write_evaluation
+from pipeline.evaluation.results import described, write_evaluation
 from pipeline.evaluation.scoring import Encoder
 
-__all__ = ["Encoder", "Evaluation", "Lists", "evaluate", "lists_of", "write_evaluation"]
+__all__ = ["Encoder", "Evaluation", "Lists", "described", "evaluate", "lists_of", "write_evaluation"]

@@ -57,7 +57,7 @@ def build_manifest(settings: Manifest, sources: Sources) -> pd.DataFrame:
     manifest = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS).sort_values("item", ignore_index=True)
     repeated = refuse_shared_media(manifest, [path for path, one in measured.items() if one.info])
     _log_counts(manifest, listing, measured, known)
-    _warn(repeated, sorted(set(people) - set(manifest["identity"])))
+    _warn(repeated, set(people), set(manifest["identity"]))
     return manifest
 
 
@@ -132,8 +132,10 @@ def _log_counts(
     )
 
 
-def _warn(repeated: int, absent: Sequence[str]) -> None:
+def _warn(repeated: Sequence[str], described: set[str], seen: set[str]) -> None:
     if repeated:
-        logger.warning("%d item(s) repeat the bytes of another item of the same identity", repeated)
-    if absent:
-        logger.warning("%d identities of the metadata have no media, first: %s", len(absent), ", ".join(absent[:5]))
+        told = (len(repeated), repeated[0])
+        logger.warning("%d item(s) repeat the bytes of another item of the same identity, first: %s", *told)
+    for what, names in (("of the metadata have no media", described - seen), ("have no metadata", seen - described)):
+        if names and described:
+            logger.warning("%d identities %s, first: %s", len(names), what, ", ".join(sorted(names)[:5]))

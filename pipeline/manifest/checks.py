@@ -87,21 +87,21 @@ def refuse_contradictions(entries: Iterable[Entry], people: Mapping[str, Traits]
     refuse(problems, "contradicting metadata", "Mend the rows: a person has one gender, nationality and age.")
 
 
-def refuse_shared_media(manifest: pd.DataFrame, readable: Iterable[str]) -> int:
+def refuse_shared_media(manifest: pd.DataFrame, readable: Iterable[str]) -> list[str]:
     """Raise ManifestError where one medium (the same bytes) stands under two identities.
 
-    Unreadable items are left out: empty files are all the same. Returns how many items repeat another one of the
-    same identity, which is wasteful but harmless.
+    Unreadable items are left out: empty files are all the same. Returns which items repeat another one of the
+    same identity, and which one: that is wasteful but harmless.
     """
     holders: dict[str, list[tuple[str, str]]] = defaultdict(list)
     rows = manifest[manifest["item"].isin(set(readable))]
     for item, identity, digest in zip(rows["item"], rows["identity"], rows["digest"], strict=True):
         holders[digest].append((item, identity))
-    problems, repeated = [], 0
+    problems, repeated = [], []
     for held in holders.values():
         (item, identity), others = held[0], held[1:]
         strangers = [other for other in others if other[1] != identity]
         problems += [f"{item!r} of {identity!r} and {other!r} of {name!r}" for other, name in strangers]
-        repeated += len(others)
+        repeated += [f"{other!r} those of {item!r}" for other, name in others if name == identity]
     refuse(problems, "the same medium under two identities", "Remove it from the identity it does not belong to.")
     return repeated

@@ -7,13 +7,16 @@ from pipeline.manifest.schema import Entry, recording_of
 def entries(listing: Listing) -> list[Entry]:
     """One entry per medium inside an identity's folder.
 
-    The recording is the path without its suffix, so that clip.mp4, clip.wav and clip.jpg beside each other count as
-    one recording and cannot end on both sides of a seen-heard split.
+    What lies deeper is of the recording that the second folder names: <identity>/<video>/00001.wav and
+    <identity>/<video>/faces/0000375.jpg are one video's utterance and frame. Of a file right in its identity's folder
+    the recording is its path without the suffix, so that clip.mp4, clip.wav and clip.jpg beside each other are one.
+    Nothing of one recording ends on both sides of a seen-heard split, or in a trial of two recordings.
     """
     found = []
     for path in listing.paths:
-        if "/" in path:
-            found.append(Entry(path, path.split("/", 1)[0], recording_of(path)))
+        folders = path.split("/")[:-1]
+        if folders:
+            found.append(Entry(path, folders[0], "/".join(folders[:2]) if len(folders) > 1 else recording_of(path)))
         else:
             listing.ignored["outside an identity's folder"] += 1
     return found

@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tqdm import tqdm
-
 from pipeline.decode_limits import minutes_to_read, worker_count
 from pipeline.decode_pool import decode_all
 from pipeline.errors import MediaError
 from pipeline.manifest.checks import refuse
 from pipeline.manifest.medium import Measured, Unread, read_bytes_only, read_media, stamp_of
+from pipeline.progress import progress
 
 _THREADS = 8  # at most, to ask for the state of files: a network disk answers slowly, but many at once
 _BATCH = 16  # files a worker gets at a time: one takes 2 ms, little more than the way there and back
@@ -53,7 +52,7 @@ def _state(path: Path) -> os.stat_result | str:
 
 def _read(unread: Sequence[Unread], measured: dict[str, Measured], problems: list[str]) -> None:
     cached, unreadable = len(measured), 0
-    with tqdm(total=cached + len(unread), initial=cached, desc="manifest", unit="item", delay=_QUIET) as bar:
+    with progress(total=cached + len(unread), initial=cached, desc="manifest", unit="item", delay=_QUIET) as bar:
         for one, outcome in _outcomes(unread):
             if isinstance(outcome, str):
                 problems.append(f"{one.item!r}: {outcome}")

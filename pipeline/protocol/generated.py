@@ -50,8 +50,9 @@ def assembled(
     pairs: pd.DataFrame,
 ) -> ProtocolTables:
     """Lists, training pairs, people, coverage and summary as one protocol; a list's name tells its table."""
-    for drawn in lists:
-        logger.info("%s: %d of %d (%s)", drawn.name, len(drawn.table), drawn.rows, drawn.reason or "complete")
+    empty = sum(not len(drawn.table) for drawn in lists)
+    counts = (len(pairs), len(lists), empty)
+    logger.info("protocol: %d training pairs, %d lists, %d of them empty (coverage.csv says why)", *counts)
     tables = {
         name: stacked(name, [drawn.table for drawn in lists if drawn.name.split("/")[0] == name])
         for name in ("verification", "matching", "matching_released")

@@ -1,5 +1,5 @@
 """The report: the paper's tables and figures beside ours, as a page, as CSV, as SVG and PNG."""
 
-from pipeline.report.build import build_report
+from pipeline.report.build import PAGE, build_report
 
-__all__ = ["build_report"]
+__all__ = ["PAGE", "build_report"]

@@ -24,6 +24,7 @@ from pipeline.report.runs import Run, read_runs, recipes_of
 from pipeline.report.theme import house_style, inline, to_png, to_svg
 from pipeline.settings import Params
 
+PAGE = "report.html"
 _SKIPPED = ("faces/skipped.csv", "voices/skipped.csv")
 
 
@@ -49,7 +50,7 @@ def build_report(params: Params, artifacts: Path, target: Path) -> None:
     pictures = {recipe: _draw(runs, recipe, params, target / "figures") for recipe in recipes}
     _write_tables(target / "tables", tables, grids)
     header = facts(params, runs, weights, protocol.summary, leaks(weights, protocol))
-    write_text(target / "report.html", page(Contents(params.report.title, header, tables, pictures, grids)))
+    write_text(target / PAGE, page(Contents(params.report.title, header, tables, pictures, grids)))
 
 
 def _parity(runs: Sequence[Run]) -> list[Grid]:

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from pipeline.progress import progress
 from pipeline.settings import Train
 from pipeline.training.feed import Feed
 from pipeline.training.lists import TrainingLists
@@ -77,7 +78,7 @@ class _Course:
 
     def run(self, state_file: StateFile | None, save_every: float) -> None:
         saved = time.monotonic()
-        with tqdm(total=self.settings.epochs, initial=self.done, desc="train", unit="epoch") as bar:
+        with progress(total=self.settings.epochs, initial=self.done, desc="train", unit="epoch") as bar:
             while self.done < self.settings.epochs:
                 self._epoch(bar)
                 bar.update()

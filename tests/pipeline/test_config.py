@@ -93,6 +93,11 @@ def test_split_that_leaves_nobody_to_train_on_is_refused(raw, tmp_path) -> None:
     assert "leave no training identities" in refusal(raw, tmp_path)
 
 
+def test_mapping_of_which_every_line_was_removed_is_empty(raw, tmp_path) -> None:
+    raw["manifest"]["columns"] = None
+    assert load(raw, tmp_path).manifest.columns == {}
+
+
 def test_run_may_override_train_keys_but_not_invent_them(raw, tmp_path) -> None:
     raw["experiments"] = {"long": {"epochs": 7}}
     assert run_settings(load(raw, tmp_path), "long").epochs == 7

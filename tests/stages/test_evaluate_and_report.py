@@ -14,7 +14,7 @@ from tests.pipeline.protocol.corpora import tables
 from tests.stages.project import Project
 
 RUN = "single_fop"
-FILES = ("metrics.json", "scores.parquet", "roc.csv", "det.csv", "matching.csv")
+FILES = ("metrics.json", "summary.json", "scores.parquet", "roc.csv", "det.csv", "matching.csv")
 
 
 def planted(index: pd.DataFrame, seed: int) -> np.ndarray:
@@ -84,6 +84,22 @@ def test_report_shows_the_run_and_says_what_was_not_run(project: Project) -> Non
     table = pd.read_csv(report / "tables" / "table1.csv")
     assert (table["run"] == "not run").sum() == 22
     assert Path(report / "figures" / "figure3_fop.svg").exists()
+
+
+def test_last_lines_say_how_it_went(project: Project) -> None:
+    assert f"train {RUN}: epoch " in (said := project.run("train", RUN)) and "of 2, chosen on validation" in said
+    figures = metrics(project)["verification"]["cross_modal"]["random"]
+    said = project.run("evaluate", RUN)
+    assert f"evaluate {RUN}: EER {figures['eer']:.1f} ± {figures['eer_std']:.1f} %" in said
+    assert "report: artifacts/report/report.html" in project.run("report")
+
+
+def test_folder_of_a_run_that_is_no_more_is_named(project: Project) -> None:
+    assert "does not name" not in project.run("report")
+    left = project.folder / "artifacts" / "runs" / "tried_once"
+    left.mkdir()
+    assert "artifacts/runs holds 1 run(s) that params.yaml does not name: tried_once" in project.run("report")
+    left.rmdir()
 
 
 def test_official_grid_is_an_option_and_going_back_gives_the_same_bytes(project: Project) -> None:

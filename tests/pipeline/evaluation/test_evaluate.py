@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ConfigError, ProtocolError
-from pipeline.evaluation import evaluate, lists_of, write_evaluation
+from pipeline.evaluation import described, evaluate, lists_of, write_evaluation
 from pipeline.metrics import equal_error_rate, min_dcf, official_rates, roc_auc
 from tests.pipeline.evaluation.planted import (
     EACH,
@@ -133,6 +133,29 @@ def test_list_with_one_kind_of_trial_is_left_out_with_a_warning(caplog: pytest.L
     assert "unseen_unheard/cross_modal/GNA has 120 trials of one kind only" in caplog.text
 
 
+@pytest.mark.parametrize(("modality", "task"), [("both", "cross_modal"), ("face", "face")])
+def test_summary_is_the_headline_of_what_a_run_was_trained_on(tmp_path: Path, modality: str, task: str) -> None:
+    faces, voices = stores(0.7)
+    result = evaluate(NoisyEncoder(2, 0.1), settings(), planted_lists(faces, voices), faces, voices)
+    write_evaluation(tmp_path, result, {"rule": "validation"}, modality)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    figures = result.metrics["verification"][task]["random"]
+    assert list(summary) == ["eer", "eer_std", "auc", "auc_std", "min_dcf", "identities"]
+    assert summary == {key: figures[key] for key in summary}
+    told = described(result.metrics, modality)
+    assert told.startswith(f"EER {figures['eer']:.1f} ± {figures['eer_std']:.1f} %, AUC {figures['auc']:.1f} ± ")
+    assert told.endswith(f"on {figures['identities']} people")
+
+
+def test_run_whose_own_list_is_absent_has_an_empty_summary(tmp_path: Path) -> None:
+    faces, voices = stores(0.7)
+    protocol = tables([trials("unseen_unheard", "cross_modal", "random")], [])
+    result = evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, faces, voices), faces, voices)
+    write_evaluation(tmp_path, result, {"rule": "last"}, "voice")
+    assert json.loads((tmp_path / "summary.json").read_text()) == {}
+    assert described(result.metrics, "voice") == "no random list of what it was trained on"
+
+
 def test_sizes_beyond_the_galleries_are_named_once(caplog: pytest.LogCaptureFixture) -> None:
     faces, voices = stores(0.7)
     lists = planted_lists(faces, voices)
@@ -186,7 +209,7 @@ def test_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
         result = evaluate(NoisyEncoder(2, 0.1), settings(), lists, faces, voices)
         write_evaluation(tmp_path / name, result, {"rule": "validation"})
     files = sorted(path.name for path in (tmp_path / "once").iterdir())
-    assert files == ["det.csv", "matching.csv", "metrics.json", "roc.csv", "scores.parquet"]
+    assert files == ["det.csv", "matching.csv", "metrics.json", "roc.csv", "scores.parquet", "summary.json"]
     for name in files:
         assert (tmp_path / "once" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     metrics = json.loads((tmp_path / "once" / "metrics.json").read_text())

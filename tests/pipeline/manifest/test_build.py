@@ -47,7 +47,12 @@ def test_media_beside_each_other_with_one_stem_are_one_recording(build: Build, m
     make.write_sound(media / "ann" / "talk.wav", make.noise(0.5, 16000, seed=3))
     clips = build().set_index("item")["clip"]
     assert clips["ann/talk.mp4"] == clips["ann/talk.wav"] == "ann/talk"
-    assert clips["ann/radio/one.wav"] == "ann/radio/one"
+
+
+def test_what_lies_in_one_folder_below_the_identity_is_one_recording(build: Build, media: Path) -> None:
+    make.write_image(media / "ann" / "radio" / "faces" / "0000375.jpg")
+    clips = build().set_index("item")["clip"]
+    assert clips["ann/radio/one.wav"] == clips["ann/radio/faces/0000375.jpg"] == "ann/radio"
     assert clips["bob/talk.mp4"] != clips["ann/talk.mp4"]
 
 
@@ -127,7 +132,9 @@ def test_one_medium_twice_under_one_identity_is_a_warning(
     for name in ("copy.mp4", "again.mp4"):
         (media / "ann" / name).write_bytes((media / "ann" / "talk.mp4").read_bytes())
     assert len(build()) == 6
-    assert "2 item(s) repeat the bytes of another item of the same identity" in caplog.text
+    assert (
+        "2 item(s) repeat the bytes of another item of the same identity, first: 'ann/copy.mp4' those of" in caplog.text
+    )
 
 
 def test_an_empty_folder_names_what_the_layout_wants(build: Build, media: Path) -> None:

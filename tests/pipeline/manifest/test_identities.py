@@ -98,6 +98,14 @@ def test_people_without_media_are_a_warning(build: Build, caplog: pytest.LogCapt
     assert "2 identities of the metadata have no media, first: carl, dora" in caplog.text
 
 
+def test_people_without_metadata_are_a_warning(build: Build, caplog: pytest.LogCaptureFixture) -> None:
+    build(identities="identity,age\nAnn,30\n")
+    assert "2 identities have no metadata, first: ann, bob" in caplog.text
+    caplog.clear()
+    build(identities="identity,age\n")  # a table without people says nothing of anybody, and need not
+    assert "metadata" not in caplog.text
+
+
 def test_a_rename_to_a_column_that_is_not_there_is_refused(build: Build) -> None:
     with pytest.raises(ManifestError, match=r"not in .*identities\.csv \(1\):\n  nationality: 'region'"):
         build(identities="identity,nationality\nann,x\n", columns={"nationality": "region"})
