@@ -55,6 +55,14 @@ def test_one_more_clip_with_pulled_stores_and_no_item_cache_is_one_extraction(
         assert cache.usage()[0] == 3 * (ITEMS + 1)
 
 
+def test_experiment_in_a_copy_of_the_project_extracts_nothing(finished: Repository, tmp_path: Path) -> None:
+    author = same_machine(finished, tmp_path / "author")
+    # As `make setup` does: DVC opens its site cache only once it works in the copy.
+    author.dvc("config", "--local", "core.site_cache_dir", str(author.folder / ".dvc-site-cache"))
+    assert author.dvc("exp", "run", "--temp", "-S", "train.epochs=1", "--name", "shorter").counts == {}
+    assert "shorter" in author.dvc("exp", "show", "--csv", "--drop", "^(?!Experiment|eer).*$").log
+
+
 def test_clip_that_comes_costs_one_extraction_and_one_that_goes_none(finished: Repository, tmp_path: Path) -> None:
     author = same_machine(finished, tmp_path / "author")
     lock = (author.folder / "dvc.lock").read_bytes()
