@@ -11,7 +11,7 @@ from pipeline.protocol import write_protocol
 from pipeline.protocol.build import build_protocol
 from stages.common import ARTIFACTS, PARAMS, run_stage
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("stages.protocol")
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
         tables = build_protocol(manifest, faces, voices, settings, Path(settings.lists))
     write_protocol(ARTIFACTS / "protocol", tables)
     counts = tables.summary["identities"], len(tables.train_pairs), len(tables.verification)
-    logger.info("%s: identities %s, %d training pairs, %d trials", tables.summary["source"], *counts)
+    logger.info("protocol: %s; identities %s, %d training pairs, %d trials", tables.summary["source"], *counts)
 
 
 if __name__ == "__main__":

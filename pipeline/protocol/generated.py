@@ -51,8 +51,7 @@ def assembled(
 ) -> ProtocolTables:
     """Lists, training pairs, people, coverage and summary as one protocol; a list's name tells its table."""
     empty = sum(not len(drawn.table) for drawn in lists)
-    counts = (len(pairs), len(lists), empty)
-    logger.info("protocol: %d training pairs, %d lists, %d of them empty (coverage.csv says why)", *counts)
+    logger.info("protocol: %d lists, %d of them empty (coverage.csv says why)", len(lists), empty)
     tables = {
         name: stacked(name, [drawn.table for drawn in lists if drawn.name.split("/")[0] == name])
         for name in ("verification", "matching", "matching_released")
