@@ -41,6 +41,7 @@ def environment(**more: str) -> dict[str, str]:
     who = {f"GIT_{role}_{what}": "fault@example.org" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     plain = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "OMP_NUM_THREADS": "1"}
+    plain["TQDM_MININTERVAL"] = "0.1"  # tests look at how far a stage has come
     return {**kept, **who, **plain, "PATH": path, "SBNET_DEVICE": "cpu", "DVC_NO_ANALYTICS": "1", **more}
 
 
