@@ -5,8 +5,10 @@ content of the medium and the fingerprint of the extractor, so neither a new nam
 """
 
 import contextlib
+import fcntl
 import hashlib
 import logging
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,6 +25,8 @@ from pipeline.errors import StoreError
 Arrays = dict[str, np.ndarray]
 
 _LOCK_WAIT = 60.0  # s to wait for another process's transaction (an orphan of a killed run, a queued experiment)
+_POLL = 0.1  # s between two looks whether another process has let go of a damaged file
+_PRUNED = 20  # entries dropped at a time
 _QUERY = 500  # keys asked for in one statement; SQLite's oldest limit on variables is 999
 _SCHEMA = """CREATE TABLE IF NOT EXISTS entries (
     key TEXT PRIMARY KEY, digest BLOB NOT NULL, value BLOB NOT NULL, used REAL NOT NULL) WITHOUT ROWID"""
@@ -39,25 +43,38 @@ class ItemCache:
     """Named arrays by key, in one SQLite file in WAL mode: transactions survive kill -9, readers never block.
 
     Each value carries its own digest, checked on every read: a damaged entry is forgotten, and so extracted again.
+    Where SQLite itself cannot read the file, it is set aside and the cache starts anew, once no other process has it
+    open: SQLite finds a file's log by name, so that what they write would be lost.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._connection = self._open()
+            self._users = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o666)
+            fcntl.flock(self._users, fcntl.LOCK_SH)  # held as long as the file is open
+        except OSError as error:
+            raise StoreError(
+                f"{path}.lock cannot be locked ({error.strerror}): set SBNET_HOME to a local disk"
+            ) from error
+        try:
+            self._connection, self._opened = self._open(), self._file_number()
         except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):  # locked, full, not permitted: the file itself may be sound
-                raise StoreError(f"item cache {path}: {error}") from error
-            self._set_aside(error)
-            self._connection = self._open()
+            if not _is_damage(error):  # locked, full, not permitted: the file itself may be sound
+                os.close(self._users)
+                raise StoreError(
+                    f"item cache {path} cannot be opened ({error}): free some disk space, or set SBNET_HOME to "
+                    "another disk"
+                ) from error
+            self._opened = self._file_number()
+            self._begin_anew(error)
 
     def get(self, keys: Iterable[str]) -> dict[str, Arrays]:
         """Entries that are there and sound; damaged ones are logged and dropped."""
         found: dict[str, Arrays] = {}
         damaged: list[str] = []
         for key, digest, value in self._select("key, digest, value", list(dict.fromkeys(keys))):
-            if hashlib.sha256(value).digest() != digest:
+            if not isinstance(value, bytes) or hashlib.sha256(value).digest() != digest:
                 damaged.append(key)
                 continue
             try:
@@ -83,22 +100,30 @@ class ItemCache:
         self._write("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", rows)
 
     def usage(self) -> tuple[int, int]:
-        """Number of entries, and bytes of the file."""
-        (count,) = self._connection.execute("SELECT COUNT(*) FROM entries").fetchone()
-        return int(count), self.path.stat().st_size
+        """Number of entries, and bytes of the file and of its log."""
+        ((count,),) = self._ask("SELECT COUNT(*) FROM entries")
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return int(count), sum(file.stat().st_size for file in files if file.exists())
 
     def prune(self, older_than: float) -> int:
-        """Drop the entries not written within the last `older_than` seconds and shrink the file; returns how many."""
-        limit = time.time() - older_than
-        (count,) = self._connection.execute("SELECT COUNT(*) FROM entries WHERE used < ?", (limit,)).fetchone()
-        self._write("DELETE FROM entries WHERE used < ?", [(limit,)])
-        self._connection.execute("VACUUM")
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # only then is the file itself smaller
-        return int(count)
+        """Drop the entries not written within the last `older_than` seconds (0: all) and shrink the file.
+
+        Returns how many were dropped. Raises StoreError where the disk is too full even for that; it takes the
+        room of some 40 entries.
+        """
+        limit = time.time() - older_than if older_than > 0 else float("inf")  # a clock may have been ahead once
+        old = self._ask("SELECT key FROM entries WHERE used < ?", limit)
+        # Step by step, the log folded in after each: in one go, or with VACUUM, a second copy would have to fit on the
+        # disk that is full.
+        for start in range(0, len(old), _PRUNED):
+            self._write("DELETE FROM entries WHERE key = ?", old[start : start + _PRUNED])
+            self._shrink()
+        return len(old)
 
     def close(self) -> None:
         """Fold the write-ahead log into the file."""
         self._connection.close()
+        os.close(self._users)
 
     def __enter__(self) -> "ItemCache":
         return self
@@ -110,8 +135,11 @@ class ItemCache:
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=_LOCK_WAIT)
+        connection.text_factory = lambda raw: raw.decode(errors="replace")  # a key that a flipped bit makes no text
         try:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table, or it has no effect
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA secure_delete = OFF")  # pruning would write zeros over all that it drops, twice
             # NORMAL: a power cut may lose the newest transactions but never breaks the file; they are extracted again.
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(_SCHEMA)
@@ -120,34 +148,94 @@ class ItemCache:
             raise
         return connection
 
+    def _file_number(self) -> int | None:
+        return self.path.stat().st_ino if self.path.exists() else None  # None: while another process sets it aside
+
+    def _ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise StoreError(
+                f"item cache {self.path} cannot be read ({error}): what it holds can be extracted again, so remove it "
+                "if that stays"
+            ) from error
+
     def _select(self, columns: str, keys: list[str]) -> Iterator[tuple[Any, ...]]:
         for start in range(0, len(keys), _QUERY):
             part = keys[start : start + _QUERY]
             query = f"SELECT {columns} FROM entries WHERE key IN ({','.join('?' * len(part))})"
             try:
-                yield from self._connection.execute(query, part)
-            except sqlite3.OperationalError as error:
-                raise StoreError(f"item cache {self.path}: {error}") from error
-            except sqlite3.DatabaseError as error:  # a damaged page: what it held is extracted again
+                yield from self._ask(query, *part)
+            except StoreError as error:
+                if not _is_damage(error.__cause__):
+                    raise
                 self._connection.close()
-                self._set_aside(error)
-                self._connection = self._open()
+                self._begin_anew(error.__cause__)  # what the file held is extracted again
                 return
 
     def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         try:
-            with self._connection:
-                self._connection.executemany(statement, rows)
+            try:
+                self._execute(statement, rows)
+            except sqlite3.DatabaseError as error:
+                if not _is_damage(error):
+                    raise
+                self._connection.close()
+                self._begin_anew(error)
+                self._execute(statement, rows)
         except sqlite3.Error as error:
             raise StoreError(
                 f"item cache {self.path} cannot be written ({error}): free some disk space, or set SBNET_HOME "
                 "to another disk; what it held is intact"
             ) from error
 
-    def _set_aside(self, error: sqlite3.DatabaseError) -> None:
-        aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
-        logger.warning("item cache %s is damaged (%s): set aside as %s, starting anew", self.path, error, aside.name)
-        self.path.replace(aside)
-        for suffix in ("-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                self.path.with_name(self.path.name + suffix).unlink()
+    def _execute(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        with self._connection:
+            self._connection.executemany(statement, rows)
+
+    def _shrink(self) -> None:
+        try:
+            if self._connection.execute("PRAGMA auto_vacuum").fetchone() == (0,):  # a file of an earlier version, once
+                self._connection.execute("VACUUM")
+            self._connection.executescript("PRAGMA incremental_vacuum")  # execute() would give back one page of it
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # only then is the file itself smaller
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"item cache {self.path} does not shrink ({error}), though some entries are dropped: free some disk "
+                "space and prune once more"
+            ) from error
+
+    def _begin_anew(self, error: BaseException | None) -> None:
+        """Set the damaged file aside, unless another process has done so since it was opened; open the new one."""
+        deadline = time.monotonic() + _LOCK_WAIT
+        # Our share is given up first: two that meet the damage would wait for each other.
+        while not self._alone() and self._opened == self._file_number():
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"item cache {self.path} is damaged ({error}), and another run is using it: run again once that "
+                    "has ended"
+                ) from error
+            time.sleep(_POLL)
+        if self._opened == self._file_number():
+            aside = f"{self.path.name}.damaged-{time.time_ns()}"
+            logger.warning("item cache %s is damaged (%s): set aside as %s, starting anew", self.path, error, aside)
+            for suffix in ("-wal", "-shm", ""):
+                with contextlib.suppress(FileNotFoundError):
+                    self.path.with_name(self.path.name + suffix).rename(self.path.with_name(aside + suffix))
+        fcntl.flock(self._users, fcntl.LOCK_SH)
+        self._connection, self._opened = self._open(), self._file_number()
+
+    def _alone(self) -> bool:
+        """Whether no other process has the file open; then none can open it until our lock is a share again."""
+        fcntl.flock(self._users, fcntl.LOCK_UN)
+        try:
+            fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def _is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite found bytes that it did not write, rather than a full disk, a lock, or a mistake of ours."""
+    others = (sqlite3.OperationalError, sqlite3.ProgrammingError, sqlite3.DataError)
+    return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, others)

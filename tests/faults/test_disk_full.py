@@ -81,6 +81,34 @@ def test_item_cache_that_does_not_fit_keeps_what_it_has(disk: Path) -> None:
         assert set(cache.get(["old", "new"])) == {"old", "new"}
 
 
+def half_old(disk: Path) -> Path:
+    """An item cache that takes more than half of the disk."""
+    path = disk / "items.sqlite"
+    for start in range(0, 100, 20):  # one by one: the log of a transaction takes as much room again
+        with ItemCache(path) as cache:
+            cache.put({str(number): {"x": store_of(1)[0].repeat(5, axis=0)} for number in range(start, start + 20)})
+    assert path.stat().st_size > SIZE // 2
+    return path
+
+
+def test_item_cache_is_pruned_with_little_room_left(disk: Path) -> None:
+    path = half_old(disk)
+    fill(disk, leave=500_000)  # forty of the hundred entries
+    with ItemCache(path) as cache:
+        assert cache.prune(older_than=0) == 100
+    assert path.stat().st_size < 100_000
+
+
+def test_item_cache_that_cannot_even_be_pruned_keeps_what_it_has(disk: Path) -> None:
+    path = half_old(disk)
+    with ItemCache(path) as cache:
+        cache.usage()  # the log's index is made when the file is first read
+        fill(disk, leave=0)
+        with pytest.raises(StoreError, match="free some disk space"):
+            cache.prune(older_than=0)
+        assert len(cache.get(str(number) for number in range(100))) == 100
+
+
 def test_model_that_does_not_fit_leaves_the_old_one(disk: Path) -> None:
     model = make_world().train(train_settings(epochs=1)).model
     save_model(disk / "model.safetensors", model)

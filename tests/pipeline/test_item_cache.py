@@ -93,6 +93,96 @@ def test_destroyed_file_is_set_aside_and_the_cache_starts_anew(tmp_path: Path, w
     assert len(list(tmp_path.glob("items.sqlite.damaged-*"))) == 1
 
 
+def damaged_leaf(path: Path) -> None:
+    """Break the page that holds key k49, and no page that is read when the file is opened."""
+    content = bytearray(path.read_bytes())
+    pages = range(4096, len(content), 4096)
+    leaf = next(at for at in pages if content[at] == 10 and b"k49" in content[at : at + 4096])  # 10: a leaf of keys
+    content[leaf] ^= 255
+    path.write_bytes(content)
+
+
+def fifty(path: Path) -> list[str]:
+    with ItemCache(path) as cache:
+        cache.put({f"k{i:02}": entry(i) for i in range(50)})
+    return [f"k{i:02}" for i in range(50)]
+
+
+def test_damage_that_shows_only_when_writing_costs_the_old_entries_and_not_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "items.sqlite"
+    fifty(path)
+    damaged_leaf(path)
+    with ItemCache(path) as cache:
+        cache.put({"k49x": entry(1.0)})
+        assert set(cache.get(["k49x"])) == {"k49x"}
+    assert [aside.name for aside in tmp_path.glob("*.damaged-*")]
+
+
+def test_damage_is_not_set_aside_under_a_run_that_writes(tmp_path: Path, monkeypatch) -> None:
+    """SQLite removes a file's log by name, so that the other run's entries would go with it."""
+    path = tmp_path / "items.sqlite"
+    keys = fifty(path)
+    damaged_leaf(path)
+    monkeypatch.setattr("pipeline.item_cache._LOCK_WAIT", 0.3)
+    with ItemCache(path) as other:
+        other.put({"a1": entry(1.0)})
+        with ItemCache(path) as cache, pytest.raises(StoreError, match="another run is using it"):
+            cache.get(keys)
+        other.put({"a2": entry(2.0)})
+        assert set(other.get(["a1", "a2"])) == {"a1", "a2"}
+    with ItemCache(path) as cache:
+        assert set(cache.get(["a1", "a2"])) == {"a1", "a2"}
+
+
+def test_two_runs_that_meet_the_damage_share_the_new_file(tmp_path: Path) -> None:
+    path = tmp_path / "items.sqlite"
+    keys = fifty(path)
+    damaged_leaf(path)
+    program = (
+        "import sys, numpy as np; from pathlib import Path; from pipeline.item_cache import ItemCache\n"
+        "with ItemCache(Path(sys.argv[1])) as cache:\n"
+        "    print(flush=True); sys.stdin.readline()\n"
+        "    cache.get(sys.argv[3:]); cache.put({sys.argv[2]: {'x': np.ones(1)}})\n"
+        "    print(flush=True); sys.stdin.readline()\n"
+        "    cache.put({sys.argv[2] + ' later': {'x': np.ones(1)}})\n"
+    )
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(path), name, *keys],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("one", "two")
+    ]
+    for _ in range(2):  # both have the damaged file open, then both have met the damage
+        for process in both:
+            assert process.stdout is not None and process.stdout.readline() == "\n"
+        for process in both:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+    assert [process.wait() for process in both] == [0, 0]
+    wanted = {"one", "two", "one later", "two later"}
+    with ItemCache(path) as cache:
+        assert set(cache.get(wanted)) == wanted
+    assert len(list(tmp_path.glob("items.sqlite.damaged-*[0-9]"))) == 1
+
+
+@pytest.mark.parametrize("column", ["key", "digest", "value"])
+def test_bit_that_changes_the_type_of_a_column_costs_that_entry(tmp_path: Path, column: str) -> None:
+    path = tmp_path / "items.sqlite"
+    with ItemCache(path) as cache:
+        cache.put({"a": entry(1.0), "b": entry(2.0)})
+    with sqlite3.connect(path) as raw:
+        raw.execute(f"UPDATE entries SET {column} = CAST(x'ff' AS TEXT) WHERE key = 'a'")
+    raw.close()
+    with ItemCache(path) as cache:
+        assert set(cache.get(["a", "b"])) == {"b"}
+        cache.put({"a": entry(1.0)})
+        assert set(cache.get(["a", "b"])) == {"a", "b"}
+
+
 def test_second_process_reads_and_writes_beside_the_first(tmp_path: Path) -> None:
     path = tmp_path / "items.sqlite"
     program = (
@@ -150,3 +240,20 @@ def test_prune_drops_what_is_old_and_tells_how_many(tmp_path: Path) -> None:
         cache.put({"new": entry(2.0)})
         assert cache.prune(older_than=0.1) == 1
         assert set(cache.get(["old", "new"])) == {"new"}
+
+
+def test_prune_of_everything_drops_what_a_fast_clock_wrote_too(tmp_path: Path, monkeypatch) -> None:
+    with ItemCache(tmp_path / "items.sqlite") as cache:
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda: 4e9)
+            cache.put({"future": entry(1.0)})
+        assert cache.prune(older_than=0) == 1
+
+
+def test_pruned_file_is_smaller_and_size_counts_the_log(tmp_path: Path) -> None:
+    path = tmp_path / "items.sqlite"
+    with ItemCache(path) as cache:
+        cache.put({str(i): {"x": np.full(5000, i, np.float32)} for i in range(100)})
+        assert path.stat().st_size < cache.usage()[1] and cache.usage()[1] > 2_000_000
+        cache.prune(older_than=0)
+        assert cache.usage() == (0, path.stat().st_size) and path.stat().st_size < 100_000
