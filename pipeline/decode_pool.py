@@ -6,6 +6,7 @@ pipeline/decode_limits.py.
 
 import logging
 import multiprocessing
+import os
 import signal
 import sys
 import time
@@ -20,13 +21,14 @@ from typing import Generic, TypeVar
 
 from pipeline.decode_limits import item_seconds
 from pipeline.decode_worker import NO_MEMORY, Fault, Started, decode_one, serve
-from pipeline.errors import ExtractionError, MediaError
+from pipeline.errors import ExtractionError, LimitError, MediaError
 
 TaskT = TypeVar("TaskT")
 PayloadT = TypeVar("PayloadT")
 
 _START_SECONDS = 600.0  # s a worker may take to start; imports are slow on a loaded machine or a network disk
 _DYING_SECONDS = 10.0  # s a killed worker may take to end
+_SLICE = 1.0  # s of waiting at a time
 _AHEAD = 3  # items decoded ahead of the model, per worker
 _KILLED = -signal.SIGKILL  # exit code; we do not send it to workers that we bury
 
@@ -82,11 +84,26 @@ def _await_end(worker: _Worker) -> None:
         logger.warning("decode worker %s does not end: the disk it reads from may have stopped", worker.process.pid)
 
 
+class _Clock:
+    """Seconds that count. Of a pause of the whole job (a suspended batch job, Ctrl-Z) next to none does."""
+
+    def __init__(self) -> None:
+        self._seen = time.monotonic()
+        self._counted = 0.0
+
+    def now(self) -> float:
+        """Seconds since the start; of those since the last call at most two slices count."""
+        before, self._seen = self._seen, time.monotonic()
+        self._counted += min(self._seen - before, 2 * _SLICE)
+        return self._counted
+
+
 class _Pool(Generic[TaskT, PayloadT]):
     def __init__(self, decode: Callable[[TaskT], PayloadT], workers: int, minutes: Callable[[TaskT], float]) -> None:
         self._decode = decode
         self._minutes = minutes
         self._seconds = item_seconds()
+        self._clock = _Clock()
         self._context = multiprocessing.get_context("spawn")  # fork would copy locks that torch's threads may hold
         self._workers = [self._start() for _ in range(workers)]
 
@@ -111,7 +128,7 @@ class _Pool(Generic[TaskT, PayloadT]):
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=serve, args=(theirs, self._decode), daemon=True)
+        process = self._context.Process(target=serve, args=(theirs, self._decode, os.getpid()), daemon=True)
         with _main_module_hidden():
             process.start()
         theirs.close()
@@ -134,12 +151,13 @@ class _Pool(Generic[TaskT, PayloadT]):
         self._set_deadline(worker)
 
     def _set_deadline(self, worker: _Worker) -> None:
-        worker.deadline = time.monotonic() + (worker.limit if worker.started else _START_SECONDS)
+        worker.deadline = self._clock.now() + (worker.limit if worker.started else _START_SECONDS)
 
     def _collect(self, tasks: Sequence[TaskT], done: dict[int, PayloadT | MediaError]) -> None:
         busy = [worker for worker in self._workers if worker.index is not None]
-        nearest = min(worker.deadline for worker in busy)
-        ready = wait([worker.connection for worker in busy], timeout=max(0.0, nearest - time.monotonic()))
+        now, nearest = self._clock.now(), min(worker.deadline for worker in busy)
+        ready = wait([worker.connection for worker in busy], timeout=min(_SLICE, max(0.0, nearest - now)))
+        now = self._clock.now()
         for worker in busy:
             index = worker.index
             assert index is not None
@@ -147,7 +165,7 @@ class _Pool(Generic[TaskT, PayloadT]):
                 answer = self._receive(worker, tasks[index])
                 if not isinstance(answer, Started):
                     done[index] = answer
-            elif time.monotonic() >= worker.deadline:
+            elif now >= worker.deadline:
                 done[index] = self._stop(worker)
 
     def _receive(self, worker: _Worker, task: TaskT) -> PayloadT | MediaError | Started:
@@ -158,7 +176,7 @@ class _Pool(Generic[TaskT, PayloadT]):
         except MemoryError:  # ours, while the answer was taken from the pipe, in which some of it may be left
             worker.process.kill()
             self._replace(worker)
-            return MediaError(NO_MEMORY)
+            return LimitError(NO_MEMORY)
         if isinstance(answer, Fault):
             raise ExtractionError(f"decoding {task} failed unexpectedly:\n{answer.trace}")
         if isinstance(answer, Started):
@@ -174,8 +192,10 @@ class _Pool(Generic[TaskT, PayloadT]):
         if not worker.started:
             raise ExtractionError(f"a decode worker did not start (exit code {code}); what it said is above")
         self._replace(worker)
-        perhaps = ": killed, perhaps because memory ran out; fewer SBNET_WORKERS take less" if code == _KILLED else ""
-        return MediaError(f"its decoder crashed (exit code {code}{perhaps})")
+        if code == _KILLED:
+            perhaps = "killed, perhaps because memory ran out; fewer SBNET_WORKERS take less"
+            return LimitError(f"its decoder crashed (exit code {code}: {perhaps})")
+        return MediaError(f"its decoder crashed (exit code {code})")
 
     def _stop(self, worker: _Worker) -> MediaError:
         worker.process.kill()
@@ -183,7 +203,7 @@ class _Pool(Generic[TaskT, PayloadT]):
             raise ExtractionError(f"a decode worker did not start in {_START_SECONDS:g} s: is the machine overloaded?")
         self._replace(worker)
         seconds = f"{round(worker.limit, 1):g} s"
-        return MediaError(f"decoding took longer than {seconds} and was stopped; SBNET_ITEM_SECONDS allows more")
+        return LimitError(f"decoding took longer than {seconds} and was stopped; SBNET_ITEM_SECONDS allows more")
 
     def _replace(self, worker: _Worker) -> _Worker:
         _await_end(worker)

@@ -3,18 +3,22 @@
 Every worker imports this file: it imports nothing heavy.
 """
 
+import ctypes
+import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from pipeline.errors import MediaError
+from pipeline.errors import LimitError, MediaError
 
 TaskT = TypeVar("TaskT")
 PayloadT = TypeVar("PayloadT")
 
+_SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 NO_MEMORY = "takes more memory to decode than there is; cut it, give it more memory or fewer workers (SBNET_WORKERS)"
 
 
@@ -37,12 +41,13 @@ def decode_one(decode: Callable[[TaskT], PayloadT], task: TaskT) -> PayloadT | M
     except MediaError as error:
         return error
     except MemoryError:
-        return MediaError(NO_MEMORY)
+        return LimitError(NO_MEMORY)
 
 
-def serve(connection: Connection, decode: Callable[[Any], Any]) -> None:
+def serve(connection: Connection, decode: Callable[[Any], Any], parent: int) -> None:
     """Answer tasks until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; we end when its pipe closes
+    _die_with(parent)
     try:
         connection.send(Started())
         while True:
@@ -56,8 +61,17 @@ def serve(connection: Connection, decode: Callable[[Any], Any]) -> None:
         return
 
 
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process once the parent is gone: a stuck decoder would never look at its pipe again."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:  # it went before we asked
+        os._exit(1)
+
+
 def _send(connection: Connection, answer: object) -> None:
     try:
         connection.send(answer)
     except MemoryError:  # while the answer was copied for the pipe, of which nothing holds any of it yet
-        connection.send(MediaError(NO_MEMORY))
+        connection.send(LimitError(NO_MEMORY))

@@ -4,9 +4,12 @@ PipelineError
 ├── ConfigError       params.yaml: an unknown key, a wrong type, a value out of range
 ├── ManifestError     the media folder or its tables contradict themselves
 ├── MediaError        one item cannot be used; recorded in skipped.csv, the run goes on
+│   ├── LimitError    for want of time or memory, not for what it is
+│   └── GoneError     its bytes are not those of the manifest; the stage fails once the others are cached
 ├── ExtractionError   too many items skipped, or an extractor broke its promise
 ├── ProtocolError     splits, trials or lists that would make the numbers dishonest
 ├── ScoreError        scores or labels from which no rate can be computed; also a ValueError
+├── RunError          DVC was killed around a stage, or what the stage reads changed meanwhile
 ├── StoreError        a store or the item cache is damaged or of another shape
 ├── CheckpointError   a model file is damaged, poisoned or of another network
 └── WeightsError      pretrained weights are absent or not the published ones
@@ -31,6 +34,14 @@ class MediaError(PipelineError):
     """One item of media cannot be used; the other items still can."""
 
 
+class LimitError(MediaError):
+    """An item took more time or memory than there was: on another day, or with more of it, it can be used."""
+
+
+class GoneError(MediaError):
+    """A medium is not there, or has other bytes than the manifest says."""
+
+
 class ExtractionError(PipelineError):
     """Too many items were skipped, or an extractor gave vectors it must not give."""
 
@@ -41,6 +52,10 @@ class ProtocolError(PipelineError):
 
 class ScoreError(PipelineError, ValueError):
     """Scores or labels do not allow a rate: none, of one kind, not finite, of unequal number."""
+
+
+class RunError(PipelineError):
+    """What a stage made must not be taken for a result: nobody waits for it, or its inputs have changed."""
 
 
 class StoreError(PipelineError):

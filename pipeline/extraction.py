@@ -1,14 +1,14 @@
 """The loop that every extraction stage runs: what the cache has is taken, the rest is decoded, inferred and cached."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from pipeline.decode_limits import worker_count
 from pipeline.decode_pool import decode_all
-from pipeline.errors import ExtractionError, MediaError
+from pipeline.errors import ExtractionError, GoneError, LimitError, MediaError
 from pipeline.files import sha256_of
 from pipeline.item_cache import Arrays, ItemCache
 from pipeline.progress import progress
@@ -16,6 +16,7 @@ from pipeline.skips import Skip
 
 PayloadT = TypeVar("PayloadT")
 
+_SHOWN = 5  # of the media that are not what the manifest says
 _GPU_BATCH = 16  # items; a clip has a few faces, so FaceNet sees some 64 crops
 
 logger = logging.getLogger(__name__)
@@ -38,13 +39,13 @@ class Task:
 
 
 def check_unchanged(task: Task) -> None:
-    """Raise MediaError where the medium's bytes are not the ones that the manifest saw."""
+    """Raise GoneError where the medium's bytes are not the ones that the manifest saw."""
     try:
         changed = bool(task.digest) and sha256_of(task.path) != task.digest
     except OSError as error:
-        raise MediaError(f"{task.path.name}: went away while it was read ({error.strerror})") from error
+        raise GoneError(f"{task.path.name}: went away while it was read ({error.strerror})") from error
     if changed:
-        raise MediaError(f"{task.path.name}: has changed since the manifest was made; run `dvc repro` again")
+        raise GoneError(f"{task.path.name}: has changed since the manifest was made")
 
 
 @dataclass(frozen=True)
@@ -76,24 +77,52 @@ def items_at_once(device_type: str) -> int:
 
 
 def extract(work: Work[PayloadT], tasks: Sequence[Task], cache: ItemCache) -> Extraction:
-    """Result of every task, from the cache or fresh; fresh ones are cached batch by batch: a kill loses one batch."""
-    found = cache.get(task.key for task in tasks)
-    results = {task.item: found[task.key] for task in tasks if task.key in found}
-    pending = [task for task in tasks if task.key not in found]
-    skips: list[Skip] = []
-    with progress(total=len(tasks), initial=len(results), desc=work.stage, unit="item", disable=not tasks) as bar:
-        bar.set_postfix(cached=len(results), skipped=0)
-        for task, outcome in _fresh(work, pending, cache):
+    """Result of every task, from the cache or fresh; fresh ones are cached batch by batch: a kill loses one batch.
+
+    Items of the same key, which have the same bytes, are extracted once. Raises ExtractionError for media that are no
+    longer what the manifest says, once all others are in the cache: a stage that succeeded would not be run again.
+    """
+    results = cache.get(task.key for task in tasks)
+    pending = {task.key: task for task in tasks if task.key not in results}
+    cached = sum(task.key not in pending for task in tasks)
+    failures: dict[str, MediaError] = {}  # by key
+    with progress(total=len(tasks), initial=cached, desc=work.stage, unit="item", disable=not tasks) as bar:
+        bar.set_postfix(cached=cached, skipped=0)
+        for task, outcome in _fresh(work, list(pending.values()), cache):
             if isinstance(outcome, MediaError):
-                skips.append(Skip(task.item, work.stage, str(outcome)))
-                bar.set_postfix(cached=len(found), skipped=len(skips))
+                failures[task.key] = outcome
+                bar.set_postfix(cached=cached, skipped=len(failures))
             else:
-                results[task.item] = outcome
+                results[task.key] = outcome
             bar.update()
-    done = len(pending) - len(skips)
-    cached = len(tasks) - len(pending)
-    logger.info("%s: %d items: %d extracted, %d cached, %d skipped", work.stage, len(tasks), done, cached, len(skips))
-    return Extraction(results, skips)
+    failed = {task.item: failures[task.key] for task in tasks if task.key in failures}
+    done = len(pending) - len(failures)
+    counts = (len(tasks), done, len(tasks) - done - len(failed), len(failed))
+    logger.info("%s: %d items: %d extracted, %d cached, %d skipped", work.stage, *counts)
+    _refuse_gone(work.stage, failed)
+    _warn_of_limits(work.stage, failed)
+    skips = [Skip(item, work.stage, str(reason)) for item, reason in failed.items()]
+    return Extraction({task.item: results[task.key] for task in tasks if task.key in results}, skips)
+
+
+def _refuse_gone(stage: str, failed: Mapping[str, MediaError]) -> None:
+    gone = [f"  {item}: {reason}" for item, reason in failed.items() if isinstance(reason, GoneError)]
+    if gone:
+        more = [f"  ... and {len(gone) - _SHOWN} more"] if len(gone) > _SHOWN else []
+        raise ExtractionError(
+            "\n".join([f"{stage}: {len(gone)} media are not what the manifest says:", *gone[:_SHOWN], *more])
+            + "\nRestore them, or leave them as they are; then run `dvc repro` again. All others are in the item cache."
+        )
+
+
+def _warn_of_limits(stage: str, failed: Mapping[str, MediaError]) -> None:
+    items = [item for item, reason in failed.items() if isinstance(reason, LimitError)]
+    if items:
+        logger.warning(
+            "%s: %d item(s) were skipped for want of time or memory, first: %s. DVC takes that for a result: once "
+            "there is more of it, `dvc repro --single-item --force %s` tries them again",
+            *(stage, len(items), items[0], stage),
+        )
 
 
 def _fresh(

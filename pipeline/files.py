@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import StoreError
+from pipeline.launcher import refuse_orphan
 
 _CHUNK = 1 << 20  # bytes read at a time
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -19,7 +20,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     The sibling lies in the same folder because a rename is atomic only within one file system. The bytes are
     synced first: a rename that survives a power cut must not point at data that did not. Raises StoreError where
-    the disk is full.
+    the disk is full, RunError where DVC started this process and has been killed since.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
@@ -30,6 +31,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        refuse_orphan()
         temporary.replace(target)
     except OSError as error:
         if error.errno not in _FULL:

@@ -1,8 +1,7 @@
 """One run of a stage at a time in one working tree: a run that meets another of the same stage waits for it.
 
-kill -9 of dvc leaves its stage running. Without a turn to wait for, that orphan could publish what it made of the old
-params over the results of a run that was started, and had ended, since. What it extracts is in the item cache,
-so little is lost by waiting.
+kill -9 of dvc leaves its stage running. What that orphan extracts is in the item cache, so that a second run gains by
+waiting for it, instead of extracting the same beside it. It publishes nothing (pipeline/launcher.py).
 """
 
 import fcntl

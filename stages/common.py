@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from pipeline.errors import PipelineError
+from pipeline.inputs import unchanged_inputs
 from pipeline.settings import Params
 from pipeline.turns import turn
 from pipeline.workspace import project_root
@@ -29,7 +30,8 @@ def run_stage(main: Callable[[], None], takes: Literal["nothing", "run", "option
         sys.exit(2)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
-        with turn("-".join([Path(sys.argv[0]).stem, *sys.argv[1:2]])):
+        stage = Path(sys.argv[0]).stem
+        with turn("-".join([stage, *given[:1]])), unchanged_inputs(stage, *given[:1]):
             main()
     except PipelineError as error:
         sys.stderr.write(f"\n{type(error).__name__}: {error}\n")

@@ -13,7 +13,7 @@ from pipeline.manifest import folders, mavceleb, table, voxceleb1
 from pipeline.manifest.checks import refuse, refuse_contradictions, refuse_shared_media
 from pipeline.manifest.identities import read_identities
 from pipeline.manifest.known_media import known_path, read_known, write_known
-from pipeline.manifest.measure import measure
+from pipeline.manifest.measure import changed_since, measure
 from pipeline.manifest.media_folder import Listing, list_media, media_root
 from pipeline.manifest.medium import Measured
 from pipeline.manifest.renames import check_renames
@@ -51,6 +51,7 @@ def build_manifest(settings: Manifest, sources: Sources) -> pd.DataFrame:
     known = read_known(known_path(sources.cache))
     measured = measure(listing.root, [entry.path for entry in entries], known)
     write_known(known_path(sources.cache), measured.values())
+    _refuse_changes(settings, sources, listing, measured)
     _refuse_unreadable(measured, settings.max_skip_ratio)
     _refuse_other_kinds(entries, measured)
     rows = [_row(entry, measured[entry.path], people.get(entry.identity, Traits())) for entry in entries]
@@ -95,6 +96,17 @@ def _row(entry: Entry, medium: Measured, person: Traits) -> dict[str, object]:
 
 def _kind_by_name(path: str) -> Kind:
     return KIND_OF_SUFFIX.get(suffix_of(path), "video")
+
+
+def _refuse_changes(settings: Manifest, sources: Sources, listing: Listing, measured: Mapping[str, Measured]) -> None:
+    """DVC hashes the media folder after the manifest is made: what came meanwhile would be missing for good."""
+    changed = [f"{path!r} changed" for path in changed_since(listing.root, measured)]
+    if settings.layout != "csv":
+        new = set(list_media(sources.media).paths) - set(listing.paths)
+        changed += [f"{path!r} is new" for path in sorted(new)]
+    refuse(
+        changed, f"{sources.media}: media that changed while they were read", "Run `dvc repro` again once it is still."
+    )
 
 
 def _refuse_unreadable(measured: Mapping[str, Measured], allowed: float) -> None:

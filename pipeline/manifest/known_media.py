@@ -46,7 +46,7 @@ def write_known(path: Path, measured: Iterable[Measured]) -> None:
     rows = [
         (one.stamp, one.digest, one.size, *(getattr(one.info, name) for name in _COLUMNS[3:]))
         for one in measured
-        if one.stamp is not None and one.info is not None
+        if one.settled and one.info is not None
     ]
     whole = dict.fromkeys(("size", "width", "height", "sample_rate"), "Int64")
     types = {"stamp": "string", "digest": "string", "kind": "string", "duration": "Float64", "fps": "Float64", **whole}

@@ -30,17 +30,27 @@ def measure(root: Path, paths: Sequence[str], known: Mapping[str, Measured]) -> 
     measured: dict[str, Measured] = {}
     problems: list[str] = []
     unread: list[Unread] = []
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        for path, state in zip(paths, pool.map(lambda path: _state(root / path), paths), strict=True):
-            if isinstance(state, str):
-                problems.append(f"{path!r}: {state}")
-            elif found := known.get(stamp_of(state)):
-                measured[path] = found
-            else:
-                unread.append(Unread(path, root / path, state.st_size))
+    for path, state in _states(root, paths):
+        if isinstance(state, str):
+            problems.append(f"{path!r}: {state}")
+        elif found := known.get(stamp_of(state)):
+            measured[path] = found
+        else:
+            unread.append(Unread(path, root / path, state.st_size))
     _read(unread, measured, problems)
     refuse(problems, "files whose bytes cannot be read", "Mend their permissions, or restore them.")
     return {path: measured[path] for path in paths}
+
+
+def changed_since(root: Path, measured: Mapping[str, Measured]) -> list[str]:
+    """The media that are no longer the files that were measured."""
+    states = _states(root, list(measured))
+    return [path for path, state in states if isinstance(state, str) or stamp_of(state) != measured[path].stamp]
+
+
+def _states(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, os.stat_result | str]]:
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+        yield from zip(paths, pool.map(lambda path: _state(root / path), paths), strict=True)
 
 
 def _state(path: Path) -> os.stat_result | str:

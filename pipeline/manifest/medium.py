@@ -30,7 +30,8 @@ class Measured:
     size: int  # bytes
     info: MediaInfo | None  # None: it cannot be read
     reason: str = ""  # why not
-    stamp: str | None = None  # state of the file by which its bytes are known again; None: not to be trusted
+    stamp: str = ""  # state of the file
+    settled: bool = True  # the stamp is old enough for the bytes to be known again by it
 
 
 def read_media(media: Sequence[Unread]) -> list[Measured | str]:
@@ -59,7 +60,7 @@ def _measured(path: Path, describe: Callable[[Path], tuple[MediaInfo | None, str
     if stamp_of(before) != stamp_of(after):
         return "changes while it is read"
     settled = time.time() - max(after.st_mtime, after.st_ctime) > _SETTLED
-    return Measured(digest, after.st_size, info, reason, stamp_of(after) if settled else None)
+    return Measured(digest, after.st_size, info, reason, stamp_of(after), settled)
 
 
 def _described(path: Path) -> tuple[MediaInfo | None, str]:

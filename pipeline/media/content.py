@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pipeline.errors import MediaError
+from pipeline.errors import GoneError, MediaError
 
 Content = Literal["image", "wave", "container"]
 
@@ -21,7 +21,7 @@ def content_of(path: Path) -> Content:
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except FileNotFoundError as error:
-        raise MediaError(f"{path.name}: the file is not there; restore it, or run the manifest again") from error
+        raise GoneError(f"{path.name}: the file is not there; restore it, or run the manifest again") from error
     except OSError as error:
         raise MediaError(f"{path.name}: cannot be opened ({error.strerror})") from error
     if not head:

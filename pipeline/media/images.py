@@ -6,13 +6,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pipeline.errors import MediaError
 from pipeline.media.containers import MAX_PIXELS
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # EXIF tag, and the values that swap width and height
+_ORIENTATION = 0x0112  # EXIF tag
+_UPRIGHT = {  # what undoes each of its values
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_TURNED = (5, 6, 7, 8)  # values that swap width and height
 
 # Pillow itself only warns of a decompression bomb; as an error it reaches the same MediaError as our own limit.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
@@ -27,7 +37,9 @@ def read_image(path: Path) -> np.ndarray:
     silently: boxes are in pixels of the file.
     """
     with _opened(path) as image:
-        upright = ImageOps.exif_transpose(image)
+        # Not ImageOps.exif_transpose: it writes all of the EXIF anew, and fails where any tag of it is broken.
+        undo = _UPRIGHT.get(_orientation(image))
+        upright = image if undo is None else image.transpose(undo)
         if upright.mode.startswith("I;16"):  # Pillow would clip 16-bit greys at 255
             upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
         return np.array(upright.convert("RGB"))
@@ -36,8 +48,13 @@ def read_image(path: Path) -> np.ndarray:
 def image_size(path: Path) -> tuple[int, int]:
     """Width and height of the upright image, px, read from its header; raises MediaError as read_image does."""
     with _opened(path) as image:
-        turned = image.getexif().get(_ORIENTATION) in _TURNED
+        turned = _orientation(image) in _TURNED
         return (image.height, image.width) if turned else image.size
+
+
+def _orientation(image: Image.Image) -> int:
+    value = image.getexif().get(_ORIENTATION)
+    return value if isinstance(value, int) else 1
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.files import sha256_of
-from tests.faults.repository import Repository, clone, environment
+from tests.faults.repository import Repository, clone, environment, same_machine
 from tests.stages.project import DEMO, ROOT, Project, make_project
 
 pytestmark = pytest.mark.faults
@@ -129,6 +129,48 @@ def test_second_run_beside_the_orphan_of_a_killed_dvc_gives_the_same_bytes(
         assert author.output(name) == finished.output(name), name
     assert author.dvc("status", "embed_voices").log.strip().endswith("up to date.")
     assert author.dvc("repro", "embed_voices").ran == []
+
+
+def test_orphan_publishes_nothing_over_what_dvc_has_restored_since(finished: Repository, tmp_path: Path) -> None:
+    """Back at params whose outputs DVC has, no stage is started that could wait for the orphan."""
+    author = same_machine(finished, tmp_path / "author")
+    author.params(embed_voices={"max_seconds": 0.7})
+    log = tmp_path / "log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            author.command("repro", "embed_voices"), cwd=author.folder, env=environment(), stdout=stream, stderr=stream
+        )
+        wait_until(lambda: re.search(r"embed_voices:.* [2-9]/16", log.read_text().replace("\r", "\n")), process)
+        process.kill()
+        process.wait()
+    orphans = children_in(author.folder)
+    assert orphans, "DVC's stage went on without it"
+    author.params(embed_voices={"max_seconds": 20.0})
+    assert author.dvc("repro", "embed_voices").ran == []
+    wait_until_gone(orphans)
+    assert "dvc, which started this stage, has ended" in log.read_text()
+    for name in OUTPUTS["embed_voices"]:
+        assert author.output(name) == finished.output(name), name
+    assert author.dvc("status", "embed_voices").log.strip().endswith("up to date.")
+
+
+def test_params_edited_while_a_stage_runs_are_not_recorded_for_its_outputs(
+    finished: Repository, tmp_path: Path
+) -> None:
+    author = same_machine(finished, tmp_path / "author")
+    author.params(embed_voices={"max_seconds": 0.7})
+    log = tmp_path / "log"
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            author.command("repro", "embed_voices"), cwd=author.folder, env=environment(), stdout=stream, stderr=stream
+        )
+        wait_until(lambda: re.search(r"embed_voices:.* [2-9]/16", log.read_text().replace("\r", "\n")), process)
+        author.params(embed_voices={"max_seconds": 20.0})
+        assert process.wait() != 0
+    assert "params.yaml embed_voices changed while embed_voices ran" in log.read_text()
+    author.dvc("repro", "embed_voices")
+    for name in OUTPUTS["embed_voices"]:
+        assert author.output(name) == finished.output(name), name
 
 
 def copy_media(source: Repository, target: Repository) -> None:

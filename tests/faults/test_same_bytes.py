@@ -36,9 +36,9 @@ run_stage(stage.main, takes="options")
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Eight clips, extracted with one worker."""
+    """Eight clips, extracted with one worker, the model on one thread."""
     project = make_project(tmp_path_factory.mktemp("alone"), demo_clips(8, 1))
-    project.extract(SBNET_WORKERS="1")
+    project.extract(SBNET_WORKERS="1", OMP_NUM_THREADS="1")
     return project
 
 
@@ -48,6 +48,14 @@ def test_workers_and_shuffled_input_give_the_same_hash(alone: Project, tmp_path:
     shuffle_manifest(alone, project)
     for stage in STAGES:
         project.run(stage, SBNET_WORKERS=workers)
+    for name in STORES:
+        assert sha256_of(project.folder / "artifacts" / name) == sha256_of(alone.folder / "artifacts" / name), name
+
+
+@pytest.mark.parametrize("threads", ["2", "8"])
+def test_threads_of_the_model_give_the_same_hash(alone: Project, tmp_path: Path, threads: str) -> None:
+    project = make_project(tmp_path, {name: alone.media / name for name in demo_clips(8, 1)})
+    project.extract(SBNET_WORKERS="1", OMP_NUM_THREADS=threads)
     for name in STORES:
         assert sha256_of(project.folder / "artifacts" / name) == sha256_of(alone.folder / "artifacts" / name), name
 

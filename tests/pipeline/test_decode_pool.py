@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,6 +80,58 @@ def test_long_medium_is_given_more_time_than_a_short_one(tmp_path, monkeypatch) 
     short, long = (payload for _, payload in answers)
     assert isinstance(short, MediaError) and "longer than 1 s" in str(short)
     assert isinstance(long, np.ndarray)
+
+
+def test_pause_of_the_whole_job_is_not_charged_to_the_item(tmp_path) -> None:
+    """As a cluster suspends a job: every process of it stops, and goes on later."""
+    program = (
+        "import pathlib, sys\n"
+        "from pipeline.decode_pool import decode_all\n"
+        "from tests.pipeline.worker_tasks import make_task, read_number\n"
+        "if __name__ == '__main__':\n"
+        "    tasks = [make_task(pathlib.Path(), '0', '0'), make_task(pathlib.Path(), 'film', 'hang 3')]\n"
+        "    for _, payload in decode_all(tasks, read_number, 1):\n"
+        "        print(payload, flush=True)\n"
+    )
+    (tmp_path / "paused.py").write_text(program)
+    path = os.pathsep.join([str(ROOT), str(tmp_path)])
+    job = subprocess.Popen(
+        [sys.executable, "-m", "paused"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path, "SBNET_ITEM_SECONDS": "6"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert job.stdout is not None and job.stdout.readline() == "[0.]\n"
+    os.killpg(job.pid, signal.SIGSTOP)
+    time.sleep(8)
+    os.killpg(job.pid, signal.SIGCONT)
+    assert job.communicate(timeout=60)[0] == "[0.]\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other kernels do not kill a process with its parent")
+def test_stuck_worker_dies_with_the_stage(tmp_path) -> None:
+    program = (
+        "import os, pathlib\n"
+        "from pipeline.decode_pool import decode_all\n"
+        "from tests.pipeline.worker_tasks import make_task, process_id_then_hang\n"
+        "if __name__ == '__main__':\n"
+        "    list(decode_all([make_task(pathlib.Path(), '0', '0')], process_id_then_hang, 1))\n"
+    )
+    (tmp_path / "starter.py").write_text(program)
+    path = os.pathsep.join([str(ROOT), str(tmp_path)])
+    stage = subprocess.Popen([sys.executable, "-m", "starter"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": path})
+    named = tmp_path / "pid"
+    deadline = time.monotonic() + 60
+    while not (named.exists() and named.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    stage.kill()
+    stage.wait()
+    worker = Path(f"/proc/{named.read_text()}")
+    while worker.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not worker.exists()
 
 
 def test_workers_do_not_import_the_module_that_started_them(tmp_path) -> None:

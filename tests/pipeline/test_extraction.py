@@ -117,6 +117,37 @@ def test_item_that_lasts_long_is_given_its_minutes(tmp_path, cache, monkeypatch)
     assert set(extraction.results) == {"long"} and "longer than 1.1 s" in extraction.skips[0].reason
 
 
+def test_items_of_the_same_bytes_are_extracted_once(tmp_path, cache, caplog) -> None:
+    one = make_task(tmp_path, "one", "3")
+    tasks = [one, replace(one, item="again"), make_task(tmp_path, "bad", "-2")]
+    tasks.append(replace(tasks[2], item="as bad"))
+    model = Model()
+    with caplog.at_level(logging.INFO):
+        extraction = extract(model.work, tasks, cache)
+    assert model.asked == [3, -2]
+    assert values(extraction) == {"one": 9, "again": 9}
+    assert [skip.item for skip in extraction.skips] == ["bad", "as bad"]
+    assert "4 items: 1 extracted, 1 cached, 2 skipped" in caplog.text
+
+
+def test_medium_that_is_gone_or_has_changed_fails_the_stage_once_the_others_are_cached(tmp_path, cache) -> None:
+    """As skips they would be lost for good: DVC does not repeat a stage that succeeded."""
+    tasks = [make_task(tmp_path, name, name) for name in ("1", "gone", "changed", "4")]
+    with pytest.raises(ExtractionError, match=r"(?s)2 media are not what the manifest says:.*gone.*changed.*dvc repro"):
+        extract(Model().work, tasks, cache)
+    model = Model()
+    assert values(extract(model.work, [tasks[0], tasks[3]], cache)) == {"1": 1, "4": 16}
+    assert model.asked == []
+
+
+def test_item_skipped_for_want_of_time_or_memory_comes_with_the_command_that_tries_it_again(
+    tmp_path, cache, caplog
+) -> None:
+    extract(Model().work, [make_task(tmp_path, "film", "too large"), make_task(tmp_path, "poor", "media error")], cache)
+    assert "1 item(s) were skipped for want of time or memory, first: film" in caplog.text
+    assert "`dvc repro --single-item --force square`" in caplog.text
+
+
 def test_broken_extractor_stops_the_run_and_the_item_is_named(tmp_path, cache) -> None:
     def infer(payloads: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
         raise ExtractionError("vectors of another shape")

@@ -1,5 +1,6 @@
 """Decode functions that misbehave: workers import them by name, so they cannot live inside a test."""
 
+import ctypes
 import os
 import signal
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import MediaError
+from pipeline.errors import GoneError, MediaError
 from pipeline.extraction import Task
 from pipeline.manifest.medium import Measured, Unread, read_media
 
@@ -27,6 +28,8 @@ def read_number(task: Task) -> np.ndarray:
     text = task.path.read_text()
     if text == "media error":
         raise MediaError("no audio track")
+    if text in ("gone", "changed"):
+        raise GoneError(f"{task.path.name}: {text}")
     if text.startswith("hang"):
         time.sleep(float(text.removeprefix("hang") or 60))
         text = "0"
@@ -47,6 +50,12 @@ def read_number(task: Task) -> np.ndarray:
 def process_id(task: Task) -> int:
     """Who decoded this."""
     return os.getpid()
+
+
+def process_id_then_hang(task: Task) -> None:
+    """Write down who decodes, and do it for ever, in a call that holds on to the interpreter."""
+    (task.path.parent / "pid").write_text(str(os.getpid()))
+    ctypes.PyDLL(None).sleep(1000)
 
 
 def make_task(folder: Path, item: str, content: str) -> Task:

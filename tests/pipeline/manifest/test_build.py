@@ -276,3 +276,19 @@ def test_real_clips_and_utterances(shared: Path, build: Build, media: Path) -> N
     assert list(real["kind"].value_counts().sort_index()) == [3, 3]
     assert np.allclose(real.loc[real["kind"] == "video", "fps"].astype(float), 25.0)
     assert set(real["sample_rate"]) == {16000, 44100}
+
+
+@pytest.mark.parametrize("change", ["new", "replaced", "removed"])
+def test_media_that_change_after_they_were_read_are_refused(
+    build: Build, media: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """DVC would take the folder as it is after the stage for what the manifest describes."""
+
+    def late(*_: object) -> None:
+        target = media / "bob" / ("late.mp4" if change == "new" else "talk.mp4")
+        target.unlink() if change == "removed" else target.write_bytes((media / "ann" / "talk.mp4").read_bytes())
+
+    monkeypatch.setattr("pipeline.manifest.build.write_known", late)
+    named = "'bob/late.mp4' is new" if change == "new" else "'bob/talk.mp4' changed"
+    with pytest.raises(ManifestError, match=rf"(?s){named}.*Run `dvc repro` again"):
+        build()

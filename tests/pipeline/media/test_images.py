@@ -38,6 +38,40 @@ def test_exif_orientation_is_undone(tmp_path: Path, orientation: int) -> None:
     assert image_size(path) == (width, height)
 
 
+def with_exif(path: Path, exif: bytes) -> Path:
+    Image.fromarray(make.numbered_image(3)).save(path, exif=exif)
+    return path
+
+
+def test_broken_tags_beside_the_orientation_do_not_matter(tmp_path: Path) -> None:
+    """Cameras and editors write sloppy EXIF: here a resolution that is text."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010F] = "72/1"
+    broken = exif.tobytes().replace(b"\x01\x0f", b"\x01\x1a")  # the maker's name becomes a resolution
+    path = with_exif(tmp_path / "a.png", broken)
+    with pytest.raises(TypeError), Image.open(path) as image:
+        ImageOps.exif_transpose(image)
+    np.testing.assert_array_equal(read_image(path), np.rot90(make.numbered_image(3), -1))
+
+
+@pytest.mark.filterwarnings("ignore:Tag data larger:UserWarning")
+def test_no_exif_fails_in_another_way_than_as_an_unusable_image(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x011A], exif[0x0132] = 6, "Maker", 72.0, "2020:01:01 00:00:00"
+    sound, random = exif.tobytes(), np.random.default_rng(5)
+    for _ in range(200):
+        broken = bytearray(sound)
+        for at in random.integers(14, len(sound), 3):
+            broken[at] = random.integers(256)
+        path = with_exif(tmp_path / "a.png", bytes(broken))
+        try:
+            height, width, _ = read_image(path).shape
+        except MediaError:
+            continue
+        assert image_size(path) == (width, height)
+
+
 @pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "LA", "CMYK"])
 def test_every_colour_mode_becomes_rgb(tmp_path: Path, mode: str) -> None:
     path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
