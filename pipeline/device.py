@@ -14,7 +14,7 @@ def select_device() -> torch.device:
 
     Raises ConfigError for another name, and for cuda where torch finds none.
     """
-    wanted = os.environ.get(VARIABLE, "auto")
+    wanted = os.environ.get(VARIABLE) or "auto"
     if wanted not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"{VARIABLE}={wanted!r}: use cpu, cuda or auto")
     if wanted == "cpu":

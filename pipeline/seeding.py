@@ -101,7 +101,12 @@ def _locked_digests() -> dict[str, str]:
         return {}
     text = lock.read_text(encoding="utf-8")
     # By libyaml where PyYAML was built with it, as its wheels are: eight times as fast, which many runs make felt.
-    read = yaml.load(text, Loader=yaml.CSafeLoader) if yaml.__with_libyaml__ else yaml.safe_load(text)
+    try:
+        read = yaml.load(text, Loader=yaml.CSafeLoader) if yaml.__with_libyaml__ else yaml.safe_load(text)
+    except yaml.YAMLError as error:  # two branches of git met in it
+        raise StoreError(
+            f"dvc.lock is not valid YAML, as after a merge: `git checkout` one side of it ({error})"
+        ) from error
     stages = (read or {}).get("stages", {})
     outs = [out for stage in stages.values() for out in stage.get("outs", [])]
     return {str(out["path"]): str(out["md5"]) for out in outs if "md5" in out}

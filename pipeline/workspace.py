@@ -14,8 +14,9 @@ def project_root() -> Path:
 
 
 def home() -> Path:
-    """Folder of caches: SBNET_HOME, or `.sbnet` in the project's root."""
-    return Path(os.environ["SBNET_HOME"]).resolve() if "SBNET_HOME" in os.environ else project_root() / ".sbnet"
+    """Folder of caches: SBNET_HOME, or `.sbnet` in the project's root where that is unset or empty."""
+    given = os.environ.get("SBNET_HOME")
+    return Path(given).resolve() if given else project_root() / ".sbnet"
 
 
 def items_path() -> Path:

@@ -3,12 +3,11 @@
 import logging
 from collections.abc import Sequence
 
-import pandas as pd
-
 from pipeline.config import load_params
 from pipeline.detections import detection_result, faceless, write_detections
 from pipeline.extraction import Extraction, Work, extract, items_at_once
 from pipeline.item_cache import Arrays, ItemCache
+from pipeline.manifest.schema import read_manifest
 from pipeline.media import SampledFrame
 from pipeline.seeding import seed_detections
 from pipeline.settings import DetectFaces
@@ -37,7 +36,7 @@ def main() -> None:
 
     settings, device = params.detect_faces, select_device()
     detector = face_detector(settings, device)
-    manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")
+    manifest = read_manifest(ARTIFACTS / "manifest.parquet")
     sampling = decoding.Sampling(settings.frame_rate, settings.max_frames)
     made_by = (detector.fingerprint(), f"{sampling.frame_rate!r} Hz, {sampling.max_frames} frames")
     rows = manifest[manifest["kind"].isin(["video", "image"])].itertuples(index=False)

@@ -12,6 +12,7 @@ from pipeline.errors import MediaError
 from pipeline.extraction import Task, Work, extract, items_at_once
 from pipeline.features.stores import pack_features
 from pipeline.item_cache import Arrays, ItemCache
+from pipeline.manifest.schema import read_manifest
 from pipeline.packing import embedding_result, pack
 from pipeline.rows import rows_by_item
 from pipeline.seeding import seed_embeddings
@@ -37,7 +38,7 @@ def main() -> None:
 
     settings, device = params.embed_faces, select_device()
     embedder = face_embedder(settings, device)
-    manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")
+    manifest = read_manifest(ARTIFACTS / "manifest.parquet")
     tasks = _tasks(params, manifest, embedder.fingerprint())
 
     def infer(clips: Sequence[decoding.Crops]) -> list[Arrays | MediaError]:

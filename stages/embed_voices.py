@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from pipeline.config import load_params
 from pipeline.errors import MediaError
 from pipeline.extraction import Work, extract, items_at_once
 from pipeline.features.stores import pack_features
 from pipeline.item_cache import Arrays, ItemCache
+from pipeline.manifest.schema import read_manifest
 from pipeline.packing import embedding_result, pack
 from pipeline.seeding import seed_embeddings
 from pipeline.skips import refuse_too_many, write_skips
@@ -34,7 +34,7 @@ def main() -> None:
 
     settings, device = params.embed_voices, select_device()
     embedder = voice_embedder(settings, device)
-    manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")
+    manifest = read_manifest(ARTIFACTS / "manifest.parquet")
     heard = manifest[manifest["kind"].isin(["video", "audio"])]
     rows = heard.itertuples(index=False)
     tasks = [task_of(params, row, embedder.sample_rate, embedder.fingerprint()) for row in rows]

@@ -7,6 +7,7 @@ import pandas as pd
 
 from pipeline.config import load_params
 from pipeline.features.protocol import protocol_of_features
+from pipeline.manifest.schema import read_manifest
 from pipeline.protocol import write_protocol
 from pipeline.protocol.build import build_protocol
 from stages.common import ARTIFACTS, PARAMS, run_stage
@@ -23,7 +24,7 @@ def main() -> None:
     if params.features.source == "csv":
         tables = protocol_of_features(faces, voices, Path(params.features.folder), settings)
     else:
-        manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")
+        manifest = read_manifest(ARTIFACTS / "manifest.parquet")
         tables = build_protocol(manifest, faces, voices, settings, Path(settings.lists))
     write_protocol(ARTIFACTS / "protocol", tables)
     counts = tables.summary["identities"], len(tables.train_pairs), len(tables.verification)

@@ -14,13 +14,13 @@ def test_cpu_is_the_cpu_whatever_there_is(monkeypatch: pytest.MonkeyPatch, found
     assert select_device().type == "cpu"
 
 
-@pytest.mark.parametrize("value", ["auto", None])
+@pytest.mark.parametrize("value", ["auto", "", None])
 @pytest.mark.parametrize(("found", "expected"), [(True, "cuda"), (False, "cpu")])
 def test_auto_takes_a_gpu_where_there_is_one(
     monkeypatch: pytest.MonkeyPatch, value: str | None, found: bool, expected: str
 ) -> None:
     monkeypatch.delenv("SBNET_DEVICE", raising=False)
-    if value:
+    if value is not None:
         monkeypatch.setenv("SBNET_DEVICE", value)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: found)
     assert select_device().type == expected

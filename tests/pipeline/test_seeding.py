@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from pipeline.detections import detection_result, write_detections
+from pipeline.errors import StoreError
 from pipeline.item_cache import ItemCache
 from pipeline.packing import pack
 from pipeline.seeding import seed_detections, seed_embeddings
@@ -131,3 +132,10 @@ def test_cache_that_lies_elsewhere_is_found_through_dvcs_settings(tmp_path, publ
 def test_dvc_is_not_imported_where_its_cache_lies_as_usual(tmp_path, published, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "dvc.repo", None)
     assert set(cached(tmp_path, ["key a", "key b"])) == {"key a", "key b"}
+
+
+def test_lock_file_in_which_two_branches_met_is_refused_by_name(tmp_path, published) -> None:
+    lock = Path("dvc.lock")
+    lock.write_text(f"<<<<<<< ours\n{lock.read_text()}=======\n>>>>>>> theirs\n")
+    with pytest.raises(StoreError, match=r"dvc\.lock is not valid YAML.*merge"):
+        cached(tmp_path, ["key a"])

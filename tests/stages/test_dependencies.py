@@ -1,0 +1,106 @@
+"""dvc.yaml names the code that decides a stage's bytes: DVC would else call the results of older code up to date."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.stages.project import ROOT
+
+STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+# How a stage is run, not what comes of it: as dependencies they would repeat everything after each mended message.
+PLUMBING = {
+    "pipeline/config.py",  # reads params.yaml, whose sections are dependencies
+    "pipeline/settings.py",
+    "pipeline/errors.py",
+    "pipeline/files.py",
+    "pipeline/workspace.py",
+    "pipeline/progress.py",
+    "pipeline/device.py",
+    "pipeline/turns.py",
+    "pipeline/launcher.py",
+    "pipeline/inputs.py",
+    "pipeline/decode_limits.py",
+    "pipeline/decode_pool.py",
+    "pipeline/decode_worker.py",
+    "pipeline/item_cache.py",  # its entries are named by what they are made of
+    "pipeline/seeding.py",
+    "stages/common.py",
+}
+# Read, not run: the stage that writes the file names them.
+_MANIFEST = {"pipeline/manifest/schema.py"}
+READ_ONLY = {
+    "detect_faces": _MANIFEST | {"pipeline/store.py"},  # by seeding
+    "embed_faces": _MANIFEST | {"pipeline/detections.py"},
+    "embed_voices": _MANIFEST | {"pipeline/detections.py"},  # by seeding
+    "protocol": _MANIFEST,
+    "train": {"pipeline/store.py"},
+    "evaluate": {"pipeline/store.py", "pipeline/protocol/files.py", "pipeline/protocol/tables.py"},
+    "report": {"pipeline/store.py"},
+}
+# Imported along with those, and not run.
+UNUSED = {"evaluate": ("pipeline/losses/", "pipeline/orders.py"), "protocol": ("pipeline/media/",)}
+
+
+def imported(*files: str) -> set[str]:
+    """Every file of the project that the files import, themselves included, however deep."""
+    seen: set[str] = set()
+    waiting = list(files)
+    while waiting:
+        name = waiting.pop()
+        if name in seen or not (ROOT / name).is_file():
+            continue
+        seen.add(name)
+        for node in ast.walk(ast.parse((ROOT / name).read_text())):
+            if isinstance(node, ast.Import):
+                waiting += [place for alias in node.names for place in places(alias.name)]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+                waiting += [place for name in names for place in places(name)]
+    return seen
+
+
+def run_by(stage: str) -> set[str]:
+    """The code of a stage. Extractors are found by name: what they import counts, whichever is chosen."""
+    files = imported(f"stages/{stage}.py")
+    if "extractors/registry.py" in files:
+        files |= imported(*(path.relative_to(ROOT).as_posix() for path in ROOT.glob("extractors/*.py")))
+    return files
+
+
+def places(module: str) -> tuple[str, str]:
+    path = module.replace(".", "/")
+    return f"{path}.py", f"{path}/__init__.py"
+
+
+def is_below(file: str, deps: list[str]) -> bool:
+    return any(file == dep or file.startswith(f"{dep}/") for dep in deps)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_all_code_that_a_stage_runs_is_a_dependency_of_it(stage: str) -> None:
+    deps = STAGES[stage].get("do", STAGES[stage])["deps"]
+    excused = PLUMBING | READ_ONLY.get(stage, set())
+    missing = [
+        file
+        for file in run_by(stage)
+        if not file.endswith("__init__.py")
+        and file not in excused
+        and not file.startswith(UNUSED.get(stage, ("-",)))
+        and not is_below(file, deps)
+    ]
+    assert not missing
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_dependency_on_code_is_idle(stage: str) -> None:
+    deps = [dep for dep in STAGES[stage].get("do", STAGES[stage])["deps"] if dep.startswith(("pipeline/", "stages/"))]
+    files = run_by(stage)
+    assert not [dep for dep in deps if not any(is_below(file, [dep]) for file in files)]
+
+
+def test_excuses_name_files_that_exist() -> None:
+    assert not [name for name in PLUMBING.union(*READ_ONLY.values()) if not Path(ROOT / name).is_file()]
