@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from extractors.facenet_sources import fetch_casia, fetch_vggface2
+from extractors.own_weights import own_file
 from pipeline.errors import PipelineError, WeightsError
 from pipeline.files import sha256_of
 
@@ -40,13 +41,14 @@ class FaceWeights:
 def facenet_weights(choice: str) -> FaceWeights:
     """The weights that `embed_faces.weights` names: casia-webface, vggface2, or a path.
 
-    The named ones are fetched on first use; a path is of a .safetensors file or of a state dict saved by torch. Raises
+    The named ones are fetched on first use; a path, with or without the digest of own_weights.py, is of a
+    .safetensors file or of a state dict saved by torch. Raises
     WeightsError where they cannot be had or read.
     """
     if choice in _FETCH:
         path, label = _FETCH[choice](), _LABELS[choice]
     else:
-        path = Path(choice)
+        path = own_file(choice, "embed_faces")
         if not path.is_file():
             raise WeightsError(f"embed_faces.weights: no file {choice}; give casia-webface, vggface2 or a path")
         label = f"{path.name} (the user's own)"
