@@ -129,10 +129,13 @@ def _stand_ins(labels: Mapping[str, str]) -> list[str]:
     return [text.format(modality=modality, label=label) for modality, label, text in found if text]
 
 
+_OVERLAPS = {"unknown": "some of the test identities, or none"}
+
+
 def _leaks(leaks: Sequence[Mapping[str, str]]) -> list[str]:
     return [
-        f"LEAK: the {leak['modality']} extractor ({leak['weights']}) may know {leak['overlap']} of the test "
-        f"identities: {leak['reason']}."
+        f"LEAK: the {leak['modality']} extractor ({leak['weights']}) may know "
+        f"{_OVERLAPS.get(leak['overlap'], leak['overlap'] + ' of the test identities')}: {leak['reason']}."
         for leak in leaks
     ]
 

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from extractors.voice_weights import voice_weights
 from pipeline.protocol.leaks import leaks
 from pipeline.protocol.tables import ProtocolTables
+from pipeline.settings import EmbedVoices
 from tests.pipeline.protocol.corpora import built, settings, tables
 
 
@@ -39,6 +41,16 @@ def test_face_weights_that_overlap_with_voxceleb1_are_flagged(
 def test_voice_weights_of_unknown_people_are_flagged(voxceleb1: ProtocolTables, weights: str) -> None:
     found = leaks({"voice": {"weights": weights}}, voxceleb1)
     assert [leak["overlap"] for leak in found] == ["unknown"]
+
+
+def test_shipped_voice_weights_say_whom_they_heard_and_what_is_not_known(voxceleb1: ProtocolTables) -> None:
+    chosen = EmbedVoices(
+        extractor="utterance_aggregator", weights="distilled", seed=0, max_seconds=20.0, max_skip_ratio=0.0
+    )
+    (leak,) = leaks({"voice": {"weights": voice_weights(chosen).label}}, voxceleb1)
+    assert leak["overlap"] == "unknown"
+    for word in ("LibriSpeech", "Kokoro", "CAM++", "no list"):
+        assert word in leak["reason"]
 
 
 def test_untrained_weights_know_nobody(voxceleb1: ProtocolTables) -> None:

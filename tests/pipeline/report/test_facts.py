@@ -76,6 +76,14 @@ def test_extractor_that_knows_test_identities_is_named(tmp_path: Path) -> None:
     assert header(tmp_path, "official", [leak])[0].startswith("LEAK: the face extractor (vggface) may know all")
 
 
+def test_extractor_whose_training_people_are_not_known_may_know_some_or_none(tmp_path: Path) -> None:
+    leak = {"modality": "voice", "weights": "mine.h5", "overlap": "unknown", "reason": "whom it met is not recorded"}
+    assert header(tmp_path, "official", [leak])[0] == (
+        "LEAK: the voice extractor (mine.h5) may know some of the test identities, or none: "
+        "whom it met is not recorded."
+    )
+
+
 def test_models_chosen_on_the_test_list_are_marked(tmp_path: Path) -> None:
     write_artifacts(tmp_path)
     write_results(tmp_path, ["single_fop"])
