@@ -9,7 +9,8 @@ from pipeline.errors import WeightsError
 from pipeline.files import atomic_path, git_blob_id
 from pipeline.workspace import home
 
-# The authors' own copy lies on a drive; this repository holds the same network's weights.
+# The authors' own copy lies on a drive; this repository holds the same network's weights. Whether the two files are the
+# same bytes is not established.
 COMMIT = "ed0985950cbac6dc699bf54f58dbbc813110d3f7"
 URL = f"https://raw.githubusercontent.com/taylorlu/Speaker-Diarization/{COMMIT}/ghostvlad/pretrained/weights.h5"
 BLOB_ID = "369d34b9d1e1558bcf4894ad89a380747e99eb74"
@@ -28,9 +29,17 @@ def _fetch(url: str, target: Path) -> None:
         _check(temporary, url)
 
 
+def is_official(path: Path) -> bool:
+    """Whether a file holds the bytes that `official` stands for, whatever its name."""
+    return git_blob_id(path) == BLOB_ID
+
+
 def _check(path: Path, origin: str) -> None:
-    if git_blob_id(path) != BLOB_ID:
-        raise WeightsError(f"{origin} does not hold the official weights (git blob {BLOB_ID}): remove it and try again")
+    if not is_official(path):
+        raise WeightsError(
+            f"{origin} is not the file that {URL} holds (git blob {BLOB_ID}): remove it and try again. To use another "
+            "file, such as the authors' own, keep it elsewhere and set embed_voices.weights to its path"
+        )
 
 
 def official_file(url: str = URL) -> Path:

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from extractors.aggregator_network import UtteranceAggregator, load_state, untrained
 from extractors.keras_voice_weights import read_keras_state
-from extractors.official_voice_weights import official_file
+from extractors.official_voice_weights import is_official, official_file
 from pipeline.errors import WeightsError
 from pipeline.files import sha256_of
 from pipeline.settings import EmbedVoices
 
 DISTILLED = Path(__file__).with_name("weights") / "utterance_aggregator_distilled.safetensors"
 DISTILLED_SHA256 = "0ab97b3121a832327b350ca5f0c35644f97ab42905d1579b27dc98eec018d77e"
+_OFFICIAL = "official (Xie et al. 2019, VoxCeleb2)"
 _KERAS_SUFFIXES = {".h5", ".hdf5", ".keras"}
 
 
@@ -68,6 +69,12 @@ def _distilled() -> VoiceWeights:
     )
 
 
+def _named(path: Path) -> VoiceWeights:
+    """A file of the user's; one with the official bytes is called so, since its name and place change nothing."""
+    official = path.is_file() and is_official(path)
+    return from_file(path, _OFFICIAL if official else f"{path.name} (the user's own)")
+
+
 def _untrained(seed: int) -> VoiceWeights:
     network = untrained(seed)
     return VoiceWeights(network, state_digest(network), f"untrained (seed {seed}): a stand-in")
@@ -79,8 +86,8 @@ def voice_weights(settings: EmbedVoices) -> VoiceWeights:
         case "distilled":
             return _distilled()
         case "official":
-            return from_file(official_file(), "official (Xie et al. 2019, VoxCeleb2)")
+            return from_file(official_file(), _OFFICIAL)
         case "untrained":
             return _untrained(settings.seed)
         case path:
-            return from_file(Path(path), f"{Path(path).name} (the user's own)")
+            return _named(Path(path))

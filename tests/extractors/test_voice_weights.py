@@ -151,12 +151,21 @@ def test_a_download_is_kept_and_not_repeated(home: Path, tmp_path: Path, monkeyp
     assert kept.read_bytes() == b"published"
 
 
-def test_a_damaged_cache_is_noticed(home: Path) -> None:
+def test_another_file_in_the_cache_is_refused_with_the_two_ways_out(home: Path) -> None:
     path = official_voice_weights.cached_file()
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half of it")
-    with pytest.raises(WeightsError, match="remove it"):
+    with pytest.raises(WeightsError, match=r"remove it.*embed_voices\.weights to its path"):
         official_voice_weights.official_file()
+
+
+def test_official_bytes_are_called_official_wherever_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published, own = tmp_path / "weights.h5", tmp_path / "official.h5"
+    write_keras(published, untrained(0))
+    write_keras(own, untrained(1))
+    monkeypatch.setattr(official_voice_weights, "BLOB_ID", git_blob_id(published))
+    labels = [voice_weights.voice_weights(settings(str(path))).label for path in (published, own)]
+    assert labels == ["official (Xie et al. 2019, VoxCeleb2)", "official.h5 (the user's own)"]
 
 
 def test_centres_are_read_as_they_are(tmp_path: Path) -> None:
