@@ -10,6 +10,7 @@ from pipeline.errors import WeightsError
 
 DIMENSION = 512
 CLUSTERS, GHOSTS = 8, 2
+_SHOWN = 3  # misfits written out, of the 200 that another network's file has
 _FRESH_BRANCH_GAIN = 0.5  # else the activations of a fresh network double from block to block
 
 
@@ -66,14 +67,35 @@ def untrained(seed: int) -> UtteranceAggregator:
 
 
 def load_state(state: dict[str, Tensor], origin: str) -> UtteranceAggregator:
-    """The network with `state`, float32, in eval mode; raises WeightsError naming `origin` where it does not fit.
+    """The network with `state`, float32, in eval mode; raises WeightsError naming `origin` where it does not fit
+    or holds values that are not finite.
 
     Batch norm's counters of batches matter to training alone, so a state may leave them out.
     """
     network = UtteranceAggregator()
-    counters = {name: value for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")}
-    try:
-        network.load_state_dict(counters | state)
-    except RuntimeError as error:
-        raise WeightsError(f"{origin} does not fit the utterance aggregator: {error}") from error
+    own = network.state_dict()
+    full = {name: value for name, value in own.items() if name.endswith("num_batches_tracked")} | state
+    if problems := _misfits(own, full):
+        more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise WeightsError(
+            f"{origin} does not fit the utterance aggregator: {'; '.join(problems[:_SHOWN])}{more}. Name a file of "
+            "this network's weights"
+        )
+    if broken := [name for name, value in full.items() if not torch.isfinite(value).all()]:
+        raise WeightsError(
+            f"{origin} holds NaN or infinite values in {broken[0]} ({len(broken)} of its tensors): name a whole file"
+        )
+    network.load_state_dict(full)
     return network.eval()
+
+
+def _misfits(own: dict[str, Tensor], state: dict[str, Tensor]) -> list[str]:
+    """What of `state` the network cannot take: absent, foreign and otherwise shaped tensors."""
+    absent = [f"it lacks {name}" for name in own if name not in state]
+    foreign = [f"the network has no {name}" for name in state if name not in own]
+    shaped = [
+        f"{name} is {tuple(state[name].shape)}, not {tuple(value.shape)}"
+        for name, value in own.items()
+        if name in state and state[name].shape != value.shape
+    ]
+    return absent + foreign + shaped

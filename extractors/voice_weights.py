@@ -1,5 +1,6 @@
 """Where the aggregator's weights come from, and what the report calls them."""
 
+import difflib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pipeline.settings import EmbedVoices
 
 DISTILLED = Path(__file__).with_name("weights") / "utterance_aggregator_distilled.safetensors"
 DISTILLED_SHA256 = "0ab97b3121a832327b350ca5f0c35644f97ab42905d1579b27dc98eec018d77e"
+_CHOICES = ("distilled", "official", "untrained")
 _OFFICIAL = "official (Xie et al. 2019, VoxCeleb2)"
 _KERAS_SUFFIXES = {".h5", ".hdf5", ".keras"}
 
@@ -51,7 +53,11 @@ def state_digest(network: UtteranceAggregator) -> str:
 def from_file(path: Path, label: str) -> VoiceWeights:
     """Weights of a Keras HDF5 file or of a safetensors file of ours."""
     if not path.is_file():
-        raise WeightsError(f"embed_voices.weights: no file {path}; give `distilled`, `official`, `untrained` or a path")
+        close = difflib.get_close_matches(str(path).lower(), _CHOICES, n=1)
+        raise WeightsError(
+            f"embed_voices.weights: no file {path}{f' (did you mean {close[0]!r}?)' if close else ''}; "
+            "give `distilled`, `official`, `untrained` or a path"
+        )
     if path.suffix in _KERAS_SUFFIXES:
         state = read_keras_state(path)
     elif path.suffix == ".safetensors":

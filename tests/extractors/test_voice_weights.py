@@ -98,7 +98,24 @@ def test_half_precision_safetensors_become_float32(tmp_path: Path) -> None:
 
 def test_other_networks_weights_are_refused(tmp_path: Path) -> None:
     save_file({"layer.weight": torch.zeros(2)}, tmp_path / "own.safetensors")
-    with pytest.raises(WeightsError, match="does not fit"):
+    with pytest.raises(WeightsError, match="does not fit") as raised:
+        voice_weights.voice_weights(settings(str(tmp_path / "own.safetensors")))
+    assert "it lacks backbone.stem.conv.weight" in str(raised.value)
+    assert len(str(raised.value).removeprefix(str(tmp_path))) < 400
+
+
+def test_a_tensor_of_another_shape_is_refused_by_name(tmp_path: Path) -> None:
+    save_file(untrained(0).state_dict() | {"embedding.bias": torch.zeros(3)}, tmp_path / "own.safetensors")
+    with pytest.raises(WeightsError, match=r"embedding.bias is \(3,\), not \(512,\)"):
+        voice_weights.voice_weights(settings(str(tmp_path / "own.safetensors")))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path, value: float) -> None:
+    state = untrained(0).state_dict()
+    state["embedding.bias"][7] = value
+    save_file(state, tmp_path / "own.safetensors")
+    with pytest.raises(WeightsError, match=r"own.safetensors holds NaN or infinite values in embedding.bias"):
         voice_weights.voice_weights(settings(str(tmp_path / "own.safetensors")))
 
 
@@ -119,6 +136,12 @@ def test_damaged_files_are_refused(tmp_path: Path, name: str) -> None:
 def test_absent_file_names_the_choices() -> None:
     with pytest.raises(WeightsError, match=r"distilled.*official.*untrained"):
         voice_weights.voice_weights(settings("nowhere.h5"))
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("Distilled", "distilled"), ("oficial", "official")])
+def test_a_mistyped_choice_is_guessed(typed: str, meant: str) -> None:
+    with pytest.raises(WeightsError, match=f"no file {typed}.*did you mean '{meant}'"):
+        voice_weights.voice_weights(settings(typed))
 
 
 @pytest.fixture
