@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from pipeline.errors import CheckpointError
 from pipeline.files import atomic_path
 
 
@@ -30,11 +32,34 @@ def below(tensors: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
 
 
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is no readable checkpoint ({error}): name the one in a run's folder") from error
+
+
+def averaged(path: Path) -> dict[str, Tensor]:
+    """The averaged student of a checkpoint; raises CheckpointError for a file without one."""
+    state = below(_read(path), "average")
+    if not state:
+        raise CheckpointError(f"{path} holds no averaged student: name a run's checkpoint.safetensors")
+    return state
+
+
 def load(path: Path, modules: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer]) -> int:
-    """Put a checkpoint back in place; gives the steps done."""
-    tensors = load_file(path)
+    """Put a checkpoint back in place; gives the steps done.
+
+    Raises CheckpointError for a damaged file and for one of another recipe.
+    """
+    tensors = _read(path)
     for name, module in modules.items():
-        module.load_state_dict(below(tensors, name))
+        try:
+            module.load_state_dict(below(tensors, name))
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"{path}: its {name} is of another shape than the recipe's: give the new recipe a folder of its own"
+            ) from error
     for name, optimiser in optimisers.items():
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in below(tensors, name).items():

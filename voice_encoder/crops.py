@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from torch import Tensor
 
 from extractors.voice_spectrogram import SAMPLE_RATE, frame_spectrogram
+from pipeline.errors import StoreError
 from voice_encoder.alterations import alter
 from voice_encoder.hints import HOP, of_crop
 from voice_encoder.recipe import Crops
@@ -47,11 +49,18 @@ class Batch:
 
 
 def load_voices(path: Path) -> Voices:
-    """Read the training set; vectors lose their common mean, which says nothing about the speaker."""
-    arrays = load_file(path)
-    vectors = torch.from_numpy(arrays["vectors"])
+    """Read the training set; vectors lose their common mean, which says nothing about the speaker.
+
+    Raises StoreError for a file that prepare.py did not write.
+    """
+    try:
+        arrays = load_file(path)
+        waveforms, ends, hints, hint_ends = (arrays[name] for name in ("waveforms", "ends", "hints", "hint_ends"))
+        vectors = torch.from_numpy(arrays["vectors"])
+    except (OSError, SafetensorError, KeyError) as error:
+        raise StoreError(f"{path} holds no voices ({error}): make it with voice_encoder.prepare") from error
     vectors = torch.nn.functional.normalize(vectors - vectors.mean(dim=0), dim=1)
-    return Voices(arrays["waveforms"], arrays["ends"], vectors, arrays["hints"], arrays["hint_ends"])
+    return Voices(waveforms, ends, vectors, hints, hint_ends)
 
 
 def crop(waveform: NDArray[np.int16], samples: int, random: np.random.Generator) -> tuple[NDArray[np.float32], int]:

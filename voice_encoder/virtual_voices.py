@@ -6,7 +6,7 @@ Runs in the corpus's environment (corpus/README.md). Its people are drawn by a s
 is in data/demo; what steers their voices follows nobody's face.
 """
 
-import argparse
+import importlib.util
 import logging
 import multiprocessing
 import os
@@ -19,7 +19,9 @@ from corpus.association import Association
 from corpus.latents import draw_latents
 from corpus.voices import draw_voice
 from corpus.waveforms import RATE
+from pipeline.errors import WeightsError
 from pipeline.files import atomic_path
+from voice_encoder.command import count, options, run_command
 
 SEED = 7001  # not the corpus's
 PEOPLE = 512
@@ -41,10 +43,14 @@ def record(folder: Path, person: int) -> Path:
 
 def main() -> None:
     """Record everybody; goes on where it was."""
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = options(__doc__)
     arguments.add_argument("folder", type=Path)
-    arguments.add_argument("--people", type=int, default=PEOPLE)
+    arguments.add_argument("--people", type=count, default=PEOPLE)
     given = arguments.parse_args()
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise WeightsError(
+            "package onnxruntime is absent: run this in the corpus's environment (`make corpus` makes it)"
+        )
     given.folder.mkdir(parents=True, exist_ok=True)
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         everybody = range(1, given.people + 1)
@@ -54,5 +60,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    main()
+    run_command(main)
