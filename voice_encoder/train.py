@@ -6,7 +6,6 @@ On a CPU, preload tcmalloc (LD_PRELOAD=libtcmalloc_minimal.so.4): the default al
 to the system at every step, which costs a third of the time.
 """
 
-import argparse
 import copy
 import csv
 import logging
@@ -21,14 +20,17 @@ from torch import nn
 from tqdm import tqdm
 
 from extractors.aggregator_network import DIMENSION, untrained
+from pipeline.errors import ConfigError
+from pipeline.files import atomic_path
 from voice_encoder import checkpoint
+from voice_encoder.command import count, options, run_command
 from voice_encoder.crops import Batch, Voices, batch, load_voices
 from voice_encoder.losses import codes, total_loss
 from voice_encoder.muon import optimisers
 from voice_encoder.recipe import Recipe, load_recipe
 from voice_encoder.schedule import decaying, rate_factor
 from voice_encoder.speakers import part, utterances
-from voice_encoder.trials import Segment, embedder, error_rate, segments
+from voice_encoder.trials import Segment, embedder, error_rate, require_trials, segments
 
 log = logging.getLogger(__name__)
 
@@ -118,36 +120,62 @@ def mean(losses: list[dict[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([one[name] for one in losses])) for name in losses[0]}
 
 
+def record(history: Path, row: dict[str, float]) -> None:
+    """Add a line to history.csv, in the place of the lines of this step and later ones that an interrupted run left."""
+    rows: list[dict[str, str]] = []
+    if history.exists():
+        with history.open(encoding="utf-8", newline="") as file:
+            rows = [one for one in csv.DictReader(file) if int(one["step"]) < row["step"]]
+    with atomic_path(history) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, row, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*rows, row])
+
+
 def watch(run: Run, losses: list[dict[str, float]], trial_segments: list[Segment], started: float) -> None:
-    """Save the checkpoint and add a line to history.csv."""
-    checkpoint.save(run.checkpoint, run.done, run.modules, run.optimisers)
+    """Add a line to history.csv, then save the checkpoint.
+
+    In this order: a run killed between the two does the steps again and replaces the line. The other way round it would
+    go on after them, and the line would never be written.
+    """
     row: dict[str, float] = {"step": run.done, "seconds": round(time.monotonic() - started)}
     row |= {name: round(value, 4) for name, value in mean(losses).items()}
     row["validation_eer"] = round(error_rate(trial_segments, embedder(run.average)), 2)
     log.info("%s", row)
-    history = run.folder / "history.csv"
-    fresh = not history.exists()
-    with history.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, row, lineterminator="\n")
-        if fresh:
-            writer.writeheader()
-        writer.writerow(row)
+    record(run.folder / "history.csv", row)
+    checkpoint.save(run.checkpoint, run.done, run.modules, run.optimisers)
+
+
+def check_voices(voices: Voices, recipe: Recipe) -> None:
+    """Raise ConfigError where a batch of the recipe cannot be drawn from the voices."""
+    classes = max(recipe.crops.classes, recipe.crops.decay_classes)
+    if len(voices) < classes:
+        raise ConfigError(f"{len(voices)} voices make no batch of {classes}: prepare more, or lower crops.classes")
+    if voices.hints.shape[1] != recipe.hints:
+        raise ConfigError(
+            f"the voices were prepared with {voices.hints.shape[1]} hints, the recipe has {recipe.hints}: prepare anew"
+        )
 
 
 def main() -> None:
     """Train from where the run stands to the recipe's last step."""
-    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments = options(__doc__)
     for name in ("voices", "speech", "run"):
         arguments.add_argument(name, type=Path)
-    arguments.add_argument("--steps", type=int, help="instead of the recipe's: decides when the decay starts")
-    arguments.add_argument("--workers", type=int, default=1, help="threads that draw batches")
+    arguments.add_argument("--steps", type=count, help="instead of the recipe's: decides when the decay starts")
+    arguments.add_argument("--workers", type=count, default=1, help="threads that draw batches")
     given = arguments.parse_args()
     recipe = load_recipe()
-    if given.steps:
+    if given.steps is not None:
         recipe = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update={"steps": given.steps})})
-    given.run.mkdir(parents=True, exist_ok=True)
-    run = Run(recipe, load_voices(given.voices), given.run)
     trial_segments = segments(part(utterances(given.speech), "validation"), recipe.watch.validation_segment)
+    require_trials(
+        trial_segments, f"the validation speakers of held_out.csv in {given.speech}"
+    )  # now, not when watched
+    voices = load_voices(given.voices)
+    check_voices(voices, recipe)
+    given.run.mkdir(parents=True, exist_ok=True)
+    run = Run(recipe, voices, given.run)
     started, losses = time.monotonic(), []
     bar = tqdm(run.batches(given.workers), initial=run.done, total=recipe.optimiser.steps, unit="step", mininterval=10)
     for drawn in bar:
@@ -159,5 +187,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    main()
+    run_command(main)
