@@ -169,9 +169,8 @@ def main() -> None:
     if given.steps is not None:
         recipe = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update={"steps": given.steps})})
     trial_segments = segments(part(utterances(given.speech), "validation"), recipe.watch.validation_segment)
-    require_trials(
-        trial_segments, f"the validation speakers of held_out.csv in {given.speech}"
-    )  # now, not when watched
+    # Now, because the first look at them comes only after recipe.watch.every steps.
+    require_trials(trial_segments, f"the validation speakers of held_out.csv in {given.speech}")
     voices = load_voices(given.voices)
     check_voices(voices, recipe)
     given.run.mkdir(parents=True, exist_ok=True)
