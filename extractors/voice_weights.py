@@ -12,6 +12,7 @@ from torch import Tensor
 from extractors.aggregator_network import UtteranceAggregator, load_state, untrained
 from extractors.keras_voice_weights import read_keras_state
 from extractors.official_voice_weights import is_official, official_file
+from extractors.own_weights import own_file
 from pipeline.errors import WeightsError
 from pipeline.files import sha256_of
 from pipeline.settings import EmbedVoices
@@ -96,4 +97,4 @@ def voice_weights(settings: EmbedVoices) -> VoiceWeights:
         case "untrained":
             return _untrained(settings.seed)
         case path:
-            return _named(Path(path))
+            return _named(own_file(path, "embed_voices"))

@@ -13,7 +13,7 @@ from extractors.aggregator_network import UtteranceAggregator, untrained
 from extractors.keras_voice_weights import keras_names, read_keras_state
 from extractors.utterance_aggregator import load_keras_weights
 from pipeline.errors import WeightsError
-from pipeline.files import git_blob_id
+from pipeline.files import git_blob_id, sha256_of
 from pipeline.settings import EmbedVoices
 
 UNTRAINED_0 = "14e600e55bef2efe"  # first digits of the digest of seed 0's weights
@@ -189,6 +189,16 @@ def test_official_bytes_are_called_official_wherever_they_lie(tmp_path: Path, mo
     monkeypatch.setattr(official_voice_weights, "BLOB_ID", git_blob_id(published))
     labels = [voice_weights.voice_weights(settings(str(path))).label for path in (published, own)]
     assert labels == ["official (Xie et al. 2019, VoxCeleb2)", "official.h5 (the user's own)"]
+
+
+def test_digest_behind_a_path_is_checked_and_left_out_of_the_label(tmp_path: Path) -> None:
+    path = tmp_path / "mine.h5"
+    write_keras(path, untrained(0))
+    pinned = f"{path}#{sha256_of(path)[:12]}"
+    assert voice_weights.voice_weights(settings(pinned)).label == "mine.h5 (the user's own)"
+    write_keras(path, untrained(1))
+    with pytest.raises(WeightsError, match="other bytes"):
+        voice_weights.voice_weights(settings(pinned))
 
 
 def test_centres_are_read_as_they_are(tmp_path: Path) -> None:
