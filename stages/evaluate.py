@@ -29,7 +29,8 @@ def main() -> None:
         )
     faces, voices = read_store(ARTIFACTS / "faces"), read_store(ARTIFACTS / "voices")
     lists = lists_of(read_protocol(ARTIFACTS / "protocol"), faces, voices)
-    evaluation = evaluate(model, params.evaluate.under(settings.recipe), lists, faces, voices)
+    measured = params.evaluate.under(settings.recipe)
+    evaluation = evaluate(model, measured, lists, faces, voices, settings.modality)
     epochs = {str(seed): epoch for seed, epoch in zip(settings.seeds, model.chosen_epoch, strict=True)}
     write_evaluation(folder, evaluation, {"rule": settings.selection, "epochs": {**epochs}}, settings.modality)
     logger.info("evaluate %s: %s", run, described(evaluation.metrics, settings.modality))

@@ -11,6 +11,8 @@ from pipeline.metrics import roc_curve
 _GRID = np.unique(np.concatenate([np.geomspace(1e-4, 1e-2, 81), np.linspace(0.0, 0.1, 91), np.linspace(0.1, 1.0, 271)]))
 _DECIMALS = 4
 _TASKS = ("f2v", "v2f", "f2f", "v2v")
+# train.modality -> directions that such a run has learnt, the one of the report's figures first
+_LEARNT = {"both": ("v2f", "f2v", "v2v", "f2f"), "voice": ("v2v",), "face": ("f2f",)}
 
 
 def roc_and_det(name: str, scores: Matrix, labels: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -25,8 +27,18 @@ def roc_and_det(name: str, scores: Matrix, labels: np.ndarray) -> tuple[pd.DataF
     return roc, det
 
 
-def matching_curve(matching: Group) -> pd.DataFrame:
-    """Accuracy in percent against size of gallery, a column a task, empty where a task has no list."""
+def no_curves() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """ROC and DET tables without a row, for a run whose own list is absent."""
+    shared = ["list", "false_accept_rate"]
+    return pd.DataFrame(columns=[*shared, "true_accept_rate"]), pd.DataFrame(columns=[*shared, "false_reject_rate"])
+
+
+def matching_curve(matching: Group, modality: str = "both") -> pd.DataFrame:
+    """Accuracy in percent against size of gallery, a column a task, empty where a task has no list.
+
+    `task` names the first direction that a run of `modality` has learnt and that has a list, and `accuracy` is of it,
+    so that one plot can show runs of different modalities, each by what it was trained for; empty where there is none.
+    """
     rows: dict[int, dict[str, float]] = {}
     for task in _TASKS:
         group = matching.get(task, {})
@@ -34,7 +46,9 @@ def matching_curve(matching: Group) -> pd.DataFrame:
             if isinstance(figures, dict) and isinstance(accuracy := figures["accuracy"], float):
                 rows.setdefault(int(size), {})[task] = round(accuracy, _DECIMALS)
     table = pd.DataFrame([{"size": size, **rows[size]} for size in sorted(rows)])
-    return table.reindex(columns=["size", *_TASKS])
+    table = table.reindex(columns=["size", "task", "accuracy", *_TASKS])
+    shown = next((task for task in _LEARNT[modality] if table[task].notna().any()), None)
+    return table.assign(task=shown, accuracy=table[shown]) if shown else table
 
 
 def _true_accepts(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

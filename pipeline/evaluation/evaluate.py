@@ -1,14 +1,15 @@
 """Measure a trained run on every test list of the protocol."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from pipeline.errors import ConfigError, ProtocolError
-from pipeline.evaluation.curves import matching_curve, roc_and_det
-from pipeline.evaluation.lists import SIDES, UNSEEN, Lists, Rows, candidates
+from pipeline.evaluation.curves import matching_curve, no_curves, roc_and_det
+from pipeline.evaluation.lists import LEARNT, SIDES, UNSEEN, Lists, Rows, candidates
 from pipeline.evaluation.matching import matching_figures
 from pipeline.evaluation.retrieval import retrieval_figures
 from pipeline.evaluation.scoring import Encoder, Matrix, Scorer
@@ -19,8 +20,9 @@ from pipeline.store import Store
 
 _LOG = logging.getLogger(__name__)
 _KEYS = ("regime", "task", "criterion", "position", "label", "left_row", "right_row", "left_identity", "right_identity")
-# The curves show the first of these lists that the protocol holds.
-_CURVES = tuple((UNSEEN, task, "random") for task in ("cross_modal", "voice", "face"))
+Scored = list[
+    tuple[tuple[str, str, str], pd.DataFrame, Matrix]
+]  # of each list: regime, task, criterion; trials; scores
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,15 @@ class Evaluation:
     matching: pd.DataFrame
 
 
-def evaluate(encoder: Encoder, settings: Evaluate, lists: Lists, faces: Store, voices: Store) -> Evaluation:
+def evaluate(
+    encoder: Encoder, settings: Evaluate, lists: Lists, faces: Store, voices: Store, modality: str = "both"
+) -> Evaluation:
     """Score all trials and galleries of `lists` with every model of a run and measure them.
 
-    Lists that the protocol does not hold are absent from the result. Raises ProtocolError where there are no trials at
-    all, ScoreError where a model gives scores that are not finite, ConfigError for rates by recipe, which
-    `settings.under` must have settled.
+    The curves are of the first random list that a run of `modality` (both | face | voice) has learnt to tell apart, and
+    without a row where the protocol holds none of these. Lists that it does not hold are absent from the result. Raises
+    ProtocolError where there are no trials at all, ScoreError where a model gives scores that are not finite,
+    ConfigError for rates by recipe, which `settings.under` must have settled.
     """
     if settings.rates == "recipe":
         raise ConfigError(
@@ -47,24 +52,49 @@ def evaluate(encoder: Encoder, settings: Evaluate, lists: Lists, faces: Store, v
         )
     scorer = Scorer(encoder, faces, voices, *_rows(lists))
     tree: Group = {}
-    scored: list[tuple[tuple[str, str, str], pd.DataFrame, Matrix]] = []
-    for key, trials in lists.trials():
-        left, right = (trials[f"{side}_row"].to_numpy(dtype=np.int64) for side in ("left", "right"))
-        scores = scorer.pairs(SIDES[key[1]], left, right)
-        scored.append((key, trials, scores))
+    scored = _scored(scorer, lists)
+    for key, trials, scores in scored:
         _verify(tree, key, trials, scores, settings)
     _tell_absent_sizes(lists, settings)
     for (regime, *names), probes in lists.galleries():
         place(tree, [*_under(regime), *names], matching_figures(scorer, names[1], probes, settings))
-    curves = {key: (trials, scores) for key, trials, scores in scored if _both_kinds(trials)}
-    shown = next((key for key in _CURVES if key in curves), None)
-    if shown is None:
-        raise ProtocolError("no random test list has genuine and impostor trials: there is nothing to evaluate")
-    trials, scores = curves[shown]
-    if shown[1] == "cross_modal":
+    drawn = _random_lists(scored)
+    if "cross_modal" in drawn:
+        trials, scores = drawn["cross_modal"]
         place(tree, ["retrieval"], retrieval_figures(scorer, trials, len(scores), settings))
-    roc, det = roc_and_det(".".join(shown[1:]), scores, trials["label"].to_numpy())
-    return Evaluation(_pruned(tree), _score_table(scored), roc, det, matching_curve(_group(tree, "matching")))
+    roc, det = _curves(drawn, modality)
+    matching = matching_curve(_group(tree, "matching"), modality)
+    return Evaluation(_pruned(tree), _score_table(scored), roc, det, matching)
+
+
+def _scored(scorer: Scorer, lists: Lists) -> Scored:
+    scored = []
+    for key, trials in lists.trials():
+        left, right = (trials[f"{side}_row"].to_numpy(dtype=np.int64) for side in ("left", "right"))
+        scored.append((key, trials, scorer.pairs(SIDES[key[1]], left, right)))
+    return scored
+
+
+def _random_lists(scored: Scored) -> dict[str, tuple[pd.DataFrame, Matrix]]:
+    """The random lists of unseen-unheard people by task, those with both kinds of trial."""
+    drawn = {
+        task: (trials, scores)
+        for (regime, task, criterion), trials, scores in scored
+        if (regime, criterion) == (UNSEEN, "random") and _both_kinds(trials)
+    }
+    if not drawn:
+        raise ProtocolError("no random test list has genuine and impostor trials: there is nothing to evaluate")
+    return drawn
+
+
+def _curves(drawn: Mapping[str, tuple[pd.DataFrame, Matrix]], modality: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """ROC and DET of what a run of `modality` was trained for, from random lists by task."""
+    shown = next((task for task in LEARNT[modality] if task in drawn), None)
+    if shown is None:
+        _LOG.warning("no random test list of task %s, which the run was trained for: no curves", modality)
+        return no_curves()
+    trials, scores = drawn[shown]
+    return roc_and_det(f"{shown}.random", scores, trials["label"].to_numpy())
 
 
 def _verify(tree: Group, key: tuple[str, str, str], trials: pd.DataFrame, scores: Matrix, settings: Evaluate) -> None:
@@ -108,7 +138,7 @@ def _rows(lists: Lists) -> tuple[Rows, Rows]:
     return np.concatenate(none + rows["face"]), np.concatenate(none + rows["voice"])
 
 
-def _score_table(scored: list[tuple[tuple[str, str, str], pd.DataFrame, Matrix]]) -> pd.DataFrame:
+def _score_table(scored: Scored) -> pd.DataFrame:
     tables = [
         trials.loc[:, list(_KEYS)].assign(**{f"score_{model}": row for model, row in enumerate(scores)})
         for _, trials, scores in scored

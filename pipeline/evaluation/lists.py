@@ -23,6 +23,8 @@ SIDES = {
     "f2f": ("face", "face"),
     "v2v": ("voice", "voice"),
 }
+# what a run was trained on (train.modality) -> tasks that it has learnt; it is judged on the first
+LEARNT = {"both": ("cross_modal", "voice", "face"), "voice": ("voice",), "face": ("face",)}
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def curve_plots(runs: Mapping[str, Run], loss: str, suffix: str) -> list[Plot]:
 
 
 def _curve(table: pd.DataFrame | None) -> pd.DataFrame | None:
-    return table if table is not None and (table["list"] == _CROSS_MODAL).all() else None
+    return table if table is not None and len(table) and (table["list"] == _CROSS_MODAL).all() else None
 
 
 def _line(axes: Axes, kind: str, x: "pd.Series[float]", y: "pd.Series[float]", label: str) -> None:

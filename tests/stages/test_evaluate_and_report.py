@@ -11,7 +11,7 @@ import yaml
 
 from pipeline.store import write_store
 from tests.pipeline.protocol.corpora import tables
-from tests.stages.project import Project
+from tests.stages.project import ROOT, Project
 
 RUN = "single_fop"
 FILES = ("metrics.json", "summary.json", "scores.parquet", "roc.csv", "det.csv", "matching.csv")
@@ -92,6 +92,21 @@ def test_last_lines_say_how_it_went(project: Project) -> None:
     said = project.run("evaluate", RUN)
     assert f"evaluate {RUN}: EER {figures['eer']:.1f} ± {figures['eer_std']:.1f} %" in said
     assert "report: artifacts/report/report.html" in project.run("report")
+
+
+def test_curves_that_dvc_plots_are_of_what_each_run_was_trained_for(project: Project) -> None:
+    project.run("train", "voice_only_fop")
+    project.run("evaluate", "voice_only_fop")
+    plots = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["evaluate"]["do"]["plots"]
+    axes = {Path(path).name: shown for plot in plots for path, shown in plot.items()}
+    shown = {RUN: ("cross_modal.random", "v2f"), "voice_only_fop": ("voice.random", "v2v")}
+    for run, (trials, direction) in shown.items():
+        own = {"roc.csv": ("list", trials), "det.csv": ("list", trials), "matching.csv": ("task", direction)}
+        for name, (column, value) in own.items():
+            table = project.table(f"runs/{run}/{name}")
+            assert table[[axes[name]["x"], axes[name]["y"]]].notna().all(axis=None)
+            assert set(table[column]) == {value}
+    shutil.rmtree(project.folder / "artifacts" / "runs" / "voice_only_fop")
 
 
 def test_folder_of_a_run_that_is_no_more_is_named(project: Project) -> None:

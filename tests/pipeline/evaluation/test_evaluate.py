@@ -112,8 +112,40 @@ def test_lists_the_protocol_lacks_are_absent_not_zero() -> None:
     assert set(result.metrics["verification"]) == {"voice"}
     assert "eer_std" not in result.metrics["verification"]["voice"]["random"]
     assert set(result.roc["list"]) == {"voice.random"}
-    assert result.matching.columns.tolist() == ["size", "f2v", "v2f", "f2f", "v2v"]
+    assert result.matching.columns.tolist() == ["size", "task", "accuracy", "f2v", "v2f", "f2f", "v2v"]
     assert not len(result.matching)
+
+
+@pytest.mark.parametrize(
+    ("modality", "task", "direction"),
+    [("both", "cross_modal", "v2f"), ("voice", "voice", "v2v"), ("face", "face", "f2f")],
+)
+def test_curves_are_of_the_task_that_a_run_was_trained_for(modality: str, task: str, direction: str) -> None:
+    faces, voices = stores(0.7)
+    verification = [trials("unseen_unheard", name, "random", seed=2) for name in ("cross_modal", "face", "voice")]
+    galleries = [probes("unseen_unheard", name) for name in ("f2v", "v2f", "f2f", "v2v")]
+    lists = lists_of(tables(verification, galleries), faces, voices)
+    result = evaluate(NoisyEncoder(2, 0.1), settings(), lists, faces, voices, modality)
+    assert set(result.roc["list"]) == set(result.det["list"]) == {f"{task}.random"}
+    area = np.trapezoid(result.roc["true_accept_rate"], result.roc["false_accept_rate"]) / 100
+    assert area == pytest.approx(result.metrics["verification"][task]["random"]["auc"], abs=0.5)
+    assert set(result.matching["task"]) == {direction}
+    assert result.matching["accuracy"].equals(result.matching[direction])
+    assert set(result.metrics) == {"verification", "matching", "retrieval"}
+
+
+def test_run_whose_own_lists_are_absent_has_no_curve_of_another_task(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    faces, voices = stores(0.7)
+    protocol = tables([trials("unseen_unheard", "cross_modal", "random")], [probes("unseen_unheard", "v2f")])
+    result = evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, faces, voices), faces, voices, "voice")
+    assert "no random test list of task voice" in caplog.text
+    assert result.matching["v2f"].notna().all()
+    assert result.matching[["task", "accuracy"]].isna().all(axis=None)
+    write_evaluation(tmp_path, result, {"rule": "last"}, "voice")
+    assert (tmp_path / "roc.csv").read_text() == "list,false_accept_rate,true_accept_rate\n"
+    assert (tmp_path / "det.csv").read_text() == "list,false_accept_rate,false_reject_rate\n"
 
 
 def test_validation_trials_play_no_part() -> None:
