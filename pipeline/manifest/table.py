@@ -1,24 +1,29 @@
 """Layout csv: the user's own table, one row per medium: path, identity, and where they like clip, kind and traits."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import cast, get_args
 
 from pipeline.errors import ManifestError
 from pipeline.manifest.checks import path_problem, refuse, refuse_duplicates
-from pipeline.manifest.csv_rows import Row, read_rows, renamed
+from pipeline.manifest.csv_rows import Row, Rows, read_rows, renamed
+from pipeline.manifest.folders import recording_by_folder
 from pipeline.manifest.identities import parse_traits
 from pipeline.manifest.schema import TRAITS, Entry, recording_of
 from pipeline.media.probe import Kind
 
 NAMES = ("path", "identity", "clip", "kind", *TRAITS)
 
+logger = logging.getLogger(__name__)
+
 
 def entries(root: Path, table: Path, columns: Mapping[str, str]) -> list[Entry]:
     """One entry per row; paths are relative to the media folder `root` (resolved).
 
-    A row without clip is a recording of its own (the path without its suffix). `kind: audio` uses only the sound of
-    a video. Raises ManifestError, naming the lines, for missing columns or values, paths that do not exist or leave
+    A row without clip is of the recording that its second folder names, as in layout folders, and where there is none
+    a recording of its own (the path without its suffix); a warning counts both. `kind: audio` uses only the sound of a
+    video. Raises ManifestError, naming the lines, for missing columns or values, paths that do not exist or leave
     the folder, unknown kinds, unreadable traits, and media that are listed twice.
     """
     raw = read_rows(table, "table")
@@ -32,6 +37,7 @@ def entries(root: Path, table: Path, columns: Mapping[str, str]) -> list[Entry]:
     found = [_entry(root, row, problems) for row in rows.rows]
     refuse(problems, f"{table}: rows that cannot be used", "Mend or remove these rows.")
     refuse_duplicates(found)
+    _tell_recordings(rows)
     return found
 
 
@@ -44,5 +50,20 @@ def _entry(root: Path, row: Row, problems: list[str]) -> Entry:
         problems.append(f"{row.source}: no identity")
     if kind is not None and kind not in get_args(Kind):
         problems.append(f"{row.source}: kind {kind!r} is none of {', '.join(get_args(Kind))}")
-    clip = row.values.get("clip") or recording_of(path)
+    clip = row.values.get("clip") or recording_by_folder(path) or recording_of(path)
     return Entry(path, identity, clip, parse_traits(row, problems), cast(Kind | None, kind), row.source)
+
+
+def _tell_recordings(table: Rows) -> None:
+    """Say what counted as a recording where the table does not: trials of two recordings rest on it."""
+    paths = [str(PurePosixPath(row.values["path"])) for row in table.rows if "clip" not in row.values]
+    if not paths:
+        return
+    foldered = [recording for path in paths if (recording := recording_by_folder(path))]
+    logger.warning(
+        "%s: %s: %d rows are of the %d recordings that a second folder names, each of %d others is a recording by "
+        "itself; trials of two recordings rest on that",
+        table.path,
+        f"{len(paths)} rows without clip" if "clip" in table.header else "no clip column",
+        *(len(foldered), len(set(foldered)), len(paths) - len(foldered)),
+    )

@@ -32,6 +32,27 @@ def test_clip_kind_and_traits_come_from_the_row(build: Build) -> None:
     assert talk["sample_rate"] == 16000 and pd.isna(talk["width"]) and pd.isna(talk["fps"])
 
 
+def test_without_clip_a_second_folder_names_the_recording_as_in_layout_folders(
+    build: Build, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two utterances of one recording must not pass for a trial of two."""
+    table = "path,identity\nann/radio/one.wav,ann\nann/talk.mp4,ann\nann/photo.jpg,ann\nbob/talk.mp4,bob\n"
+    manifest = build(table, layout="csv").set_index("item")
+    assert manifest["clip"].to_dict() == build(layout="folders").set_index("item")["clip"].to_dict()
+    assert manifest.loc["ann/radio/one.wav", "clip"] == "ann/radio"
+    assert "items.csv: no clip column: 1 rows are of the 1 recordings that a second folder names" in caplog.text
+    assert "each of 3 others is a recording by itself" in caplog.text
+
+
+def test_rows_without_clip_beside_others_are_counted(build: Build, caplog: pytest.LogCaptureFixture) -> None:
+    clips = "path,identity,clip\nann/radio/one.wav,ann,{}\nann/talk.mp4,ann,interview\n"
+    assert list(build(clips.format(""), layout="csv")["clip"]) == ["ann/radio", "interview"]
+    assert "items.csv: 1 rows without clip: " in caplog.text
+    caplog.clear()
+    assert list(build(clips.format("interview"), layout="csv")["clip"]) == ["interview", "interview"]
+    assert "clip" not in caplog.text
+
+
 def test_the_row_fills_what_the_identities_leave_open_and_its_language_wins(build: Build) -> None:
     table = "path,identity,age,language\nann/talk.mp4,ann,41,no\nann/photo.jpg,ann,,\n"
     manifest = build(table, identities="identity,gender,language\nann,f,en\n", layout="csv").set_index("item")
