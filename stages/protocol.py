@@ -10,6 +10,7 @@ from pipeline.features.protocol import protocol_of_features
 from pipeline.manifest.schema import read_manifest
 from pipeline.protocol import write_protocol
 from pipeline.protocol.build import build_protocol
+from pipeline.protocol.summary import parity_lists
 from stages.common import ARTIFACTS, PARAMS, run_stage
 
 logger = logging.getLogger("stages.protocol")
@@ -27,7 +28,8 @@ def main() -> None:
         manifest = read_manifest(ARTIFACTS / "manifest.parquet")
         tables = build_protocol(manifest, faces, voices, settings, Path(settings.lists))
     write_protocol(ARTIFACTS / "protocol", tables)
-    counts = tables.summary["identities"], len(tables.train_pairs), len(tables.verification)
+    people = "unknown, because no list names them" if parity_lists(tables.summary) else tables.summary["identities"]
+    counts = people, len(tables.train_pairs), len(tables.verification)
     logger.info("protocol: %s; identities %s, %d training pairs, %d trials", tables.summary["source"], *counts)
 
 

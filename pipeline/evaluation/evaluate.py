@@ -54,12 +54,12 @@ def evaluate(
     tree: Group = {}
     scored = _scored(scorer, lists)
     for key, trials, scores in scored:
-        _verify(tree, key, trials, scores, settings)
+        _verify(tree, key, trials, scores, settings, lists)
     _tell_absent_sizes(lists, settings)
     for (regime, *names), probes in lists.galleries():
         place(tree, [*_under(regime), *names], matching_figures(scorer, names[1], probes, settings))
     drawn = _random_lists(scored)
-    if "cross_modal" in drawn:
+    if "cross_modal" in drawn and lists.names_people(UNSEEN, "random"):  # else who is looked for is not known
         trials, scores = drawn["cross_modal"]
         place(tree, ["retrieval"], retrieval_figures(scorer, trials, len(scores), settings))
     roc, det = _curves(drawn, modality)
@@ -97,12 +97,17 @@ def _curves(drawn: Mapping[str, tuple[pd.DataFrame, Matrix]], modality: str) -> 
     return roc_and_det(f"{shown}.random", scores, trials["label"].to_numpy())
 
 
-def _verify(tree: Group, key: tuple[str, str, str], trials: pd.DataFrame, scores: Matrix, settings: Evaluate) -> None:
+def _verify(
+    tree: Group, key: tuple[str, str, str], trials: pd.DataFrame, scores: Matrix, settings: Evaluate, lists: Lists
+) -> None:
     regime, task, criterion = key
     if not _both_kinds(trials):
         _LOG.warning("list %s has %d trials of one kind only: no rates", "/".join(key), len(trials))
         return
-    place(tree, [*_under(regime), "verification", task, criterion], verification_figures(scores, trials, settings))
+    figures = verification_figures(scores, trials, settings)
+    if task == "cross_modal" and not lists.names_people(regime, criterion):
+        del figures["identities"]
+    place(tree, [*_under(regime), "verification", task, criterion], figures)
     if task == "cross_modal":
         place(tree, [*_under(regime), "parity_labels", criterion], parity_figures(scores, trials))
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
 from pipeline.protocol import ProtocolTables
+from pipeline.protocol.summary import parity_lists
 from pipeline.store import Store
 
 UNSEEN = "unseen_unheard"  # the regime whose figures stand at the top of metrics.json
@@ -34,6 +35,11 @@ class Lists:
     verification: pd.DataFrame
     matching: pd.DataFrame
     matching_released: pd.DataFrame  # 1:2, by criterion; empty unless the protocol was imported
+    unnamed: frozenset[str] = frozenset()  # of protocol.summary.parity_lists
+
+    def names_people(self, regime: str, criterion: str) -> bool:
+        """Whether the identities of a cross-modal list are people, not made up for each trial."""
+        return f"{criterion}_{regime.replace('_', '')}" not in self.unnamed
 
     def trials(self) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
         """Each verification list as ((regime, task, criterion), trials), names in order."""
@@ -56,7 +62,8 @@ def lists_of(tables: ProtocolTables, faces: Store, voices: Store) -> Lists:
     the protocol was then written for other stores.
     """
     parts = (tables.verification, tables.matching, tables.matching_released)
-    lists = Lists(*(table[table["subset"] == "test"].reset_index(drop=True) for table in parts))
+    verification, matching, released = (table[table["subset"] == "test"].reset_index(drop=True) for table in parts)
+    lists = Lists(verification, matching, released, frozenset(parity_lists(tables.summary)))
     stores = {"face": faces, "voice": voices}
     for (_, task, _), trials in lists.trials():
         for side, modality in zip(("left", "right"), SIDES[task], strict=True):

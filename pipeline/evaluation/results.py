@@ -28,7 +28,7 @@ def described(metrics: Group, modality: str) -> str:
         return "no random list of what it was trained on"
     deviations = [f" ± {told[key]:.1f}" if key in told else "" for key in ("eer_std", "auc_std")]
     rates = f"EER {told['eer']:.1f}{deviations[0]} %, AUC {told['auc']:.1f}{deviations[1]} %"
-    return f"{rates} on {told['identities']} people"
+    return f"{rates} on {told['identities']} people" if "identities" in told else f"{rates}, on people unknown"
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation, selection: Group, modality: str = "both") -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from pipeline.errors import StoreError
+from pipeline.protocol.summary import parity_lists
 from pipeline.report.runs import MARK, Run
 from pipeline.settings import Params
 from pipeline.store import MATRIX
@@ -58,7 +59,7 @@ def facts(
         *((f"{modality.capitalize()} weights", label) for modality, label in labels.items()),
         ("Runs", f"{len(done)} of {len(runs)} evaluated; {_seeds(done)}"),
         ("Models chosen on", ", ".join(_rules(done)) or "no run yet"),
-        ("EER and AUC", _rates(params, done)),
+        ("EER and AUC", _rates(params, done, parity_lists(summary))),
         *((("People tested", tested),) if (tested := _tested(done)) else ()),
     ]
     return Facts(tuple(lines), (*_stand_ins(labels), *_leaks(leaks), *_cautions(params, done, summary)))
@@ -69,6 +70,8 @@ def _corpus(params: Params) -> str:
 
 
 def _people(summary: Mapping[str, object]) -> str:
+    if parity_lists(summary):
+        return "people unknown, because no released list beside the features names them"
     identities = summary.get("identities")
     if not isinstance(identities, dict):
         return "counts unknown"
@@ -106,12 +109,12 @@ def _tested(runs: Sequence[Run]) -> str:
     """How many people each list of trials rests on; empty before any run was tried on voices against faces."""
     for run in runs:
         groups = {name: run.group(*_CROSS, name) for name in run.group(*_CROSS)}
-        if counts := [f"{name} {group['identities']}" for name, group in groups.items() if "identities" in group]:
-            return ", ".join(counts)
+        if groups:
+            return ", ".join(f"{name} {group.get('identities', 'unknown')}" for name, group in groups.items())
     return ""
 
 
-def _rates(params: Params, runs: Sequence[Run]) -> str:
+def _rates(params: Params, runs: Sequence[Run], unnamed: Sequence[str]) -> str:
     how = "exact" if params.evaluate.rates == "exact" else _GRID
     if params.evaluate.rates == "recipe":
         official = [run.name for run in runs if params.evaluate.under(run.settings.recipe).rates == "official_grid"]
@@ -121,7 +124,10 @@ def _rates(params: Params, runs: Sequence[Run]) -> str:
     share = f"{100 * params.evaluate.confidence:g} %"
     whose = "" if params.evaluate.rates == "exact" else ", of the exact rates always"
     draws = f"{params.evaluate.bootstrap} resamples of the test identities"
-    return f"{how}; {share} intervals in brackets from {draws}{whose}, none where they are too few"
+    told = f"{how}; {share} intervals in brackets from {draws}{whose}, none where they are too few"
+    if unnamed:
+        told += f"; those of {', '.join(unnamed)} treat every trial as of its own people and so are too narrow"
+    return told
 
 
 def _stand_ins(labels: Mapping[str, str]) -> list[str]:
@@ -163,9 +169,7 @@ def _feature_files(params: Params, summary: Mapping[str, object]) -> list[str]:
         f"Features were read from CSV files in {params.features.folder}, not extracted here. Figures are comparable "
         "with the paper's only if these are the authors' own files: nothing in a file says whose it is."
     ]
-    told = summary.get("labels")
-    guessed = [name for name, by in told.items() if str(by).startswith("row parity")] if isinstance(told, dict) else []
-    if guessed:
+    if guessed := parity_lists(summary):
         found.append(
             f"Labels by row parity: of {', '.join(guessed)}, whose released list is not beside the features. In the "
             "unseen-unheard lists N and GNA that makes nearly half of the labels wrong."

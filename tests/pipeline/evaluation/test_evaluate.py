@@ -188,6 +188,22 @@ def test_run_whose_own_list_is_absent_has_an_empty_summary(tmp_path: Path) -> No
     assert described(result.metrics, "voice") == "no random list of what it was trained on"
 
 
+def test_people_whom_no_list_names_are_neither_counted_nor_looked_for(tmp_path: Path) -> None:
+    faces, voices = stores(0.7)
+    verification = [trials("unseen_unheard", "cross_modal", name) for name in ("random", "G")]
+    protocol = tables([*verification, trials("seen_heard", "cross_modal", "random")], [])
+    told = {"random_unseenunheard": "row parity (no list)", "G_unseenunheard": "list", "random_seenheard": "list"}
+    object.__setattr__(protocol, "summary", {"labels": told})
+    result = evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, faces, voices), faces, voices)
+    lists = result.metrics["verification"]["cross_modal"]
+    assert "identities" not in lists["random"] and lists["G"]["identities"] == len(PEOPLE)
+    assert result.metrics["seen_heard"]["verification"]["cross_modal"]["random"]["identities"] == len(PEOPLE)
+    assert "retrieval" not in result.metrics
+    assert described(result.metrics, "both").endswith(" %, on people unknown")
+    write_evaluation(tmp_path, result, {"rule": "last"})
+    assert list(json.loads((tmp_path / "summary.json").read_text())) == ["eer", "auc", "min_dcf"]
+
+
 def test_sizes_beyond_the_galleries_are_named_once(caplog: pytest.LogCaptureFixture) -> None:
     faces, voices = stores(0.7)
     lists = planted_lists(faces, voices)

@@ -71,6 +71,21 @@ def test_figures_of_feature_files_are_comparable_only_if_the_files_are_the_autho
     assert guessed.startswith("Labels by row parity: of N_unseenunheard,")
 
 
+def test_people_whom_no_list_names_are_not_counted(tmp_path: Path) -> None:
+    params = write_params(tmp_path, shipped_params() | {"features": {"source": "csv", "folder": "my/features"}})
+    told = {"random_unseenunheard": "row parity (no released list beside the features)", "N_unseenunheard": "the list"}
+    summary = SUMMARY | {"source": "csv_features", "labels": told}
+    lines = dict(facts(params, [], {}, summary, []).lines)
+    unknown = "people unknown, because no released list beside the features names them"
+    assert lines["Corpus"] == f"my/features: {unknown}"
+    assert lines["EER and AUC"].endswith(
+        "; those of random_unseenunheard treat every trial as of its own people and so are too narrow"
+    )
+    named = facts(params, [], {}, summary | {"labels": dict.fromkeys(told, "the released list's column")}, []).lines
+    assert dict(named)["Corpus"].startswith("my/features: 1251 identities (")
+    assert dict(named)["EER and AUC"].endswith("none where they are too few")
+
+
 def test_extractor_that_knows_test_identities_is_named(tmp_path: Path) -> None:
     leak = {"modality": "face", "weights": "vggface", "overlap": "all", "reason": "VGGFace1 contains them"}
     assert header(tmp_path, "official", [leak])[0].startswith("LEAK: the face extractor (vggface) may know all")
