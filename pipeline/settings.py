@@ -113,6 +113,12 @@ class Protocol(Section):
     age_bin: Positive  # years; two people in one bin count as of the same age
 
     @model_validator(mode="after")
+    def _random_list_is_drawn(self) -> "Protocol":
+        if "random" not in self.criteria:
+            raise ValueError("criteria must hold random: models are chosen and runs compared on that list")
+        return self
+
+    @model_validator(mode="after")
     def _identities_remain_for_training(self) -> "Protocol":
         if self.validation_ratio + self.test_ratio >= 1.0:
             raise ValueError("validation_ratio + test_ratio leave no training identities: lower one of them")

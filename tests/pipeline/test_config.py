@@ -93,6 +93,11 @@ def test_split_that_leaves_nobody_to_train_on_is_refused(raw, tmp_path) -> None:
     assert "leave no training identities" in refusal(raw, tmp_path)
 
 
+def test_criteria_without_the_list_that_runs_are_judged_on_are_refused(raw, tmp_path) -> None:
+    raw["protocol"]["criteria"] = ["G", "N"]
+    assert "protocol: criteria must hold random: models are chosen" in refusal(raw, tmp_path)
+
+
 def test_mapping_of_which_every_line_was_removed_is_empty(raw, tmp_path) -> None:
     raw["manifest"]["columns"] = None
     assert load(raw, tmp_path).manifest.columns == {}
