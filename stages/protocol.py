@@ -5,19 +5,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.config import load_params
+from pipeline.config import load_params, run_settings
 from pipeline.features.protocol import protocol_of_features
 from pipeline.manifest.schema import read_manifest
 from pipeline.protocol import write_protocol
 from pipeline.protocol.build import build_protocol
 from pipeline.protocol.summary import parity_lists
+from pipeline.protocol.usable import check_usable, unchoosable
 from stages.common import ARTIFACTS, PARAMS, run_stage
 
 logger = logging.getLogger("stages.protocol")
 
 
 def main() -> None:
-    """Build the protocol of params.yaml, check it against the stores and write it."""
+    """Build the protocol of params.yaml, check it against the stores, name the runs it is too little for, write it."""
     params = load_params(PARAMS)
     settings = params.protocol
     faces = pd.read_parquet(ARTIFACTS / "faces" / "index.parquet")
@@ -27,6 +28,12 @@ def main() -> None:
     else:
         manifest = read_manifest(ARTIFACTS / "manifest.parquet")
         tables = build_protocol(manifest, faces, voices, settings, Path(settings.lists))
+    check_usable(tables)
+    # A warning only, and dvc.yaml does not name experiments: as a parameter: another run draws no other protocol.
+    runs = {run: run_settings(params, run) for run in params.experiments}
+    for reason, stuck in unchoosable(tables, runs).items():
+        told = (reason, ", ".join(stuck))
+        logger.warning("%s: give %s selection: last, or take them out of experiments:, or their training fails", *told)
     write_protocol(ARTIFACTS / "protocol", tables)
     people = "unknown, because no list names them" if parity_lists(tables.summary) else tables.summary["identities"]
     counts = people, len(tables.train_pairs), len(tables.verification)

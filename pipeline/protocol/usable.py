@@ -1,0 +1,61 @@
+"""Whether runs can be trained, chosen and measured on a protocol: asked before the first of them starts."""
+
+from collections.abc import Mapping
+
+from pipeline.errors import ProtocolError
+from pipeline.protocol.tables import ProtocolTables
+from pipeline.settings import Train
+
+_TASKS = ("cross_modal", "voice", "face")
+_SKIPPED = "artifacts/faces/skipped.csv and artifacts/voices/skipped.csv say what could not be used"
+
+
+def check_usable(tables: ProtocolTables) -> None:
+    """Raise ProtocolError for a protocol without a training pair, and for one without a random list of test trials."""
+    if not len(tables.train_pairs):
+        raise ProtocolError(_no_pairs(tables.summary))
+    if not any(_has(tables, "test", task) for task in _TASKS):
+        raise ProtocolError(_no_tests(tables))
+
+
+def unchoosable(tables: ProtocolTables, runs: Mapping[str, Train]) -> dict[str, list[str]]:
+    """Runs of which no model can be chosen, in lists by reason: their `selection` needs trials that are absent."""
+    found: dict[str, list[str]] = {}
+    for name, settings in runs.items():
+        task = "cross_modal" if settings.modality == "both" else settings.modality
+        if settings.selection != "last" and not _has(tables, settings.selection, task):
+            reason = f"no {settings.selection} trials, {_told(tables, settings.selection, task)}"
+            found.setdefault(reason, []).append(name)
+    return found
+
+
+def _has(tables: ProtocolTables, subset: str, task: str) -> bool:
+    return len(tables.trials(subset, "unseen_unheard", task, "random")["label"].unique()) == 2
+
+
+def _told(tables: ProtocolTables, subset: str, task: str) -> str:
+    """What coverage.csv says of a random list."""
+    lines = tables.coverage[tables.coverage["list"] == f"verification/{subset}/unseen_unheard/{task}/random"]
+    return f"{task} {lines['reason'].iloc[0] if len(lines) else 'absent'}"
+
+
+def _no_pairs(summary: Mapping[str, object]) -> str:
+    paired = summary["identities_paired"]
+    if isinstance(paired, dict) and any(paired.values()):
+        return (
+            f"no training pair: {paired['train']} identities of the training split have both a face and a voice, but "
+            f"none in recordings that are free to train on; add media of them ({_SKIPPED})"
+        )
+    return (
+        f"nobody has both a face and a voice ({summary['identities_face_only']} identities have only a face, "
+        f"{summary['identities_voice_only']} only a voice). Every run trains on pairs of the two, those of one "
+        f"modality, too: add what is missing, under the same identities ({_SKIPPED})"
+    )
+
+
+def _no_tests(tables: ProtocolTables) -> str:
+    settings = tables.summary["settings"]
+    if tables.summary["source"] == "generated" and isinstance(settings, dict) and settings["test_ratio"] == 0:
+        return "protocol.test_ratio is 0, so that nobody is tested and no run could be measured: raise it"
+    reasons = "; ".join(_told(tables, "test", task) for task in _TASKS)
+    return f"no random list of test trials, so that no run could be measured ({reasons}): add media of test identities"
