@@ -15,6 +15,7 @@ from pipeline.evaluation.retrieval import retrieval_figures
 from pipeline.evaluation.scoring import Encoder, Matrix, Scorer
 from pipeline.evaluation.tree import Group, place
 from pipeline.evaluation.verification import parity_figures, verification_figures
+from pipeline.metrics.official_grid import FOLDS
 from pipeline.settings import Evaluate
 from pipeline.store import Store
 
@@ -103,6 +104,12 @@ def _verify(
     regime, task, criterion = key
     if not _both_kinds(trials):
         _LOG.warning("list %s has %d trials of one kind only: no rates", "/".join(key), len(trials))
+        return
+    if settings.rates == "official_grid" and len(trials) < FOLDS:
+        told = ("/".join(key), len(trials), FOLDS)
+        _LOG.warning(
+            "list %s has %d trials, too few for %d folds: no rates; evaluate.rates exact would have some", *told
+        )
         return
     figures = verification_figures(scores, trials, settings)
     if task == "cross_modal" and not lists.names_people(regime, criterion):

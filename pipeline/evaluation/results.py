@@ -25,7 +25,7 @@ def described(metrics: Group, modality: str) -> str:
     """The same as one line."""
     told = headline(metrics, modality)
     if "eer" not in told:
-        return "no random list of what it was trained on"
+        return "no rates on a random list of what it was trained on"
     deviations = [f" ± {told[key]:.1f}" if key in told else "" for key in ("eer_std", "auc_std")]
     rates = f"EER {told['eer']:.1f}{deviations[0]} %, AUC {told['auc']:.1f}{deviations[1]} %"
     return f"{rates} on {told['identities']} people" if "identities" in told else f"{rates}, on people unknown"

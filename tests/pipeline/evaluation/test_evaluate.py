@@ -185,7 +185,7 @@ def test_run_whose_own_list_is_absent_has_an_empty_summary(tmp_path: Path) -> No
     result = evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, faces, voices), faces, voices)
     write_evaluation(tmp_path, result, {"rule": "last"}, "voice")
     assert json.loads((tmp_path / "summary.json").read_text()) == {}
-    assert described(result.metrics, "voice") == "no random list of what it was trained on"
+    assert described(result.metrics, "voice") == "no rates on a random list of what it was trained on"
 
 
 def test_people_whom_no_list_names_are_neither_counted_nor_looked_for(tmp_path: Path) -> None:
@@ -232,6 +232,18 @@ def test_official_grid_stands_for_the_exact_rates_when_asked() -> None:
     found = [figures[key] for key in ("eer", "auc", "accuracy", "eer_exact")]
     exact = equal_error_rate(table["score_0"], table["label"])
     assert found == pytest.approx([rates.eer, rates.auc, rates.accuracy, exact], abs=1e-5)
+
+
+def test_list_too_short_for_the_official_folds_is_left_out_by_name(caplog: pytest.LogCaptureFixture) -> None:
+    faces, voices = stores(0.7)
+    short = trials("unseen_unheard", "cross_modal", "G", count=8)
+    protocol = tables([trials("unseen_unheard", "cross_modal", "random"), short], [])
+    lists = lists_of(protocol, faces, voices)
+    metrics = evaluate(NoisyEncoder(1, 0.0), settings(rates="official_grid"), lists, faces, voices).metrics
+    assert set(metrics["verification"]["cross_modal"]) == {"random"}
+    assert "list unseen_unheard/cross_modal/G has 8 trials, too few for 10 folds" in caplog.text
+    exact = evaluate(NoisyEncoder(1, 0.0), settings(), lists, faces, voices).metrics
+    assert exact["verification"]["cross_modal"]["G"]["trials"] == 8
 
 
 def test_rates_by_recipe_are_refused_until_a_recipe_settles_them() -> None:
