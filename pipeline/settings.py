@@ -57,8 +57,8 @@ class Manifest(Section):
 
     media: Annotated[str, Field(min_length=1)]  # folder, relative to the project or absolute
     layout: Literal["folders", "voxceleb1", "mavceleb", "csv"]
-    table: str  # layout csv: the user's own table of items; voxceleb1: vox1_meta.csv
-    identities: str  # CSV of identity metadata (gender, nationality, age, language)
+    table: Annotated[str, Field(min_length=1)]  # layout csv: the user's own table of items; voxceleb1: vox1_meta.csv
+    identities: Annotated[str, Field(min_length=1)]  # CSV of identity metadata (gender, nationality, age, language)
     columns: Annotated[dict[str, str], BeforeValidator(_none_is_empty)]  # our metadata name -> that CSV's column
     max_skip_ratio: Ratio
 

@@ -68,6 +68,9 @@ def test_wrong_type_is_named_with_what_was_found(raw, tmp_path) -> None:
         ("train", "seeds", []),
         ("evaluate", "matching_sizes", [1]),
         ("manifest", "max_skip_ratio", 2.0),
+        ("manifest", "identities", ""),
+        ("manifest", "identities", None),
+        ("manifest", "table", ""),
     ],
 )
 def test_value_out_of_range_is_named(raw, tmp_path, section, key, value) -> None:

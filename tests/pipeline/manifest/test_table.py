@@ -65,6 +65,14 @@ def test_columns_of_other_names_are_renamed(build: Build) -> None:
     assert list(manifest["identity"]) == ["ann"]
 
 
+def test_a_rename_left_from_another_corpus_is_named_where_it_fits_no_column(build: Build) -> None:
+    """It might be a typing error, which would leave every nationality unknown without a word."""
+    left = {"nationality": "region"}
+    with pytest.raises(ManifestError, match=r"not in .*items\.csv \(1\):\n  nationality: 'region'\n.*remove the line"):
+        build(BOTH, layout="csv", columns=left)
+    assert list(build(BOTH, layout="folders", columns=left)["item"])
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
