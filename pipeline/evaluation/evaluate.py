@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import ConfigError, ProtocolError
+from pipeline.errors import ConfigError, ProtocolError, ScoreError
 from pipeline.evaluation.curves import matching_curve, no_curves, roc_and_det
 from pipeline.evaluation.lists import LEARNT, SIDES, UNSEEN, Lists, Rows, candidates
 from pipeline.evaluation.matching import matching_figures
@@ -44,8 +44,9 @@ def evaluate(
 
     The curves are of the first random list that a run of `modality` (both | face | voice) has learnt to tell apart, and
     without a row where the protocol holds none of these. Lists that it does not hold are absent from the result. Raises
-    ProtocolError where there are no trials at all, ScoreError where a model gives scores that are not finite,
-    ConfigError for rates by recipe, which `settings.under` must have settled.
+    ProtocolError where there are no trials at all, ScoreError where a model gives scores that are not finite and where
+    the list of the curves is too short for the official grid (another such list goes without rates), ConfigError for
+    rates by recipe, which `settings.under` must have settled.
     """
     if settings.rates == "recipe":
         raise ConfigError(
@@ -63,7 +64,7 @@ def evaluate(
     if "cross_modal" in drawn and lists.names_people(UNSEEN, "random"):  # else who is looked for is not known
         trials, scores = drawn["cross_modal"]
         place(tree, ["retrieval"], retrieval_figures(scorer, trials, len(scores), settings))
-    roc, det = _curves(drawn, modality)
+    roc, det = _curves(drawn, modality, settings)
     matching = matching_curve(_group(tree, "matching"), modality)
     return Evaluation(_pruned(tree), _score_table(scored), roc, det, matching)
 
@@ -88,13 +89,20 @@ def _random_lists(scored: Scored) -> dict[str, tuple[pd.DataFrame, Matrix]]:
     return drawn
 
 
-def _curves(drawn: Mapping[str, tuple[pd.DataFrame, Matrix]], modality: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _curves(
+    drawn: Mapping[str, tuple[pd.DataFrame, Matrix]], modality: str, settings: Evaluate
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """ROC and DET of what a run of `modality` was trained for, from random lists by task."""
     shown = next((task for task in LEARNT[modality] if task in drawn), None)
     if shown is None:
         _LOG.warning("no random test list of task %s, which the run was trained for: no curves", modality)
         return no_curves()
     trials, scores = drawn[shown]
+    if _too_short(trials, settings):
+        raise ScoreError(
+            f"list {UNSEEN}/{shown}/random, which the run is judged on, has {len(trials)} trials, too few for {FOLDS} "
+            "folds: set evaluate.rates: exact, or raise protocol.trials and add media"
+        )
     return roc_and_det(f"{shown}.random", scores, trials["label"].to_numpy())
 
 
@@ -105,7 +113,7 @@ def _verify(
     if not _both_kinds(trials):
         _LOG.warning("list %s has %d trials of one kind only: no rates", "/".join(key), len(trials))
         return
-    if settings.rates == "official_grid" and len(trials) < FOLDS:
+    if _too_short(trials, settings):
         told = ("/".join(key), len(trials), FOLDS)
         _LOG.warning(
             "list %s has %d trials, too few for %d folds: no rates; evaluate.rates exact would have some", *told
@@ -117,6 +125,10 @@ def _verify(
     place(tree, [*_under(regime), "verification", task, criterion], figures)
     if task == "cross_modal":
         place(tree, [*_under(regime), "parity_labels", criterion], parity_figures(scores, trials))
+
+
+def _too_short(trials: pd.DataFrame, settings: Evaluate) -> bool:
+    return settings.rates == "official_grid" and len(trials) < FOLDS
 
 
 def _tell_absent_sizes(lists: Lists, settings: Evaluate) -> None:

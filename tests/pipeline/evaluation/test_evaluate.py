@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.errors import ConfigError, ProtocolError
+from pipeline.errors import ConfigError, ProtocolError, ScoreError
 from pipeline.evaluation import described, evaluate, lists_of, write_evaluation
 from pipeline.metrics import equal_error_rate, min_dcf, official_rates, roc_auc
 from tests.pipeline.evaluation.planted import (
@@ -244,6 +244,16 @@ def test_list_too_short_for_the_official_folds_is_left_out_by_name(caplog: pytes
     assert "list unseen_unheard/cross_modal/G has 8 trials, too few for 10 folds" in caplog.text
     exact = evaluate(NoisyEncoder(1, 0.0), settings(), lists, faces, voices).metrics
     assert exact["verification"]["cross_modal"]["G"]["trials"] == 8
+
+
+def test_own_list_too_short_for_the_official_folds_is_refused_with_the_remedy() -> None:
+    faces, voices = stores(0.7)
+    short = trials("unseen_unheard", "voice", "random", count=8)
+    lists = lists_of(tables([trials("unseen_unheard", "cross_modal", "random"), short], []), faces, voices)
+    grid = settings(rates="official_grid")
+    assert "voice" not in evaluate(NoisyEncoder(1, 0.0), grid, lists, faces, voices).metrics["verification"]
+    with pytest.raises(ScoreError, match=r"unseen_unheard/voice/random, .* has 8 trials.*set evaluate.rates: exact"):
+        evaluate(NoisyEncoder(1, 0.0), grid, lists, faces, voices, "voice")
 
 
 def test_rates_by_recipe_are_refused_until_a_recipe_settles_them() -> None:
