@@ -5,8 +5,11 @@ import sys
 
 from pipeline.config import load_params, run_settings
 from pipeline.device import select_device
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ProtocolError
 from pipeline.files import atomic_path
+from pipeline.protocol import read_protocol
+from pipeline.protocol.usable import unchoosable
+from pipeline.settings import Params
 from pipeline.store import MATRIX, read_matrix
 from pipeline.training import MODEL, StateFile, read_training_lists, save_model, train_run
 from pipeline.workspace import home
@@ -22,10 +25,14 @@ def main() -> None:
     if len(sys.argv) != 2:
         raise ConfigError("name one run of experiments: in params.yaml, as in `python -m stages.train single_fop`")
     run = sys.argv[1]
-    settings = run_settings(load_params(PARAMS), run)
+    params = load_params(PARAMS)
+    settings = run_settings(params, run)
     faces, _ = read_matrix(ARTIFACTS / "faces" / MATRIX)
     voices, _ = read_matrix(ARTIFACTS / "voices" / MATRIX)
-    lists = read_training_lists(ARTIFACTS / "protocol", settings, len(faces), len(voices))
+    try:
+        lists = read_training_lists(ARTIFACTS / "protocol", settings, len(faces), len(voices))
+    except ProtocolError as error:
+        raise ProtocolError(f"{error}{_others(params, run)}") from error
     state_file = StateFile(home() / "training", run)
     trained = train_run(settings, lists, faces, voices, select_device(), state_file)
     folder = ARTIFACTS / "runs" / run
@@ -35,6 +42,18 @@ def main() -> None:
     state_file.remove()
     epochs = ", ".join(map(str, trained.model.chosen_epoch))
     logger.info("train %s: epoch %s of %d, chosen on %s", run, epochs, settings.epochs, settings.selection)
+
+
+def _others(params: Params, run: str) -> str:
+    """Which other runs lack trials to be chosen on where `run` does: all at once, not one with every `dvc repro`."""
+    try:
+        protocol = read_protocol(ARTIFACTS / "protocol")
+    except ProtocolError:
+        return ""  # the protocol is not whole: then no trials were counted, and the first error says what is wrong
+    stuck = unchoosable(protocol, {name: run_settings(params, name) for name in params.experiments})
+    names = [name for runs in stuck.values() for name in runs]
+    others = ", ".join(name for name in names if name != run)
+    return f". The same goes for {others}" if run in names and others else ""
 
 
 if __name__ == "__main__":
