@@ -10,7 +10,7 @@ from pipeline.features.protocol import protocol_of_features
 from pipeline.manifest.schema import read_manifest
 from pipeline.protocol import write_protocol
 from pipeline.protocol.build import build_protocol
-from pipeline.protocol.summary import parity_lists
+from pipeline.protocol.parity import parity_lists
 from pipeline.protocol.usable import check_usable, unchoosable
 from stages.common import ARTIFACTS, PARAMS, run_stage
 

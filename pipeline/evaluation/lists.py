@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
 from pipeline.protocol import ProtocolTables
-from pipeline.protocol.summary import parity_lists
+from pipeline.protocol.parity import parity_lists
 from pipeline.store import Store
 
 UNSEEN = "unseen_unheard"  # the regime whose figures stand at the top of metrics.json

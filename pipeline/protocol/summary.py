@@ -1,7 +1,5 @@
 """What the report's header says of a protocol."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
@@ -39,12 +37,3 @@ def summarise(
         "cross_modal": any(len(drawn.table) for drawn in lists if "/cross_modal/" in drawn.name),
         "absent": {drawn.name: drawn.reason for drawn in lists if not len(drawn.table)},
     }
-
-
-def parity_lists(summary: Mapping[str, object]) -> list[str]:
-    """Lists such as "random_unseenunheard" whose labels are by row parity: only then is nobody in them known by name.
-
-    Their identities were made up trial by trial (features/people.py), so that a count of them says nothing of people.
-    """
-    told = summary.get("labels")
-    return [name for name, by in told.items() if str(by).startswith("row parity")] if isinstance(told, dict) else []

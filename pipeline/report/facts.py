@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from pipeline.errors import StoreError
-from pipeline.protocol.summary import parity_lists
+from pipeline.protocol.parity import parity_lists
 from pipeline.report.runs import MARK, Run
 from pipeline.settings import Params
 from pipeline.store import MATRIX

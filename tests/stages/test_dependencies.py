@@ -32,13 +32,14 @@ PLUMBING = {
 }
 # Read, not run: the stage that writes the file names them.
 _MANIFEST = {"pipeline/manifest/schema.py"}
+_PROTOCOL = {"pipeline/protocol/files.py", "pipeline/protocol/tables.py"}
 READ_ONLY = {
     "detect_faces": _MANIFEST | {"pipeline/store.py"},  # by seeding
     "embed_faces": _MANIFEST | {"pipeline/detections.py"},
     "embed_voices": _MANIFEST | {"pipeline/detections.py"},  # by seeding
     "protocol": _MANIFEST,
-    "train": {"pipeline/store.py"},
-    "evaluate": {"pipeline/store.py", "pipeline/protocol/files.py", "pipeline/protocol/tables.py"},
+    "train": _PROTOCOL | {"pipeline/store.py", "pipeline/protocol/usable.py"},  # usable: for a message
+    "evaluate": _PROTOCOL | {"pipeline/store.py"},
     "report": {"pipeline/store.py"},
 }
 # Imported along with those, and not run.
