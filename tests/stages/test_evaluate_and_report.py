@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pipeline.store import write_store
-from tests.pipeline.protocol.corpora import tables
+from tests.pipeline.protocol.corpora import tables, write_whole_manifest
 from tests.stages.project import ROOT, Project
 
 RUN = "single_fop"
@@ -39,7 +39,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     for number, (name, index) in enumerate((("faces", parts.faces), ("voices", parts.voices))):
         index = index.assign(**{column: "00" for column in ("digest", "key") if column not in index})
         write_store(made.folder / "artifacts" / name, planted(index, number), index, {"weights": "untrained"})
-    parts.manifest.to_parquet(made.folder / "artifacts" / "manifest.parquet", index=False)
+    write_whole_manifest(made.folder / "artifacts" / "manifest.parquet", parts.manifest)
     made.run("protocol")
     made.run("train", RUN)
     made.run("evaluate", RUN)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pipeline.protocol import read_protocol
-from tests.pipeline.protocol.corpora import PARAMS, Tables, tables
+from tests.pipeline.protocol.corpora import PARAMS, Tables, tables, write_whole_manifest
 
 ROOT = PARAMS.parent
 
@@ -25,7 +25,7 @@ def run(project: Path, parts: Tables) -> subprocess.CompletedProcess[str]:
     for folder, index in (("faces", parts.faces), ("voices", parts.voices)):
         (project / "artifacts" / folder).mkdir(parents=True, exist_ok=True)
         index.to_parquet(project / "artifacts" / folder / "index.parquet", index=False)
-    parts.manifest.to_parquet(project / "artifacts" / "manifest.parquet", index=False)
+    write_whole_manifest(project / "artifacts" / "manifest.parquet", parts.manifest)
     command = [sys.executable, "-m", "stages.protocol"]
     return subprocess.run(
         command, cwd=project, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False

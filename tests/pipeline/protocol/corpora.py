@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.config import load_params
+from pipeline.manifest.schema import COLUMNS, write_manifest
 from pipeline.protocol.build import build_protocol
 from pipeline.protocol.corpus import Corpus, read_corpus
 from pipeline.protocol.tables import ProtocolTables
@@ -69,3 +70,8 @@ def _index(manifest: pd.DataFrame, rows: int, whole: bool = False) -> pd.DataFra
     index = manifest.loc[manifest.index.repeat(rows), ["item", "identity", "clip"]].reset_index(drop=True)
     index["frame"] = -1 if whole and rows == 1 else index.groupby("item").cumcount() * 25
     return index.assign(digest="0")
+
+
+def write_whole_manifest(path: Path, manifest: pd.DataFrame) -> None:
+    """Write a manifest with the columns that protocols do not read, all null."""
+    write_manifest(path, manifest.reindex(columns=list(COLUMNS)).astype(COLUMNS))
