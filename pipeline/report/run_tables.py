@@ -129,8 +129,8 @@ def _all(runs: Sequence[Run]) -> Grid:
         state = ("not run",) if run.metrics is None else (" ".join(_path(run)[1:]),)
         rows.append((run.name, *settings, *state, *figures))
     notes = (
-        "Every run that params.yaml names. One modality: trials of that modality. minDCF is a ratio, not a percentage; "
-        "as a least value over thresholds it comes out lower in resamples, so that its interval leans down.",
+        "Every run that params.yaml names. One modality: trials of that modality. minDCF is a ratio, not a percentage, "
+        "and its interval is reflected: a least value over thresholds comes out too low, and lower in resamples.",
     )
     columns = (
         "Recipe",

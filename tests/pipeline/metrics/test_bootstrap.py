@@ -73,7 +73,7 @@ def test_interval_holds_the_rate_and_is_the_same_for_the_same_seed() -> None:
     assert first == again != other
     assert first.eer.low < equal_error_rate(scores, labels) < first.eer.high
     assert first.auc.low < roc_auc(scores, labels) < first.auc.high
-    assert first.min_dcf.low < min_dcf(scores, labels, PRIOR) < first.min_dcf.high
+    assert first.min_dcf.low <= min_dcf(scores, labels, PRIOR) < first.min_dcf.high
 
 
 def test_intervals_of_several_models_are_those_of_a_plain_loop_over_resamples_and_models() -> None:
@@ -90,9 +90,42 @@ def test_intervals_of_several_models_are_those_of_a_plain_loop_over_resamples_an
         rows = [np.repeat(row, copies) for row in models]
         rates = [(equal_error_rate(row, truth), roc_auc(row, truth), min_dcf(row, truth, PRIOR)) for row in rows]
         found.append(np.mean(rates, axis=0))
-    for column, interval in enumerate((bounds.eer, bounds.auc, bounds.min_dcf)):
+    for column, interval in enumerate((bounds.eer, bounds.auc)):
         expected = np.quantile([rates[column] for rates in found], [0.05, 0.95])
         assert [interval.low, interval.high] == pytest.approx(expected.tolist(), abs=1e-9)
+    low, high = np.quantile([rates[2] for rates in found], [0.05, 0.95])
+    least = np.mean([min_dcf(row, labels, PRIOR) for row in models])
+    expected_cost = [min(2 * least - high, least), min(1.0, 2 * least - low)]
+    assert [bounds.min_dcf.low, bounds.min_dcf.high] == pytest.approx(expected_cost, abs=1e-9)
+
+
+def test_interval_of_min_dcf_leans_up_where_a_minimum_over_few_trials_leans_down() -> None:
+    """Rates of many people are the truth; of a few, a minimum over thresholds is too low, and lower when resampled."""
+    rng = np.random.default_rng(8)
+    large = sample_trials(rng, 3000, 60_000)
+    truth = min_dcf(large[0], large[1], PRIOR)
+    held, plain = 0, 0
+    for seed in range(40):
+        scores, labels, left, right = sample_trials(rng, 20, 600)
+        resamples = IdentityResamples(left, 200, seed)
+        bounds = verification_intervals(scores, labels, left, right, resamples, 0.95, PRIOR)
+        assert bounds is not None
+        assert 0.0 <= bounds.min_dcf.low <= min_dcf(scores, labels, PRIOR) <= bounds.min_dcf.high <= 1.0
+        held += bounds.min_dcf.low <= truth <= bounds.min_dcf.high
+        costs = WeightedTrials(scores, labels, left, right).rates(resamples.multiplicities, PRIOR)[2]
+        low, high = np.quantile(costs, [0.025, 0.975])
+        plain += low <= truth <= high
+    assert held >= 34, "of forty 95 % intervals"
+    assert plain <= 24, "which is why percentiles are not taken"
+
+
+def test_scores_that_separate_everybody_and_scores_that_separate_nobody_have_the_cost_they_must() -> None:
+    labels, left, right = round_robin(12)
+    resamples = IdentityResamples(left, 200, 0)
+    for scores, cost in ((labels, 0.0), (np.zeros(24), 1.0)):
+        bounds = verification_intervals(scores, labels, left, right, resamples, 0.95, PRIOR)
+        assert bounds is not None
+        assert (bounds.min_dcf.low, bounds.min_dcf.high) == (cost, cost)
 
 
 def round_robin(people: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
