@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from pipeline.errors import RunError
+from pipeline.fast_yaml import parse_yaml
 
 _HASHED = 1 << 20  # bytes; smaller files by content, so that a save without a change, or git, does no harm
 _SHOWN = 5
@@ -48,7 +49,7 @@ def unchanged_inputs(stage: str, run: str = "") -> Iterator[None]:
 def _inputs(stage: str, run: str) -> dict[str, object] | None:
     """Values of the stage's params and stamps of its files, by name; None where dvc.yaml does not name the stage."""
     try:
-        params, graph = (yaml.safe_load(Path(name).read_text(encoding="utf-8")) for name in ("params.yaml", "dvc.yaml"))
+        params, graph = (parse_yaml(Path(name).read_text(encoding="utf-8")) for name in ("params.yaml", "dvc.yaml"))
         entry = graph["stages"][stage]
     except (OSError, yaml.YAMLError, KeyError, TypeError):  # TypeError: an empty file, as while it is saved
         return None

@@ -15,6 +15,7 @@ import yaml
 
 from pipeline.detections import read_detections
 from pipeline.errors import StoreError
+from pipeline.fast_yaml import parse_yaml
 from pipeline.item_cache import Arrays, ItemCache
 from pipeline.rows import rows_by_key
 from pipeline.store import INDEX, MATRIX, read_files
@@ -100,9 +101,8 @@ def _locked_digests() -> dict[str, str]:
     if not lock.is_file():
         return {}
     text = lock.read_text(encoding="utf-8")
-    # By libyaml where PyYAML was built with it, as its wheels are: eight times as fast, which many runs make felt.
     try:
-        read = yaml.load(text, Loader=yaml.CSafeLoader) if yaml.__with_libyaml__ else yaml.safe_load(text)
+        read = parse_yaml(text)
     except yaml.YAMLError as error:  # two branches of git met in it
         raise StoreError(
             f"dvc.lock is not valid YAML, as after a merge: `git checkout` one side of it ({error})"

@@ -23,6 +23,7 @@ PLUMBING = {
     "pipeline/turns.py",
     "pipeline/launcher.py",
     "pipeline/inputs.py",
+    "pipeline/fast_yaml.py",
     "pipeline/decode_limits.py",
     "pipeline/decode_pool.py",
     "pipeline/decode_worker.py",
