@@ -10,6 +10,7 @@ import pandas as pd
 import yaml
 
 from benchmarks.voxceleb_scale.planted import Planted, planted
+from pipeline.manifest.schema import COLUMNS, write_manifest
 from pipeline.store import write_store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +45,7 @@ def write_world(folder: Path, size: Size, epochs: int, seeds: Sequence[int], see
     write_store(artifacts / "faces", people.faces, faces, _PROVENANCE)
     write_store(artifacts / "voices", people.voices, voices, _PROVENANCE)
     manifest = pd.concat([_media(faces, "image"), _media(voices, "audio")], ignore_index=True)
-    _with_traits(manifest, people, names, seed).to_parquet(artifacts / "manifest.parquet", index=False)
+    write_manifest(artifacts / "manifest.parquet", _with_traits(manifest, people, names, seed))
     (folder / "params.yaml").write_text(yaml.safe_dump(_params(size, epochs, seeds, seed), sort_keys=False))
 
 
@@ -68,7 +69,8 @@ def _with_traits(manifest: pd.DataFrame, people: Planted, names: list[str], seed
         "age": rng.integers(20, 70, len(names)).astype(float),
     }
     table = pd.DataFrame(traits, index=names).reindex(manifest["identity"]).reset_index(drop=True)
-    return pd.concat([manifest, table], axis=1).sort_values("item", ignore_index=True)
+    known = pd.concat([manifest, table], axis=1).sort_values("item", ignore_index=True)
+    return known.reindex(columns=list(COLUMNS)).astype(COLUMNS)
 
 
 def _params(size: Size, epochs: int, seeds: Sequence[int], seed: int) -> dict[str, Any]:

@@ -12,8 +12,10 @@ import yaml
 from benchmarks.voxceleb_scale.control import exchanged
 from benchmarks.voxceleb_scale.feature_files import write_feature_files
 from benchmarks.voxceleb_scale.planted import Strengths, planted
+from benchmarks.voxceleb_scale.stage import run
 from benchmarks.voxceleb_scale.world import Size, write_world
 from pipeline.features.reading import read_features
+from pipeline.manifest.schema import read_manifest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,6 +58,16 @@ def test_alternating_runs_last_until_both_modalities_have_had_their_turn(tmp_pat
         "alternate_3": 6,
         "alternate_5": 10,
     }
+
+
+def test_protocol_stage_reads_what_the_world_wrote(tmp_path: Path) -> None:
+    size = Size(train=12, validation=4, test=6, pairs_a_person=4, trials=40)
+    write_world(tmp_path, size, epochs=1, seeds=[0], seed=0)
+    manifest = read_manifest(tmp_path / "artifacts" / "manifest.parquet")
+    assert manifest["gender"].notna().all() and manifest["item"].is_monotonic_increasing
+    run(tmp_path, "-m", "stages.protocol")
+    identities = pd.read_parquet(tmp_path / "artifacts" / "protocol" / "identities.parquet")
+    assert identities["split"].value_counts().to_dict() == {"train": 12, "test": 6, "validation": 4}
 
 
 def test_control_gives_every_class_the_voices_of_one_other_and_tears_gender_apart() -> None:
