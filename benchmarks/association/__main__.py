@@ -53,4 +53,4 @@ def _line(found: list[Rates]) -> str:
 
 if __name__ == "__main__":
     logging.getLogger("pipeline").setLevel(logging.WARNING)
-    run_stage(main)
+    run_stage(main, takes="options")

@@ -1,18 +1,23 @@
 """The control must be able to fail: a planted association is found, exchanged voices hold none."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from benchmarks.association.trial import Corpus, exchange_voices, measure
 from pipeline.config import load_params, run_settings
-from pipeline.store import Store, read_store
+from pipeline.store import Store, read_store, write_store
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = load_params(ROOT / "params.yaml")
 PEOPLE, CLIPS, LATENTS = 120, 3, 6
+PROVENANCE = {"extractor": "planted", "dimension": 512, "weights": "none", "fingerprint": "planted"}
 
 
 def vectors(code: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -81,3 +86,25 @@ def test_shipped_corpus_holds_its_association_beyond_gender() -> None:
     assert (
         np.mean([rates.within_gender for rates in planted]) > np.mean([rates.within_gender for rates in exchanged]) + 3
     )
+
+
+def test_command_of_the_readme_prints_both_rows(planted: Corpus, tmp_path: Path) -> None:
+    artifacts = tmp_path / "artifacts"
+    for name, store in (("faces", planted.faces), ("voices", planted.voices)):
+        write_store(artifacts / name, store.matrix, store.index, PROVENANCE)
+    planted.manifest.to_parquet(artifacts / "manifest.parquet")
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["train"] |= {"seeds": [0], "epochs": 1}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.association", "--splits", "2"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "SBNET_HOME": str(tmp_path / ".sbnet")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(":")[0] for line in done.stdout.splitlines()]
+    assert rows == ["as planted", "voices exchanged within gender"]
+    assert done.stdout.count("(2 splits)") == 2
