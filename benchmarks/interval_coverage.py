@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.metrics import IdentityResamples, equal_error_rate, min_dcf, roc_auc, verification_intervals
+from pipeline.metrics.bootstrap import FEWEST_PEOPLE
 
-_PEOPLE = (5, 8, 16, 32, 64, 128)  # 5 is the fewest that get an interval
+_PEOPLE = (FEWEST_PEOPLE, 8, 16, 32, 64, 128)
 _TRIALS_EACH = 32  # of a person, half of them genuine
 _WIDTH = 16  # directions, in each of which people's shared parts have deviation 1
 _ALL, _BLOCKS = 400_000, 100  # trials of a population, drawn in blocks to save memory
