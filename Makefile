@@ -41,12 +41,12 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 	touch $@
 
 corpus: $(CORPUS_VENV)/.installed ## synthesise data/demo anew; CORPUS_OPTIONS="--people 500 --out elsewhere" for another
-	$(CORPUS_VENV)/bin/python -m corpus.fetch
-	$(CORPUS_VENV)/bin/python -m corpus.generate $(CORPUS_OPTIONS)
+	$(CORPUS_VENV)/bin/python -m tools.corpus.fetch
+	$(CORPUS_VENV)/bin/python -m tools.corpus.generate $(CORPUS_OPTIONS)
 
-$(CORPUS_VENV)/.installed: corpus/requirements.txt
+$(CORPUS_VENV)/.installed: tools/corpus/requirements.txt
 	$(PYTHON) -m venv $(CORPUS_VENV)
-	$(CORPUS_VENV)/bin/python -m pip install --quiet -r corpus/requirements.txt
+	$(CORPUS_VENV)/bin/python -m pip install --quiet -r tools/corpus/requirements.txt
 	touch $@
 
 clean: ## what a run leaves here; the DVC cache and .sbnet stay

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar, cast
 import numpy as np
 import torch
 
-from extractors.detection import Detection
+from extractors.faces.face import Detection
 from pipeline.errors import ConfigError
 from pipeline.settings import DetectFaces, EmbedFaces, EmbedVoices, Section
 
@@ -51,9 +51,9 @@ class VoiceEmbedder(Embedder, Protocol):
     sample_rate: int  # Hz
 
 
-DETECTORS = {"mtcnn": "extractors.mtcnn:FaceDetector", "none": "extractors.whole_image:WholeImage"}
-FACE_EMBEDDERS = {"facenet": "extractors.facenet:FaceNet"}
-VOICE_EMBEDDERS = {"utterance_aggregator": "extractors.utterance_aggregator:VoiceExtractor"}
+DETECTORS = {"mtcnn": "extractors.faces.mtcnn:FaceDetector", "none": "extractors.faces.whole_image:WholeImage"}
+FACE_EMBEDDERS = {"facenet": "extractors.faces.facenet:FaceNet"}
+VOICE_EMBEDDERS = {"utterance_aggregator": "extractors.voices.utterance_aggregator:VoiceExtractor"}
 
 SectionT = TypeVar("SectionT", bound=Section)
 

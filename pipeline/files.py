@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import StoreError
-from pipeline.launcher import refuse_orphan
+from pipeline.runtime.orphans import refuse_orphan
 
 _CHUNK = 1 << 20  # bytes read at a time
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

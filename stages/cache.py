@@ -3,8 +3,8 @@
 import argparse
 import logging
 
-from pipeline.item_cache import ItemCache
-from pipeline.workspace import items_path
+from pipeline.extraction.item_cache import ItemCache
+from pipeline.runtime.workspace import items_path
 from stages.common import run_stage
 
 _DAY = 86400.0  # s

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from pipeline.errors import PipelineError
-from pipeline.inputs import unchanged_inputs
+from pipeline.runtime.input_guard import unchanged_inputs
+from pipeline.runtime.locks import turn
+from pipeline.runtime.workspace import project_root
 from pipeline.settings import Params
-from pipeline.turns import turn
-from pipeline.workspace import project_root
 
 ARTIFACTS = Path("artifacts")
 PARAMS = Path("params.yaml")

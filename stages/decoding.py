@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extractors.crops import crop_face
-from pipeline.extraction import Task, check_unchanged
+from extractors.faces.crop import crop_face
+from pipeline.extraction.loop import Task, check_unchanged
 from pipeline.media import SampledFrame, decode_audio, read_frames, sample_frames
 
 # Before torch is loaded: by default its idle threads spin, on the cores that the decode workers want.

@@ -4,15 +4,15 @@ import logging
 from collections.abc import Sequence
 
 from pipeline.config import load_params
-from pipeline.detections import detection_result, faceless, write_detections
-from pipeline.extraction import Extraction, Work, extract, items_at_once
-from pipeline.item_cache import Arrays, ItemCache
+from pipeline.extraction.face_table import detection_result, faceless, write_detections
+from pipeline.extraction.item_cache import Arrays, ItemCache
+from pipeline.extraction.loop import Extraction, Work, extract, items_at_once
+from pipeline.extraction.prefill import seed_detections
+from pipeline.extraction.skips import refuse_too_many, write_skips
 from pipeline.manifest.schema import read_manifest
 from pipeline.media import SampledFrame
-from pipeline.seeding import seed_detections
+from pipeline.runtime.workspace import items_path
 from pipeline.settings import DetectFaces
-from pipeline.skips import refuse_too_many, write_skips
-from pipeline.workspace import items_path
 from stages import decoding
 from stages.common import ARTIFACTS, PARAMS, run_stage
 from stages.tasks import task_of
@@ -32,7 +32,7 @@ def main() -> None:
         return
 
     from extractors.registry import face_detector  # torch: not for feature files
-    from pipeline.device import select_device
+    from pipeline.runtime.device import select_device
 
     settings, device = params.detect_faces, select_device()
     detector = face_detector(settings, device)

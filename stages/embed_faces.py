@@ -9,16 +9,16 @@ import pandas as pd
 
 from pipeline.config import load_params
 from pipeline.errors import MediaError
-from pipeline.extraction import Task, Work, extract, items_at_once
-from pipeline.features.stores import pack_features
-from pipeline.item_cache import Arrays, ItemCache
+from pipeline.extraction.item_cache import Arrays, ItemCache
+from pipeline.extraction.loop import Task, Work, extract, items_at_once
+from pipeline.extraction.packing import embedding_result, pack
+from pipeline.extraction.prefill import seed_embeddings
+from pipeline.extraction.rows import rows_by_item
+from pipeline.extraction.skips import read_skips, refuse_too_many, write_skips
 from pipeline.manifest.schema import read_manifest
-from pipeline.packing import embedding_result, pack
-from pipeline.rows import rows_by_item
-from pipeline.seeding import seed_embeddings
+from pipeline.protocol.sources.feature_files.stores import pack_features
+from pipeline.runtime.workspace import items_path
 from pipeline.settings import Params
-from pipeline.skips import read_skips, refuse_too_many, write_skips
-from pipeline.workspace import items_path
 from stages import decoding
 from stages.common import ARTIFACTS, PARAMS, provenance, run_stage
 from stages.tasks import task_of
@@ -34,7 +34,7 @@ def main() -> None:
         return
 
     from extractors.registry import face_embedder  # torch: not for feature files
-    from pipeline.device import select_device
+    from pipeline.runtime.device import select_device
 
     settings, device = params.embed_faces, select_device()
     embedder = face_embedder(settings, device)

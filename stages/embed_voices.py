@@ -7,14 +7,14 @@ import numpy as np
 
 from pipeline.config import load_params
 from pipeline.errors import MediaError
-from pipeline.extraction import Work, extract, items_at_once
-from pipeline.features.stores import pack_features
-from pipeline.item_cache import Arrays, ItemCache
+from pipeline.extraction.item_cache import Arrays, ItemCache
+from pipeline.extraction.loop import Work, extract, items_at_once
+from pipeline.extraction.packing import embedding_result, pack
+from pipeline.extraction.prefill import seed_embeddings
+from pipeline.extraction.skips import refuse_too_many, write_skips
 from pipeline.manifest.schema import read_manifest
-from pipeline.packing import embedding_result, pack
-from pipeline.seeding import seed_embeddings
-from pipeline.skips import refuse_too_many, write_skips
-from pipeline.workspace import items_path
+from pipeline.protocol.sources.feature_files.stores import pack_features
+from pipeline.runtime.workspace import items_path
 from stages import decoding
 from stages.common import ARTIFACTS, PARAMS, provenance, run_stage
 from stages.tasks import task_of
@@ -30,7 +30,7 @@ def main() -> None:
         return
 
     from extractors.registry import voice_embedder  # torch: not for feature files
-    from pipeline.device import select_device
+    from pipeline.runtime.device import select_device
 
     settings, device = params.embed_voices, select_device()
     embedder = voice_embedder(settings, device)

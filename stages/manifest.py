@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.config import load_params
 from pipeline.manifest.build import Sources, build_manifest
 from pipeline.manifest.schema import empty_manifest, write_manifest
-from pipeline.workspace import home
+from pipeline.runtime.workspace import home
 from stages.common import ARTIFACTS, PARAMS, media_path, run_stage
 
 logger = logging.getLogger("stages.manifest")

@@ -6,11 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.config import load_params, run_settings
-from pipeline.features.protocol import protocol_of_features
 from pipeline.manifest.schema import read_manifest
 from pipeline.protocol import write_protocol
 from pipeline.protocol.build import build_protocol
 from pipeline.protocol.parity import parity_lists
+from pipeline.protocol.sources.feature_files.protocol import protocol_of_features
 from pipeline.protocol.usable import check_usable, unchoosable
 from stages.common import ARTIFACTS, PARAMS, run_stage
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from pipeline.decode_limits import minutes_of
-from pipeline.extraction import Task
-from pipeline.item_cache import item_key
+from pipeline.extraction.item_cache import item_key
+from pipeline.extraction.limits import minutes_of
+from pipeline.extraction.loop import Task
 from pipeline.media import MEDIA_VERSION
 from pipeline.settings import Params
 from stages.common import media_path

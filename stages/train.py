@@ -4,15 +4,15 @@ import logging
 import sys
 
 from pipeline.config import load_params, run_settings
-from pipeline.device import select_device
 from pipeline.errors import ConfigError, ProtocolError
 from pipeline.files import atomic_path
 from pipeline.protocol import read_protocol
 from pipeline.protocol.usable import unchoosable
+from pipeline.runtime.device import select_device
+from pipeline.runtime.workspace import home
 from pipeline.settings import Params
 from pipeline.store import MATRIX, read_matrix
 from pipeline.training import MODEL, StateFile, read_training_lists, save_model, train_run
-from pipeline.workspace import home
 from stages.common import ARTIFACTS, PARAMS, run_stage
 
 HISTORY = "history.csv"

@@ -12,7 +12,7 @@ from pipeline.metrics import (
     roc_curve,
     verification_intervals,
 )
-from pipeline.metrics.detection import min_dcf_of
+from pipeline.metrics.det import min_dcf_of
 from pipeline.metrics.rates import auc_of, eer_of
 from pipeline.settings import Evaluate
 

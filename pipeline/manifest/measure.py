@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pipeline.decode_limits import minutes_to_read, worker_count
-from pipeline.decode_pool import decode_all
 from pipeline.errors import MediaError
+from pipeline.extraction.executors.local import decode_all
+from pipeline.extraction.limits import minutes_to_read, worker_count
 from pipeline.manifest.checks import refuse
 from pipeline.manifest.medium import Measured, Unread, read_bytes_only, read_media, stamp_of
-from pipeline.progress import progress
+from pipeline.runtime.progress import progress
 
 _THREADS = 8  # at most, to ask for the state of files: a network disk answers slowly, but many at once
 _BATCH = 16  # files a worker gets at a time: one takes 2 ms, little more than the way there and back

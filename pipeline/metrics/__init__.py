@@ -15,7 +15,7 @@ from pipeline.metrics.bootstrap import (
     mean_interval,
     verification_intervals,
 )
-from pipeline.metrics.detection import DetCurve, det_curve, min_dcf
+from pipeline.metrics.det import DetCurve, det_curve, min_dcf
 from pipeline.metrics.matching import matching_accuracy, matching_hits
 from pipeline.metrics.official_grid import OfficialRates, official_rates
 from pipeline.metrics.rates import equal_error_rate, roc_auc

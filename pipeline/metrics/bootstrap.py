@@ -74,8 +74,8 @@ def verification_intervals(
     `left` and `right` (N,) name both people of each trial. EER and AUC have percentile intervals, minDCF a reflected
     one (see `_reflected`). Resamples that are left without genuine or impostor trials are not counted; None where more
     than a twentieth is, or the people are fewer than FEWEST_PEOPLE: the interval would look narrower than it is.
-    How often each holds the truth: benchmarks/README.md, interval_coverage. Raises ScoreError for trials that allow no
-    rate.
+    How often each holds the truth: tools/benchmarks/README.md, interval_coverage. Raises ScoreError for trials that
+    allow no rate.
     """
     if len(resamples.identities) < FEWEST_PEOPLE:
         return None

@@ -6,9 +6,9 @@ import pandas as pd
 
 from pipeline.protocol.checks import check_protocol
 from pipeline.protocol.corpus import read_corpus
-from pipeline.protocol.generated import generate
+from pipeline.protocol.sources.generated import generate
+from pipeline.protocol.sources.voxceleb_lists.imported import import_lists
 from pipeline.protocol.tables import ProtocolTables
-from pipeline.protocol.voxceleb_lists.imported import import_lists
 from pipeline.settings import Protocol
 
 

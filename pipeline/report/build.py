@@ -7,7 +7,6 @@ from pathlib import Path
 
 from pipeline.files import atomic_path, write_text
 from pipeline.protocol import read_protocol
-from pipeline.protocol.leaks import leaks
 from pipeline.report import paper
 from pipeline.report.answers import Answer, answers, answers_csv
 from pipeline.report.cells import run_of
@@ -15,6 +14,7 @@ from pipeline.report.corpus_tables import coverage_table, skipped_table
 from pipeline.report.curve_plots import curve_plots
 from pipeline.report.facts import facts, provenance_of
 from pipeline.report.grid import Grid, to_csv
+from pipeline.report.leaks import leaks
 from pipeline.report.matching_plots import figure_3, figure_4
 from pipeline.report.page import Contents, Picture, page
 from pipeline.report.paper_tables import PaperTable, paper_tables, wanted_for

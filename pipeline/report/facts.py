@@ -125,7 +125,7 @@ def _rates(params: Params, runs: Sequence[Run], unnamed: Sequence[str]) -> str:
     whose = "" if params.evaluate.rates == "exact" else ", of the exact rates always"
     draws = f"{params.evaluate.bootstrap} resamples of the test identities"
     told = f"{how}; {share} intervals in brackets from {draws}{whose}, none where they are too few; "
-    told += "near rates of 0 or 100 too narrow where they are few (benchmarks/README.md, interval_coverage)"
+    told += "near rates of 0 or 100 too narrow where they are few (tools/benchmarks/README.md, interval_coverage)"
     if unnamed:
         told += f"; those of {', '.join(unnamed)} treat every trial as of its own people and so are too narrow"
     return told

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.networks import Sizes
-from pipeline.orders import epoch_batches
+from pipeline.methods import Sizes
 from pipeline.settings import Train
 from pipeline.training.lists import TrainingLists
+from pipeline.training.orders import epoch_batches
 
 
 class Feed:

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from pipeline.progress import progress
+from pipeline.runtime.progress import progress
 from pipeline.settings import Train
 from pipeline.training.feed import Feed
 from pipeline.training.lists import TrainingLists

@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from pipeline.errors import CheckpointError, StoreError
 from pipeline.files import atomic_path
-from pipeline.networks import Network, Sizes, stacked_network, unstacked
+from pipeline.methods import Network, Sizes, stacked_network, unstacked
 from pipeline.settings import Train
 from pipeline.training.threads import one_thread
 from pipeline.training.validation import embed

@@ -9,7 +9,7 @@ from torch import Tensor
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.losses import build_loss
 from pipeline.losses.centres import initial_centres, moved_centres
-from pipeline.networks import Network, stacked_network
+from pipeline.methods import Network, stacked_network
 from pipeline.settings import Train
 from pipeline.training.adam import Adam
 from pipeline.training.feed import Feed

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.methods import Network
 from pipeline.metrics import equal_error_rate, roc_auc
-from pipeline.networks import Network
 from pipeline.training.lists import Trials
 
 _ROWS = 4096  # embedded at once

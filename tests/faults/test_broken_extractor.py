@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.item_cache import ItemCache
+from pipeline.extraction.item_cache import ItemCache
 from tests.stages.project import ROOT, Project, make_project
 from tests.stages.test_extraction_stages import SILENT_ABOUT_SKIPS, demo_clips, last_lines
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.item_cache import ItemCache
+from pipeline.extraction.item_cache import ItemCache
 from tests.faults.conftest import Remote
 from tests.faults.repository import CLIPS, PEOPLE, RUN, Repository, same_machine
 

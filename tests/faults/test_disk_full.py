@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from pipeline.errors import StoreError
-from pipeline.item_cache import ItemCache
+from pipeline.extraction.item_cache import ItemCache
 from pipeline.store import INDEX_COLUMNS, read_store, write_store
 from pipeline.training import StateFile, load_model, save_model
 from pipeline.training.state import State

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipeline.errors import CheckpointError, PipelineError, StoreError
-from pipeline.networks.official import load_official_checkpoint
+from pipeline.methods.official import load_official_checkpoint
 from pipeline.store import INDEX, MATRIX, read_store
 from pipeline.training import load_model
 from tests.stages.project import ROOT

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.item_cache import ItemCache
+from pipeline.extraction.item_cache import ItemCache
 from tests.stages.project import Project
 
 STAGES = ("manifest", "detect_faces", "embed_faces", "embed_voices", "protocol", "report")

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from pipeline.manifest.schema import read_manifest
-from tests.pipeline.feature_files import write_features
 from tests.pipeline.protocol.corpora import PARAMS
+from tests.pipeline.protocol.sources.feature_files import write_features
 
 
 def go_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lists: bool) -> None:

@@ -17,18 +17,18 @@ PLUMBING = {
     "pipeline/settings.py",
     "pipeline/errors.py",
     "pipeline/files.py",
-    "pipeline/workspace.py",
-    "pipeline/progress.py",
-    "pipeline/device.py",
-    "pipeline/turns.py",
-    "pipeline/launcher.py",
-    "pipeline/inputs.py",
-    "pipeline/fast_yaml.py",
-    "pipeline/decode_limits.py",
-    "pipeline/decode_pool.py",
-    "pipeline/decode_worker.py",
-    "pipeline/item_cache.py",  # its entries are named by what they are made of
-    "pipeline/seeding.py",
+    "pipeline/runtime/workspace.py",
+    "pipeline/runtime/progress.py",
+    "pipeline/runtime/device.py",
+    "pipeline/runtime/locks.py",
+    "pipeline/runtime/orphans.py",
+    "pipeline/runtime/input_guard.py",
+    "pipeline/runtime/fast_yaml.py",
+    "pipeline/extraction/limits.py",
+    "pipeline/extraction/executors/local.py",
+    "pipeline/extraction/executors/worker.py",
+    "pipeline/extraction/item_cache.py",  # its entries are named by what they are made of
+    "pipeline/extraction/prefill.py",
     "stages/common.py",
 }
 # Read, not run: the stage that writes the file names them.
@@ -36,15 +36,15 @@ _MANIFEST = {"pipeline/manifest/schema.py"}
 _PROTOCOL = {"pipeline/protocol/files.py", "pipeline/protocol/tables.py"}
 READ_ONLY = {
     "detect_faces": _MANIFEST | {"pipeline/store.py"},  # by seeding
-    "embed_faces": _MANIFEST | {"pipeline/detections.py"},
-    "embed_voices": _MANIFEST | {"pipeline/detections.py"},  # by seeding
+    "embed_faces": _MANIFEST | {"pipeline/extraction/face_table.py"},
+    "embed_voices": _MANIFEST | {"pipeline/extraction/face_table.py"},  # by seeding
     "protocol": _MANIFEST,
     "train": _PROTOCOL | {"pipeline/store.py", "pipeline/protocol/usable.py"},  # usable: for a message
     "evaluate": _PROTOCOL | {"pipeline/store.py"},
     "report": {"pipeline/store.py"},
 }
 # Imported along with those, and not run.
-UNUSED = {"evaluate": ("pipeline/losses/", "pipeline/orders.py"), "protocol": ("pipeline/media/",)}
+UNUSED = {"evaluate": ("pipeline/losses/", "pipeline/training/orders.py"), "protocol": ("pipeline/media/",)}
 
 
 def imported(*files: str) -> set[str]:
@@ -69,7 +69,8 @@ def run_by(stage: str) -> set[str]:
     """The code of a stage. Extractors are found by name: what they import counts, whichever is chosen."""
     files = imported(f"stages/{stage}.py")
     if "extractors/registry.py" in files:
-        files |= imported(*(path.relative_to(ROOT).as_posix() for path in ROOT.glob("extractors/*.py")))
+        modality = "voices" if stage == "embed_voices" else "faces"
+        files |= imported(*(path.relative_to(ROOT).as_posix() for path in ROOT.glob(f"extractors/{modality}/*.py")))
     return files
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 from pipeline.media import decode_audio, sample_frames
 from tests.faults.repository import RUN, Repository, copy_pipeline
 from tests.media_factory import write_sound
-from tests.pipeline.feature_files import write_features
-from tests.pipeline.protocol.release import PEOPLE, SPLIT, video, write_release
+from tests.pipeline.protocol.sources.feature_files import write_features
+from tests.pipeline.protocol.sources.release import PEOPLE, SPLIT, video, write_release
 from tests.stages.project import DEMO
 
 STAGES = ["manifest", "detect_faces", "embed_faces", "embed_voices", "protocol"]

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from pipeline.config import load_params
-from pipeline.extraction import Task
+from pipeline.extraction.loop import Task
 from pipeline.settings import Params
 from stages.tasks import task_of
 from tests.stages.project import ROOT

@@ -10,8 +10,8 @@ import pytest
 from pipeline.manifest import measure
 from pipeline.manifest.medium import Unread, read_media
 from tests import media_factory as make
+from tests.pipeline.extraction.executors.worker_tasks import hostile_media
 from tests.pipeline.manifest.conftest import Build
-from tests.pipeline.worker_tasks import hostile_media
 
 
 @pytest.fixture(autouse=True)

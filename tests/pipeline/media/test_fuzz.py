@@ -1,4 +1,4 @@
-"""Sixty mutants of the fuzzer through a decode worker; the whole campaign is `python -m benchmarks.fuzz_media`."""
+"""Sixty mutants of the fuzzer through a decode worker; all of them: `python -m tools.benchmarks.fuzz_media`."""
 
 from collections import Counter
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.fuzz_media.__main__ import write_mutants
-from benchmarks.fuzz_media.anatomy import parts_of
-from benchmarks.fuzz_media.campaign import run_campaign
-from benchmarks.fuzz_media.mutations import MUTATIONS, mutant
-from benchmarks.fuzz_media.originals import originals
+from tools.benchmarks.fuzz_media.__main__ import write_mutants
+from tools.benchmarks.fuzz_media.anatomy import parts_of
+from tools.benchmarks.fuzz_media.campaign import run_campaign
+from tools.benchmarks.fuzz_media.mutations import MUTATIONS, mutant
+from tools.benchmarks.fuzz_media.originals import originals
 
 MUTANTS = 60
 

@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import ProtocolError
 from pipeline.protocol.checks import check_protocol
 from pipeline.protocol.corpus import Corpus, Flags
-from pipeline.protocol.generated import generate
+from pipeline.protocol.sources.generated import generate
 from pipeline.protocol.tables import ProtocolTables
 from tests.pipeline.protocol.corpora import settings, tables
 

@@ -17,7 +17,7 @@ SUMMARY: dict[str, object] = {
 
 LIMITS = (  # of the intervals
     "none where they are too few; near rates of 0 or 100 too narrow where they are few "
-    "(benchmarks/README.md, interval_coverage)"
+    "(tools/benchmarks/README.md, interval_coverage)"
 )
 
 

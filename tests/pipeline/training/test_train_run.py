@@ -6,11 +6,11 @@ import torch
 
 from pipeline.errors import ConfigError, StoreError
 from pipeline.losses import build_loss
-from pipeline.networks import SingleBranch, Sizes
-from pipeline.networks.build import build_network, initialise
-from pipeline.orders import epoch_batches
+from pipeline.methods import SingleBranch, Sizes
+from pipeline.methods.build import build_network, initialise
 from pipeline.settings import Train
 from pipeline.training import TrainingLists
+from pipeline.training.orders import epoch_batches
 from tests.pipeline.settings_for_training import train_settings
 from tests.pipeline.training.world import DIMENSION, World, make_world
 

@@ -1,1 +1,0 @@
-"""Extraction by the stages against the plain loops that researchers write: `python -m benchmarks.extraction`."""

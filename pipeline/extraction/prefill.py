@@ -1,0 +1,112 @@
+"""Fill an empty item cache from the stores of the last commit, so that who pulled them extracts only what is new.
+
+DVC removes a stage's outputs before the stage runs, but dvc.lock still names them and the local DVC cache
+still holds them.
+"""
+
+import functools
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from pipeline.errors import StoreError
+from pipeline.extraction.face_table import read_detections
+from pipeline.extraction.item_cache import Arrays, ItemCache
+from pipeline.extraction.rows import rows_by_key
+from pipeline.runtime.fast_yaml import parse_yaml
+from pipeline.runtime.workspace import project_root
+from pipeline.store import INDEX, MATRIX, read_files
+
+Reader = Callable[[dict[str, Path], set[str]], dict[str, Arrays]]  # files by name, and the keys that are wanted
+
+logger = logging.getLogger(__name__)
+
+
+def seed_embeddings(cache: ItemCache, keys: Sequence[str], folder: Path) -> None:
+    """Take embeddings that the cache lacks from the packed store that dvc.lock names for `folder`."""
+
+    def read(files: dict[str, Path], wanted: set[str]) -> dict[str, Arrays]:
+        store = read_files(files[MATRIX], files[INDEX])
+        frames, found = store.index["frame"].to_numpy(np.int32), rows_by_key(store.index, wanted)
+        return {key: {"embeddings": store.matrix[rows], "frame": frames[rows]} for key, rows in found.items()}
+
+    _seed(cache, keys, {INDEX: folder / INDEX, MATRIX: folder / MATRIX}, read)
+
+
+def seed_detections(cache: ItemCache, keys: Sequence[str], table: Path) -> None:
+    """Take face boxes that the cache lacks from the table that dvc.lock names."""
+    _seed(cache, keys, {table.name: table}, lambda files, wanted: read_detections(files[table.name], wanted))
+
+
+def _seed(cache: ItemCache, keys: Sequence[str], outs: dict[str, Path], read: Reader) -> None:
+    missing = set(keys) - cache.known(keys)
+    locked = _locked_digests() if missing else {}
+    files = {name: _cached_file(path, locked.get(path.as_posix())) for name, path in outs.items()}
+    found = {name: path for name, path in files.items() if path is not None}
+    if len(found) < len(outs):
+        return
+    try:
+        stored = read(found, missing)
+    except (StoreError, OSError, KeyError, ValueError) as error:
+        logger.warning("the stores of the last run cannot be used (%s): extracting anew", error)
+        return
+    cache.put(stored)
+    if stored:
+        logger.info("%d items taken from the stores of the last run", len(stored))
+
+
+def _cached_file(out: Path, digest: str | None) -> Path | None:
+    """The DVC cache's file of an output by its MD5; None if no place has one of that MD5."""
+    if digest is None:
+        return None
+    damaged = False
+    for place in (_usual_place, _configured_place):
+        if (path := place(digest)).is_file():
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "md5").hexdigest() == digest:
+                    return path
+            damaged = True
+    if damaged:
+        logger.warning("%s: the DVC cache holds other bytes than dvc.lock names; run `dvc fetch` to mend it", out)
+    return None
+
+
+def _usual_place(digest: str) -> Path:
+    return _place(project_root() / ".dvc" / "cache", digest)
+
+
+def _configured_place(digest: str) -> Path:
+    return _place(_configured_cache(project_root()), digest)
+
+
+def _place(cache: Path, digest: str) -> Path:
+    return cache / "files" / "md5" / digest[:2] / digest[2:]
+
+
+@functools.cache
+def _configured_cache(project: Path) -> Path:
+    from dvc.repo import Repo  # takes a second, and only those who moved their cache need it
+
+    with Repo(str(project)) as repo:
+        return Path(repo.cache.local_cache_dir)
+
+
+def _locked_digests() -> dict[str, str]:
+    """MD5 of every output that is a file, by its path, from dvc.lock."""
+    lock = Path("dvc.lock")
+    if not lock.is_file():
+        return {}
+    text = lock.read_text(encoding="utf-8")
+    try:
+        read = parse_yaml(text)
+    except yaml.YAMLError as error:  # two branches of git met in it
+        raise StoreError(
+            f"dvc.lock is not valid YAML, as after a merge: `git checkout` one side of it ({error})"
+        ) from error
+    stages = (read or {}).get("stages", {})
+    outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+    return {str(out["path"]): str(out["md5"]) for out in outs if "md5" in out}

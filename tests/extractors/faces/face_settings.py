@@ -1,0 +1,39 @@
+"""The face sections of params.yaml with single keys changed, and real faces to run them on."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pipeline.config import load_params
+from pipeline.media import sample_frames
+from pipeline.settings import DetectFaces, EmbedFaces
+
+_PARAMS = load_params(Path(__file__).parents[3] / "params.yaml")
+
+
+def detecting(**changes: object) -> DetectFaces:
+    """`detect_faces:` of params.yaml with MTCNN and some keys changed."""
+    return DetectFaces.model_validate(_PARAMS.detect_faces.model_dump() | {"detector": "mtcnn"} | changes)
+
+
+def embedding(**changes: object) -> EmbedFaces:
+    """`embed_faces:` of params.yaml with some keys changed."""
+    return EmbedFaces.model_validate(_PARAMS.embed_faces.model_dump() | changes)
+
+
+def photos(shared: Path, shorter_side: int) -> dict[str, np.ndarray]:
+    """facenet-pytorch's test photos by name, (H, W, 3) RGB uint8, scaled as its own test does."""
+    images = {}
+    for path in sorted((shared / "data/facenet_pytorch_faces/test_images").glob("*/*.jpg")):
+        image = Image.open(path).convert("RGB")
+        factor = shorter_side / min(image.size)
+        size = (int(image.width * factor), int(image.height * factor))
+        images[path.parent.name] = np.array(image.resize(size, Image.Resampling.BILINEAR))
+    return images
+
+
+def grid_frames(shared: Path, frames_per_clip: int) -> dict[str, list[np.ndarray]]:
+    """Frames (288, 360, 3) of the GRID clips, one a second, by file name."""
+    clips = sorted((shared / "data/grid").glob("*.mpg"))
+    return {clip.name: [frame.image for frame in sample_frames(clip, 1.0, frames_per_clip)] for clip in clips}

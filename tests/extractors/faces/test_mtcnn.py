@@ -1,0 +1,219 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from extractors.faces import mtcnn_cascade
+from extractors.faces.face import Detection
+from extractors.faces.mtcnn import FaceDetector, scale_down
+from pipeline.errors import ExtractionError
+from pipeline.runtime.compat import import_facenet_pytorch
+from tests.extractors.faces.face_settings import detecting, grid_frames, photos
+
+CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[3]
+THRESHOLDS = [0.6, 0.7, 0.7]
+
+
+@pytest.fixture(scope="module")
+def detector() -> FaceDetector:
+    return FaceDetector(detecting(min_face=40, max_side=640), CPU)
+
+
+@pytest.fixture(scope="module")
+def portraits(shared: Path) -> list[np.ndarray]:
+    return list(photos(shared, 360).values())
+
+
+def assert_same(one: Detection | None, other: Detection | None) -> None:
+    assert one is not None and other is not None
+    assert np.array_equal(one.box, other.box) and one.probability == other.probability
+    assert np.array_equal(one.landmarks, other.landmarks)
+
+
+@pytest.mark.parametrize("min_face", [20, 60])
+def test_every_box_equals_facenet_pytorch_s(
+    shared: Path, portraits: list[np.ndarray], detector: FaceDetector, min_face: int
+) -> None:
+    theirs = import_facenet_pytorch().MTCNN(min_face_size=min_face, keep_all=True)
+    crowd = np.hstack([portrait[:360, :360] for portrait in portraits])
+    for frame in [*portraits, crowd, *(frames[0] for frames in grid_frames(shared, 1).values())]:
+        boxes, probabilities, landmarks = (
+            np.array(found, np.float32) for found in theirs.detect(frame, landmarks=True)
+        )
+        images = torch.from_numpy(frame[None]).permute(0, 3, 1, 2).float()
+        with torch.inference_mode():
+            (ours,) = mtcnn_cascade.detect(detector._nets, images, min_face, THRESHOLDS)
+        assert len(ours.boxes) == len(boxes) > 0
+        size = (ours.boxes[:, 2:] - ours.boxes[:, :2]).prod(axis=1)
+        order = np.argsort(size)[::-1]  # as theirs are sorted
+        np.testing.assert_allclose(ours.boxes[order], boxes, atol=1e-3)
+        np.testing.assert_allclose(ours.probabilities[order], probabilities, atol=1e-5)
+        np.testing.assert_allclose(ours.landmarks[order], landmarks, atol=1e-3)
+
+
+def test_a_face_is_found_in_every_grid_clip(shared: Path, detector: FaceDetector) -> None:
+    clips = grid_frames(shared, 2)
+    assert len(clips) == 11
+    for name, frames in clips.items():
+        for face in detector(frames):
+            assert face is not None and face.probability > 0.99, name
+            x1, y1, x2, y2 = face.box
+            assert 60 < x2 - x1 < 180 and 80 < y2 - y1 < 220 and x1 > 0 and y2 < 288, name
+            inside = (face.landmarks >= face.box[:2]) & (face.landmarks <= face.box[2:])
+            assert inside.all(), name
+
+
+def test_box_is_in_px_of_the_original_however_large_it_is(portraits: list[np.ndarray], detector: FaceDetector) -> None:
+    small = portraits[0]
+    height, width = small.shape[:2]
+    large = np.array(Image.fromarray(small).resize((width * 4, height * 4), Image.Resampling.BICUBIC))
+    near, far = detector([small])[0], detector([large])[0]
+    assert near is not None and far is not None
+    np.testing.assert_allclose(far.box / 4, near.box, atol=6)
+    np.testing.assert_allclose(far.landmarks / 4, near.landmarks, atol=6)
+
+
+def test_larger_or_more_central_face_is_chosen(portraits: list[np.ndarray], detector: FaceDetector) -> None:
+    first, second = portraits[0][:360, :360], portraits[1][:360, :360]
+    frame = np.zeros((600, 1000, 3), np.uint8)
+    frame[:360, :360] = first  # the larger, in a corner
+    half = np.array(Image.fromarray(second).resize((180, 180), Image.Resampling.BILINEAR))
+    frame[210:390, 410:590] = half  # the smaller, in the middle
+    (largest,) = detector([frame])
+    (central,) = FaceDetector(detecting(choose="central"), CPU)([frame])
+    assert largest is not None and central is not None
+    assert largest.box[2] < 380 and largest.box[3] < 380
+    assert central.box[0] > 400 and central.box[2] < 600
+
+
+def test_frames_of_any_size_keep_their_order_and_never_change_each_other(
+    portraits: list[np.ndarray], detector: FaceDetector
+) -> None:
+    blank, tiny = np.full((360, 480, 3), 128, np.uint8), portraits[0][:30, :300]
+    frames = [blank, portraits[0], tiny, portraits[0], portraits[1], blank, portraits[2][:, ::-1], tiny]
+    together = detector(frames)
+    assert [face is None for face in together] == [True, False, True, False, False, True, False, True]
+    for frame, face in zip(frames, together, strict=True):
+        (alone,) = detector([frame])
+        if face is not None:
+            assert_same(alone, face)
+    assert detector([]) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (11, 200), (39, 640), (1, 5000), (40, 40), (41, 3000)])
+def test_frames_too_small_for_a_face_have_none(shape: tuple[int, int], detector: FaceDetector) -> None:
+    frame = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    assert detector([frame]) == [None]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_runs_through_all_stages_without_an_error(seed: int, detector: FaceDetector) -> None:
+    noise = np.random.default_rng(seed).integers(0, 256, (1, 3, 90, 120)).astype(np.float32)
+    with torch.inference_mode():
+        (faces,) = mtcnn_cascade.detect(detector._nets, torch.from_numpy(noise), 12, [0.05, 0.0, 0.0])
+    assert len(faces.boxes) == len(faces.probabilities) == len(faces.landmarks) > 0
+    assert np.isfinite(faces.boxes).all()
+
+
+def test_proposals_outside_the_image_are_dropped_with_their_rows() -> None:
+    images = torch.arange(2 * 3 * 20 * 30, dtype=torch.float32).reshape(2, 3, 20, 30)
+    boxes = torch.tensor(
+        [[5.0, 5.0, 15.0, 15.0], [40.0, 5.0, 50.0, 15.0], [-9.0, -9.0, -2.0, -2.0], [25.0, 15.0, 40.0, 40.0]]
+    )
+    kept, owner, crops = mtcnn_cascade._crops(images, boxes, torch.tensor([0, 0, 1, 1]), 24)
+    assert kept.tolist() == [boxes[0].tolist(), boxes[3].tolist()] and owner.tolist() == [0, 1]
+    assert crops.shape == (2, 3, 24, 24)
+    none, _, empty = mtcnn_cascade._crops(images, boxes[1:3], torch.tensor([0, 1]), 24)
+    assert none.shape == (0, 4) and empty.shape == (0, 3, 24, 24)
+
+
+def test_a_batch_gives_what_single_images_give(shared: Path, detector: FaceDetector) -> None:
+    frames = np.stack([frames[0] for frames in grid_frames(shared, 1).values()][:4])
+    images = torch.from_numpy(frames).permute(0, 3, 1, 2).float()
+    with torch.inference_mode():
+        together = mtcnn_cascade.detect(detector._nets, images, 40, THRESHOLDS)
+        for index, faces in enumerate(together):
+            (alone,) = mtcnn_cascade.detect(detector._nets, images[index : index + 1], 40, THRESHOLDS)
+            np.testing.assert_allclose(faces.boxes, alone.boxes, atol=1e-2)
+            np.testing.assert_allclose(faces.landmarks, alone.landmarks, atol=1e-2)
+
+
+def test_faces_within_faces_are_suppressed_as_by_a_naive_loop() -> None:
+    generator = np.random.default_rng(1)
+    start = generator.uniform(0, 60, (80, 2))
+    boxes = np.hstack([start, start + generator.uniform(1, 60, (80, 2))]).astype(np.float32)
+    scores = (generator.integers(0, 9, 80) / 9).astype(np.float32)
+    kept: list[int] = []
+    for candidate in sorted(range(80), key=lambda i: (-scores[i], i)):
+        a = boxes[candidate]
+        for winner in kept:
+            b = boxes[winner]
+            shared = max(0.0, min(a[2], b[2]) - max(a[0], b[0]) + 1) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]) + 1)
+            smaller = min((c[2] - c[0] + 1) * (c[3] - c[1] + 1) for c in (a, b))
+            if shared / smaller > 0.7:
+                break
+        else:
+            kept.append(candidate)
+    assert mtcnn_cascade._suppress_nested(boxes, scores, 0.7) == kept
+
+
+def test_pyramid_spans_from_the_smallest_face_to_the_whole_frame() -> None:
+    scales = mtcnn_cascade.pyramid(480, 640, 20)
+    assert scales[0] == 12 / 20
+    np.testing.assert_allclose(np.divide(scales[1:], scales[:-1]), 0.709)
+    assert 480 * scales[-1] >= 12 > 480 * scales[-1] * 0.709
+    assert mtcnn_cascade.pyramid(19, 640, 20) == []
+
+
+def test_a_face_less_sure_than_asked_for_counts_as_none(portraits: list[np.ndarray]) -> None:
+    (face,) = FaceDetector(detecting(min_probability=0.5), CPU)(portraits[:1])
+    assert face is not None and face.probability < 1.0
+    assert FaceDetector(detecting(min_probability=1.0), CPU)(portraits[:1]) == [None]
+
+
+def test_memory_does_not_grow_with_the_frame() -> None:
+    script = """
+import resource
+import numpy as np, torch
+from extractors.faces.mtcnn import FaceDetector
+from tests.extractors.faces.face_settings import detecting
+detector = FaceDetector(detecting(max_side=640), torch.device("cpu"))
+detector([np.zeros((320, 640, 3), np.uint8)])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert detector([np.zeros((10000, 20000, 3), np.uint8)]) == [None]  # 600 MB of zero pages, which are only read
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert int(done.stdout) < 100  # MB
+
+
+@pytest.mark.parametrize(
+    ("shape", "scaled"), [((480, 640), (480, 640)), ((1080, 1920), (360, 640)), ((40000, 10), (640, 1))]
+)
+def test_frames_are_scaled_down_only(shape: tuple[int, int], scaled: tuple[int, int]) -> None:
+    assert scale_down(np.zeros((*shape, 3), np.uint8), 640).shape == (*scaled, 3)
+
+
+@pytest.mark.parametrize("frame", [np.zeros((50, 50), np.uint8), np.zeros((50, 50, 3)), np.zeros((0, 50, 3), np.uint8)])
+def test_anything_but_rgb_bytes_is_refused(frame: np.ndarray, detector: FaceDetector) -> None:
+    with pytest.raises(ExtractionError, match="RGB uint8"):
+        detector([frame])
+
+
+def test_fingerprint_names_every_number_that_decides_a_box_and_no_other() -> None:
+    reference = FaceDetector(detecting(), CPU).fingerprint()
+    same = {"frame_rate": 2.0, "max_frames": 9, "max_skip_ratio": 0.5}
+    assert FaceDetector(detecting(**same), CPU).fingerprint() == reference
+    changes: list[dict[str, object]] = [
+        {"choose": "central"},
+        {"min_face": 41},
+        {"max_side": 641},
+        {"thresholds": [0.6, 0.7, 0.71]},
+        {"min_probability": 0.91},
+    ]
+    assert len({FaceDetector(detecting(**change), CPU).fingerprint() for change in changes} | {reference}) == 6

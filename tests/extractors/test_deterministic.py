@@ -1,0 +1,46 @@
+"""Networks run with full float32 and fixed algorithms, and the user's own settings stay."""
+
+import numpy as np
+import pytest
+import torch
+
+from extractors.deterministic import exact_inference
+from extractors.voices.aggregator_network import UtteranceAggregator
+from extractors.voices.utterance_aggregator import VoiceExtractor
+from pipeline.errors import MediaError
+from tests.extractors.voices.test_utterance_aggregator import settings, tone
+
+
+def flags() -> tuple[bool, bool, bool, bool]:
+    cudnn = torch.backends.cudnn
+    return cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, torch.is_inference_mode_enabled()
+
+
+EXACT = (False, False, True, True)
+
+
+def test_flags_hold_inside_alone() -> None:
+    before = flags()
+    with exact_inference():
+        assert flags() == EXACT
+    assert flags() == before != EXACT
+
+
+def test_flags_come_back_after_an_error() -> None:
+    before = flags()
+    with pytest.raises(MediaError), exact_inference():
+        raise MediaError("no sound")
+    assert flags() == before
+
+
+def test_voices_are_embedded_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    real = UtteranceAggregator.residuals
+
+    def watched(network: UtteranceAggregator, inputs: torch.Tensor) -> torch.Tensor:
+        seen.append(flags())
+        return real(network, inputs)
+
+    monkeypatch.setattr(UtteranceAggregator, "residuals", watched)
+    vectors = VoiceExtractor(settings(), torch.device("cpu"))([tone(1.0)])
+    assert seen == [EXACT] and np.isfinite(vectors).all()

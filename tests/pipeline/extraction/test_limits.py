@@ -1,0 +1,48 @@
+"""How many workers there are, and how long an item may take."""
+
+import pytest
+
+from pipeline.errors import ExtractionError
+from pipeline.extraction.limits import item_seconds, minutes_of, minutes_to_read, worker_count
+
+
+def test_worker_count_is_the_environments_or_leaves_a_core_free(monkeypatch) -> None:
+    monkeypatch.setenv("SBNET_WORKERS", "5")
+    assert worker_count() == 5
+    monkeypatch.setenv("SBNET_WORKERS", "many")
+    with pytest.raises(ExtractionError, match="SBNET_WORKERS"):
+        worker_count()
+    monkeypatch.delenv("SBNET_WORKERS")
+    assert 1 <= worker_count() <= 8
+
+
+@pytest.mark.parametrize("wrong", ["soon", "0", "-1", "nan", "inf"])
+def test_time_limit_that_is_no_time_is_refused_by_name(monkeypatch, wrong) -> None:
+    monkeypatch.setenv("SBNET_ITEM_SECONDS", wrong)
+    with pytest.raises(ExtractionError, match="SBNET_ITEM_SECONDS"):
+        item_seconds()
+
+
+def test_time_limit_is_the_environments_or_two_minutes(monkeypatch) -> None:
+    monkeypatch.setenv("SBNET_ITEM_SECONDS", "7.5")
+    assert item_seconds() == 7.5
+    monkeypatch.delenv("SBNET_ITEM_SECONDS")
+    assert item_seconds() == 120
+
+
+def test_medium_is_given_the_minutes_that_it_lasts() -> None:
+    assert minutes_of(3600.0, 400_000_000) == 60
+    assert minutes_of(30.0, 10_000_000) == 0.5
+
+
+def test_header_that_lies_about_the_duration_is_given_what_its_bytes_could_hold() -> None:
+    assert minutes_of(1e6, 100_000) == pytest.approx(25 / 60)
+
+
+def test_medium_of_unknown_duration_is_given_time_by_its_size() -> None:
+    assert minutes_of(None, 180_000_000) == 60
+    assert minutes_of(None, 0) == 0
+
+
+def test_large_file_is_given_the_time_to_read_it_however_short_it_lasts() -> None:
+    assert minutes_of(1.0, 12_000_000_000) == minutes_to_read(12_000_000_000) == 100

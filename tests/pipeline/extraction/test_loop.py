@@ -1,0 +1,166 @@
+"""The loop computes each item once, whatever goes wrong around it."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import ExtractionError, MediaError
+from pipeline.extraction.item_cache import Arrays, ItemCache
+from pipeline.extraction.loop import Extraction, Work, extract, items_at_once
+from tests.pipeline.extraction.executors.worker_tasks import make_task, read_number
+
+
+class Model:
+    """Squares numbers and remembers what it was asked."""
+
+    def __init__(self, batch: int = 1, dies_at: float | None = None) -> None:
+        self.asked: list[float] = []
+        self.work = Work("square", read_number, self.infer, batch)
+        self._dies_at = dies_at
+
+    def infer(self, payloads: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
+        numbers = [float(payload[0]) for payload in payloads]
+        if self._dies_at in numbers:
+            raise KeyboardInterrupt
+        self.asked += numbers
+        return [MediaError("negative") if n < 0 else {"embeddings": np.array([n * n])} for n in numbers]
+
+
+@pytest.fixture
+def cache(tmp_path: Path):
+    with ItemCache(tmp_path / "cache" / "items.sqlite") as cache:
+        yield cache
+
+
+@pytest.fixture(autouse=True)
+def _decode_here(monkeypatch) -> None:
+    monkeypatch.setenv("SBNET_WORKERS", "0")
+
+
+def values(extraction: Extraction) -> dict[str, float]:
+    return {item: float(arrays["embeddings"][0]) for item, arrays in extraction.results.items()}
+
+
+def test_every_item_gets_its_own_result(tmp_path, cache) -> None:
+    tasks = [make_task(tmp_path, str(i), str(i)) for i in range(5)]
+    for batch in (1, 2, 16):
+        with ItemCache(tmp_path / f"items{batch}.sqlite") as fresh:
+            assert values(extract(Model(batch).work, tasks, fresh)) == {str(i): i * i for i in range(5)}
+
+
+def test_second_run_asks_the_model_nothing(tmp_path, cache, caplog) -> None:
+    tasks = [make_task(tmp_path, str(i), str(i)) for i in range(5)]
+    first = extract(Model().work, tasks, cache)
+    model = Model()
+    with caplog.at_level(logging.INFO):
+        assert values(extract(model.work, tasks, cache)) == values(first)
+    assert model.asked == []
+    assert "5 items: 0 extracted, 5 cached, 0 skipped" in caplog.text
+
+
+def test_one_new_item_costs_one_extraction_and_a_removed_one_none(tmp_path, cache) -> None:
+    tasks = [make_task(tmp_path, str(i), str(i)) for i in range(5)]
+    extract(Model().work, tasks, cache)
+    model = Model()
+    more = extract(model.work, [make_task(tmp_path, "new", "9"), *tasks], cache)
+    assert model.asked == [9.0] and values(more)["new"] == 81
+    model = Model()
+    fewer = extract(model.work, tasks[1:], cache)
+    assert model.asked == [] and "0" not in fewer.results
+
+
+def test_killed_run_keeps_all_but_the_batch_in_hand(tmp_path, cache) -> None:
+    tasks = [make_task(tmp_path, str(i), str(i)) for i in range(10)]
+    with pytest.raises(KeyboardInterrupt):
+        extract(Model(batch=2, dies_at=7.0).work, tasks, cache)
+    model = Model(batch=2)
+    assert values(extract(model.work, tasks, cache)) == {str(i): i * i for i in range(10)}
+    assert model.asked == [6, 7, 8, 9]
+
+
+def test_unusable_media_and_results_are_skipped_with_reasons_and_never_cached(tmp_path, cache, caplog) -> None:
+    tasks = [make_task(tmp_path, i, c) for i, c in (("a", "1"), ("bad", "media error"), ("neg", "-2"))]
+    for _ in range(2):
+        model = Model()
+        with caplog.at_level(logging.INFO):
+            extraction = extract(model.work, tasks, cache)
+        assert values(extraction) == {"a": 1}
+        assert {(s.item, s.stage, s.reason) for s in extraction.skips} == {
+            ("bad", "square", "no audio track"),
+            ("neg", "square", "negative"),
+        }
+        assert -2.0 in model.asked
+    assert "3 items: 0 extracted, 1 cached, 2 skipped" in caplog.text
+
+
+def test_item_too_large_for_memory_is_skipped_with_the_remedy_and_the_others_go_on(
+    tmp_path, cache, monkeypatch
+) -> None:
+    monkeypatch.setenv("SBNET_WORKERS", "1")
+    tasks = [make_task(tmp_path, i, c) for i, c in (("a", "1"), ("film", "too large"), ("c", "3"))]
+    extraction = extract(Model().work, tasks, cache)
+    assert values(extraction) == {"a": 1, "c": 9}
+    (skip,) = extraction.skips
+    assert (skip.item, skip.stage) == ("film", "square")
+    assert "more memory" in skip.reason and "fewer workers (SBNET_WORKERS)" in skip.reason
+
+
+def test_item_that_lasts_long_is_given_its_minutes(tmp_path, cache, monkeypatch) -> None:
+    monkeypatch.setenv("SBNET_WORKERS", "1")
+    monkeypatch.setenv("SBNET_ITEM_SECONDS", "1")
+    short, long = make_task(tmp_path, "short", "hang 3"), make_task(tmp_path, "long", "hang 3")
+    extraction = extract(Model().work, [replace(short, minutes=0.1), replace(long, minutes=30.0)], cache)
+    assert set(extraction.results) == {"long"} and "longer than 1.1 s" in extraction.skips[0].reason
+
+
+def test_items_of_the_same_bytes_are_extracted_once(tmp_path, cache, caplog) -> None:
+    one = make_task(tmp_path, "one", "3")
+    tasks = [one, replace(one, item="again"), make_task(tmp_path, "bad", "-2")]
+    tasks.append(replace(tasks[2], item="as bad"))
+    model = Model()
+    with caplog.at_level(logging.INFO):
+        extraction = extract(model.work, tasks, cache)
+    assert model.asked == [3, -2]
+    assert values(extraction) == {"one": 9, "again": 9}
+    assert [skip.item for skip in extraction.skips] == ["bad", "as bad"]
+    assert "4 items: 1 extracted, 1 cached, 2 skipped" in caplog.text
+
+
+def test_medium_that_is_gone_or_has_changed_fails_the_stage_once_the_others_are_cached(tmp_path, cache) -> None:
+    """As skips they would be lost for good: DVC does not repeat a stage that succeeded."""
+    tasks = [make_task(tmp_path, name, name) for name in ("1", "gone", "changed", "4")]
+    with pytest.raises(ExtractionError, match=r"(?s)2 media are not what the manifest says:.*gone.*changed.*dvc repro"):
+        extract(Model().work, tasks, cache)
+    model = Model()
+    assert values(extract(model.work, [tasks[0], tasks[3]], cache)) == {"1": 1, "4": 16}
+    assert model.asked == []
+
+
+def test_item_skipped_for_want_of_time_or_memory_comes_with_the_command_that_tries_it_again(
+    tmp_path, cache, caplog
+) -> None:
+    extract(Model().work, [make_task(tmp_path, "film", "too large"), make_task(tmp_path, "poor", "media error")], cache)
+    assert "1 item(s) were skipped for want of time or memory, first: film" in caplog.text
+    assert "`dvc repro --single-item --force square`" in caplog.text
+
+
+def test_broken_extractor_stops_the_run_and_the_item_is_named(tmp_path, cache) -> None:
+    def infer(payloads: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
+        raise ExtractionError("vectors of another shape")
+
+    tasks = [make_task(tmp_path, "poor.wav", "1")]
+    with pytest.raises(ExtractionError, match=r"square, item poor\.wav: vectors of another shape"):
+        extract(Work("square", read_number, infer, 1), tasks, cache)
+    assert cache.usage()[0] == 0
+
+
+def test_nothing_to_do_is_no_error(cache) -> None:
+    assert extract(Model().work, [], cache) == Extraction({}, [])
+
+
+def test_cpu_takes_items_alone() -> None:
+    assert items_at_once("cpu") == 1 < items_at_once("cuda")

@@ -1,0 +1,148 @@
+"""The released checkpoints against the outputs of the official code, and files that are none."""
+
+import io
+import pickle
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.errors import CheckpointError
+from pipeline.methods import SingleBranch, TwoBranch, load_official_checkpoint
+
+ORDERS = ["face_only", "voice_only", "hefhev", "hevhef", "random", "vfvf", "fvfv"]
+
+
+@pytest.fixture(scope="module")
+def oracle(shared: Path) -> dict[str, np.ndarray]:
+    with np.load(shared / "oracles" / "sbnet_official.npz", allow_pickle=False) as archive:
+        return dict(archive)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_single_branch_gives_the_official_outputs(shared: Path, oracle: dict[str, np.ndarray], order: str) -> None:
+    network = load_official_checkpoint(shared / "data" / "sbnet_official" / f"fop_facenet_fc2_{order}.pth.tar")
+    assert isinstance(network, SingleBranch)
+    assert not network.training
+    for modality in ("face", "voice"):
+        with torch.no_grad():
+            embedding, logits = network(torch.from_numpy(oracle[modality]))
+        assert np.abs(embedding.numpy() - oracle[f"single/{order}/{modality}/embedding"]).max() < 1e-5
+        assert np.abs(logits.numpy() - oracle[f"single/{order}/{modality}/logits"]).max() < 1e-5
+
+
+def test_two_branch_gives_the_official_outputs(shared: Path, oracle: dict[str, np.ndarray]) -> None:
+    network = load_official_checkpoint(shared / "data" / "sbnet_official" / "twobranch_fop_gated_alpha1.pth.tar")
+    assert isinstance(network, TwoBranch)
+    with torch.no_grad():
+        output = network(torch.from_numpy(oracle["face"]), torch.from_numpy(oracle["voice"]))
+    for name, value in {
+        "fused": output.embedding,
+        "logits": output.logits,
+        "face": output.face,
+        "voice": output.voice,
+    }.items():
+        assert np.abs(value.numpy() - oracle[f"two/gated/{name}"]).max() < 1e-5, name
+
+
+def official_state() -> dict[str, torch.Tensor]:
+    """A state as the official two-branch code with linear fusion names it."""
+    torch.manual_seed(0)
+    state = {"logits_layer.weight": torch.randn(5, 8), "logits_layer.bias": torch.randn(5)}
+    for side in ("voice", "face"):
+        state |= {f"{side}_branch.fc1.0.weight": torch.randn(8, 12), f"{side}_branch.fc1.0.bias": torch.randn(8)}
+        state |= {
+            f"{side}_branch.fc1.1.{part}": torch.rand(8) for part in ("weight", "bias", "running_mean", "running_var")
+        }
+        state[f"{side}_branch.fc1.1.num_batches_tracked"] = torch.tensor(3)
+    return state | {"fusion_layer.weight1": torch.tensor([0.25]), "fusion_layer.weight2": torch.tensor([-2.0])}
+
+
+def test_linear_fusion_loads_with_its_weights_on_the_right_sides(tmp_path: Path) -> None:
+    torch.save({"epoch": 1, "state_dict": official_state()}, tmp_path / "linear.pth.tar")
+    network = load_official_checkpoint(tmp_path / "linear.pth.tar")
+    faces, voices = torch.randn(6, 12), torch.randn(6, 12)
+    with torch.no_grad():
+        output = network(faces, voices)
+    torch.testing.assert_close(output.embedding, 0.25 * output.face - 2.0 * output.voice)
+
+
+class Payload:
+    """Unpickled, it would write a file."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str, str]]:
+        return open, (self.path, "w")
+
+
+def test_a_checkpoint_that_carries_code_is_refused_and_runs_nothing(tmp_path: Path) -> None:
+    trace = tmp_path / "ran"
+    torch.save({"state_dict": Payload(str(trace))}, tmp_path / "evil.pth.tar")
+    with pytest.raises(CheckpointError, match="more than tensors"):
+        load_official_checkpoint(tmp_path / "evil.pth.tar")
+    assert not trace.exists()
+
+
+def corrupted(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    state = official_state()
+    if kind == "other network":
+        state["conv.weight"] = torch.zeros(3)
+    if kind == "layer missing":
+        del state["face_branch.fc1.0.bias"]
+    if kind == "wrong shape":
+        state["face_branch.fc1.0.bias"] = torch.zeros(9)
+    if kind == "scalar logits":
+        state["logits_layer.weight"] = torch.zeros(())
+    if kind == "poisoned":
+        state["face_branch.fc1.0.bias"][3] = torch.nan
+    content = {"state_dict": state} if kind != "no state" else {"epoch": 3}
+    torch.save([1, 2] if kind == "a list" else content, buffer)
+    data = buffer.getvalue()
+    if kind == "truncated":
+        return data[: len(data) // 2]
+    if kind == "empty":
+        return b""
+    if kind == "text":
+        return b"version https://git-lfs.github.com/spec/v1\n"
+    if kind == "plain pickle":
+        return pickle.dumps({"state_dict": 1})
+    if kind == "other zip":
+        with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+            archive.writestr("hello.txt", "hello")
+        return buffer.getvalue()
+    return data
+
+
+KINDS = [
+    "other network",
+    "layer missing",
+    "wrong shape",
+    "scalar logits",
+    "poisoned",
+    "no state",
+    "a list",
+    "truncated",
+    "empty",
+    "text",
+    "plain pickle",
+    "other zip",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_that_is_no_released_checkpoint_is_refused_by_name(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "model.pth.tar"
+    path.write_bytes(corrupted(kind))
+    with pytest.raises(CheckpointError, match=r"model\.pth\.tar"):
+        load_official_checkpoint(path)
+
+
+def test_an_absent_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="does not exist"):
+        load_official_checkpoint(tmp_path / "nothing.pth.tar")

@@ -1,0 +1,131 @@
+"""Held-out speakers, crops, alterations and trials."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from extractors.voices.aggregator_network import untrained
+from pipeline.metrics import equal_error_rate
+from tools.voice_encoder.alterations import alter, microphone, noise, room, telephone
+from tools.voice_encoder.crops import Voices, batch, crop
+from tools.voice_encoder.hints import HOP
+from tools.voice_encoder.recipe import load_recipe
+from tools.voice_encoder.speakers import draw, held_out, part, utterances
+from tools.voice_encoder.trials import Segment, altered, cut, error_rate, scores
+
+RECIPE = load_recipe()
+SPEECH = np.random.default_rng(0).standard_normal(16000).astype(np.float32) * 0.1
+
+
+def test_at_least_forty_speakers_are_only_tested_on() -> None:
+    parts = list(held_out().values())
+    assert parts.count("test") >= 40
+    assert parts.count("validation") >= 5
+
+
+def test_the_list_is_what_the_seed_draws_and_parts_are_disjoint(shared: Path) -> None:
+    recordings = utterances(shared / "data" / "librispeech")
+    assert draw(recordings, RECIPE) == held_out()
+    speakers = [{one.speaker for one in part(recordings, name)} for name in ("train", "validation", "test")]
+    assert sum(map(len, speakers)) == len(set.union(*speakers)) == 251
+
+
+def voices() -> Voices:
+    waveforms = (np.concatenate([SPEECH, SPEECH[:9000], SPEECH]) * 32767).astype(np.int16)
+    vectors = torch.nn.functional.normalize(torch.randn(3, 4), dim=1)
+    hints = np.arange(18, dtype=np.float16)[:, None]  # 7, 4 and 7 of them
+    return Voices(waveforms, np.array([16000, 25000, 41000]), vectors, hints, np.array([7, 11, 18]))
+
+
+def test_a_voice_gives_back_its_own_samples_and_hints() -> None:
+    assert [len(voices().waveform(index)) for index in range(3)] == [16000, 9000, 16000]
+    assert voices().hints_of(1)[:, 0].tolist() == [7, 8, 9, 10]
+
+
+def test_short_voices_are_repeated_and_crops_have_the_length_asked_for() -> None:
+    short = np.arange(1, 11, dtype=np.int16)
+    found, start = crop(short, 20, np.random.default_rng(0))
+    np.testing.assert_allclose(found * 32768, np.resize(short, 20))
+    assert start == 0
+
+
+def test_crops_begin_at_a_hint() -> None:
+    ramp = np.arange(4 * HOP, dtype=np.int16)
+    starts = set()
+    for seed in range(80):
+        found, start = crop(ramp, HOP, np.random.default_rng(seed))
+        assert found[0] * 32768 == start * HOP
+        starts.add(start)
+    assert starts == {0, 1, 2, 3}
+
+
+def test_of_two_crops_the_louder_is_taken() -> None:
+    half_silent = np.concatenate([np.zeros(10 * HOP, np.int16), np.full(10 * HOP, 100, np.int16)])
+    levels = [np.square(crop(half_silent, 100, np.random.default_rng(seed))[0]).mean() > 0 for seed in range(40)]
+    assert sum(levels) > 24  # one draw would find sound in about 20 of 40, the louder of two in 30
+
+
+def test_a_step_draws_the_same_batch_again() -> None:
+    first = batch(voices(), RECIPE.crops, 0.4, 3, np.random.default_rng([0, 7]))
+    again = batch(voices(), RECIPE.crops, 0.4, 3, np.random.default_rng([0, 7]))
+    assert torch.equal(first.spectrograms, again.spectrograms)
+    assert torch.equal(first.hints, again.hints)
+    assert sorted(first.voice.tolist()) == [0, 1, 2]
+
+
+def test_the_student_has_a_frame_for_every_hint() -> None:
+    drawn = batch(voices(), RECIPE.crops, 0.5, 3, np.random.default_rng(0))
+    features, _ = untrained(0).frames(drawn.spectrograms)
+    assert drawn.spectrograms.shape == (3, 1, 257, 48)
+    assert drawn.hints.shape == (3, features.shape[2], 1)
+
+
+def test_noise_comes_at_the_level_asked_for() -> None:
+    added = noise(SPEECH, 10.0, np.random.default_rng(0)) - SPEECH
+    assert 10 * np.log10(np.mean(SPEECH**2) / np.mean(added**2)) == pytest.approx(10.0, abs=0.1)
+
+
+def test_alterations_keep_length_type_and_finiteness() -> None:
+    for change in (room, microphone, telephone):
+        changed = change(SPEECH, np.random.default_rng(1))
+        assert changed.shape == SPEECH.shape
+        assert changed.dtype == np.float32
+        assert np.isfinite(changed).all()
+        assert not np.allclose(changed, SPEECH, atol=1e-3)
+
+
+def test_every_alteration_is_drawn() -> None:
+    results = {alter(SPEECH, SPEECH[::-1], (10.0, 20.0), np.random.default_rng(seed)).tobytes() for seed in range(25)}
+    assert len(results) == 25
+
+
+def test_segments_are_disjoint_and_the_rest_is_dropped() -> None:
+    pieces = cut("a", np.arange(40_000, dtype=np.float32), 1.0)
+    assert [piece.waveform[0] for piece in pieces] == [0, 16000]
+    assert all(len(piece.waveform) == 16000 for piece in pieces)
+
+
+def test_trials_are_all_pairs() -> None:
+    vectors = {1.0: [1.0, 0.0], 2.0: [0.8, 0.6], 3.0: [0.0, 1.0]}
+    segments = [
+        Segment("a", np.full(4, 1.0, "f")),
+        Segment("a", np.full(4, 2.0, "f")),
+        Segment("b", np.full(4, 3.0, "f")),
+    ]
+
+    def embed(waveform: np.ndarray) -> np.ndarray:
+        return np.array(vectors[float(waveform[0])], np.float32)
+
+    values, labels = scores(segments, embed)
+    np.testing.assert_allclose(values, [0.8, 0.0, 0.6], atol=1e-6)
+    assert labels.tolist() == [True, False, False]
+    assert error_rate(segments, embed) == equal_error_rate([0.8, 0.0, 0.6], [1, 0, 0])
+
+
+def test_altered_trials_change_every_segment_and_no_speaker() -> None:
+    clean = cut("a", np.tile(SPEECH, 3), 1.0)
+    changed = altered(clean, 0, (8.0, 30.0))
+    assert [one.speaker for one in changed] == ["a"] * 3
+    assert all(not np.array_equal(old.waveform, new.waveform) for old, new in zip(clean, changed, strict=True))

@@ -1,0 +1,33 @@
+"""The planted world in the official code's feature files: 512 numbers and a label a line, no header."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+
+from pipeline.protocol.sources.feature_files.official import TRAIN, TRIAL_LISTS
+from tools.benchmarks.voxceleb_scale.planted import planted
+from tools.benchmarks.voxceleb_scale.world import Size
+
+_DECIMALS = 6
+_RANDOM = TRIAL_LISTS[0]  # random, unseen-unheard: the list that the official training chooses on
+
+
+def write_feature_files(folder: Path, size: Size, seed: int) -> None:
+    """Write training pairs and the random test list; row i of a face file and of a voice file belong together."""
+    trained = planted(size.train, size.pairs_a_person, size.pairs_a_person, seed)
+    tried = planted(size.test, 1, 1, seed + 1)
+    left = np.random.default_rng(seed).integers(0, size.test, size.trials)
+    right = np.where(np.arange(size.trials) % 2 == 0, left, (left + 1) % size.test)
+    _write(folder / TRAIN["face"], trained.faces, trained.face_identity)
+    _write(folder / TRAIN["voice"], trained.voices, trained.voice_identity)
+    _write(folder / _RANDOM.item("face"), tried.faces[right], right)
+    _write(folder / _RANDOM.item("voice"), tried.voices[left], left)
+
+
+def _write(path: Path, matrix: np.ndarray, labels: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = [pa.array(column) for column in np.round(matrix, _DECIMALS).T]
+    table = pa.table([*columns, pa.array(labels)], names=[str(number) for number in range(len(columns) + 1)])
+    pyarrow.csv.write_csv(table, path, pyarrow.csv.WriteOptions(include_header=False))
