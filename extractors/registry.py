@@ -12,7 +12,7 @@ import torch
 
 from extractors.faces.face import Detection
 from pipeline.errors import ConfigError
-from pipeline.settings import DetectFaces, EmbedFaces, EmbedVoices, Section
+from pipeline.settings import DetectFacesSettings, EmbedFacesSettings, EmbedVoicesSettings, Section
 
 
 class Detector(Protocol):
@@ -58,17 +58,17 @@ VOICE_EMBEDDERS = {"utterance_aggregator": "extractors.voices.utterance_aggregat
 SectionT = TypeVar("SectionT", bound=Section)
 
 
-def face_detector(settings: DetectFaces, device: torch.device) -> Detector:
+def face_detector(settings: DetectFacesSettings, device: torch.device) -> Detector:
     """The detector that `detect_faces.detector` names."""
     return cast(Detector, _build(DETECTORS, "detect_faces.detector", settings.detector, settings, device))
 
 
-def face_embedder(settings: EmbedFaces, device: torch.device) -> Embedder:
+def face_embedder(settings: EmbedFacesSettings, device: torch.device) -> Embedder:
     """The face extractor that `embed_faces.extractor` names; raises ConfigError for an unknown one."""
     return cast(Embedder, _build(FACE_EMBEDDERS, "embed_faces.extractor", settings.extractor, settings, device))
 
 
-def voice_embedder(settings: EmbedVoices, device: torch.device) -> VoiceEmbedder:
+def voice_embedder(settings: EmbedVoicesSettings, device: torch.device) -> VoiceEmbedder:
     """The voice extractor that `embed_voices.extractor` names; raises ConfigError for an unknown one."""
     return cast(VoiceEmbedder, _build(VOICE_EMBEDDERS, "embed_voices.extractor", settings.extractor, settings, device))
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import ConfigError
-from pipeline.settings import Params, Section, Train
+from pipeline.settings import Params, Section, TrainSettings
 
 SectionT = TypeVar("SectionT", bound=Section)
 
@@ -33,13 +33,13 @@ def load_params(path: Path) -> Params:
     return params
 
 
-def run_settings(params: Params, run: str) -> Train:
+def run_settings(params: Params, run: str) -> TrainSettings:
     """Settings of one run: `train:`, overridden by its recipe, overridden by `experiments.<run>`.
 
     What a recipe says `by_loss` and `by_branch` holds for runs of that loss and, over it, of that branch: the official
     code trains its losses in two halves that share few numbers.
 
-    Raises ConfigError for a run or a recipe that params.yaml does not name, or an override that Train refuses.
+    Raises ConfigError for a run or a recipe that params.yaml does not name, or an override that `train:` refuses.
     """
     if run not in params.experiments:
         raise ConfigError(f"no run {run!r} under experiments: in params.yaml{_closest(run, list(params.experiments))}")
@@ -49,7 +49,7 @@ def run_settings(params: Params, run: str) -> Train:
         known = ", ".join(params.recipes)
         raise ConfigError(f"experiments.{run}: recipe {recipe!r} is not under recipes: in params.yaml ({known})")
     merged = {**params.train.model_dump(), **_recipe(params.recipes[recipe], recipe, params, own), **own}
-    return validate(Train, merged, f"experiments.{run}")
+    return validate(TrainSettings, merged, f"experiments.{run}")
 
 
 def _recipe(recipe: dict[str, object], name: str, params: Params, own: dict[str, object]) -> dict[str, object]:
@@ -57,13 +57,13 @@ def _recipe(recipe: dict[str, object], name: str, params: Params, own: dict[str,
     run = {**params.train.model_dump(), **values, **own}
     for kind in ("loss", "branch"):
         variants = recipe.get(f"by_{kind}", {})
-        known = get_args(Train.model_fields[kind].annotation)
+        known = get_args(TrainSettings.model_fields[kind].annotation)
         if not isinstance(variants, dict) or not all(isinstance(keys, dict) for keys in variants.values()):
             raise ConfigError(f"recipes.{name}.by_{kind}: give keys of train: under each {kind}, found {variants!r}")
         if unknown := [key for key in variants if key not in known]:
             raise ConfigError(f"recipes.{name}.by_{kind}.{unknown[0]}: no such {kind}; known: {', '.join(known)}")
         chosen = run[kind]
-        values |= variants.get(chosen, {}) if isinstance(chosen, str) else {}  # no name: Train refuses it
+        values |= variants.get(chosen, {}) if isinstance(chosen, str) else {}  # no name: `train:` refuses it
     return values
 
 

@@ -45,14 +45,14 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class Features(Section):
+class FeaturesSettings(Section):
     """`features:` where the embeddings come from."""
 
     source: Literal["media", "csv"]  # csv: the official feature files instead of extraction
     folder: Annotated[str, Field(min_length=1)]  # csv: holds face/, voice/ and, where you have them, veriflist/
 
 
-class Manifest(Section):
+class ManifestSettings(Section):
     """`manifest:` where the media lies and how its folders are to be read."""
 
     media: Annotated[str, Field(min_length=1)]  # folder, relative to the project or absolute
@@ -63,7 +63,7 @@ class Manifest(Section):
     max_skip_ratio: Ratio
 
 
-class DetectFaces(Section):
+class DetectFacesSettings(Section):
     """`detect_faces:` which frames are looked at and which face is taken."""
 
     detector: Literal["mtcnn", "none"]
@@ -77,7 +77,7 @@ class DetectFaces(Section):
     max_skip_ratio: Ratio
 
 
-class EmbedFaces(Section):
+class EmbedFacesSettings(Section):
     """`embed_faces:` FaceNet on the chosen boxes."""
 
     extractor: str
@@ -86,7 +86,7 @@ class EmbedFaces(Section):
     max_skip_ratio: Ratio
 
 
-class EmbedVoices(Section):
+class EmbedVoicesSettings(Section):
     """`embed_voices:` thin ResNet-34 with GhostVLAD on whole utterances."""
 
     extractor: str
@@ -96,7 +96,7 @@ class EmbedVoices(Section):
     max_skip_ratio: Ratio
 
 
-class Protocol(Section):
+class ProtocolSettings(Section):
     """`protocol:` identity-disjoint splits, training pairs, trials and galleries."""
 
     source: Literal["generated", "voxceleb_lists"]
@@ -113,19 +113,19 @@ class Protocol(Section):
     age_bin: Positive  # years; two people in one bin count as of the same age
 
     @model_validator(mode="after")
-    def _random_list_is_drawn(self) -> "Protocol":
+    def _random_list_is_drawn(self) -> "ProtocolSettings":
         if "random" not in self.criteria:
             raise ValueError("criteria must hold random: models are chosen and runs compared on that list")
         return self
 
     @model_validator(mode="after")
-    def _identities_remain_for_training(self) -> "Protocol":
+    def _identities_remain_for_training(self) -> "ProtocolSettings":
         if self.validation_ratio + self.test_ratio >= 1.0:
             raise ValueError("validation_ratio + test_ratio leave no training identities: lower one of them")
         return self
 
 
-class Train(Section):
+class TrainSettings(Section):
     """`train:` one run of SBNet; every key may be overridden by a recipe and by a run of `experiments:`."""
 
     recipe: str  # name under `recipes:`
@@ -156,13 +156,13 @@ class Train(Section):
     selection: Literal["validation", "test", "last"]  # test: under recipe official only
 
     @model_validator(mode="after")
-    def _two_branches_see_pairs(self) -> "Train":
+    def _two_branches_see_pairs(self) -> "TrainSettings":
         if self.branch == "two" and self.modality != "both":
             raise ValueError("modality face or voice needs branch: single, because two branches see pairs")
         return self
 
     @model_validator(mode="after")
-    def _only_official_models_are_chosen_on_the_test_list(self) -> "Train":
+    def _only_official_models_are_chosen_on_the_test_list(self) -> "TrainSettings":
         if self.selection == "test" and self.recipe != "official":
             raise ValueError(
                 f"selection test exists under recipe official only, not {self.recipe}: use validation or last"
@@ -170,7 +170,7 @@ class Train(Section):
         return self
 
 
-class Evaluate(Section):
+class EvaluateSettings(Section):
     """`evaluate:` what is measured on the trials."""
 
     # exact: from the ROC. official_grid: ten folds on a grid of thresholds 0.01 apart. recipe: see `under`.
@@ -182,14 +182,14 @@ class Evaluate(Section):
     dcf_target: Annotated[float, Field(gt=0.0, lt=1.0)]  # prior of a genuine trial in minDCF
     seed: Seed
 
-    def under(self, recipe: str) -> "Evaluate":
+    def under(self, recipe: str) -> "EvaluateSettings":
         """These settings for a run of `recipe`: rates by recipe are the grid for official runs, otherwise exact."""
         if self.rates != "recipe":
             return self
         return self.model_copy(update={"rates": "official_grid" if recipe == "official" else "exact"})
 
 
-class Report(Section):
+class ReportSettings(Section):
     """`report:` the page and its tables."""
 
     title: Annotated[str, Field(min_length=1)]
@@ -198,17 +198,17 @@ class Report(Section):
 class Params(Section):
     """The whole of params.yaml."""
 
-    features: Features
-    manifest: Manifest
-    detect_faces: DetectFaces
-    embed_faces: EmbedFaces
-    embed_voices: EmbedVoices
-    protocol: Protocol
-    train: Train
+    features: FeaturesSettings
+    manifest: ManifestSettings
+    detect_faces: DetectFacesSettings
+    embed_faces: EmbedFacesSettings
+    embed_voices: EmbedVoicesSettings
+    protocol: ProtocolSettings
+    train: TrainSettings
     recipes: dict[str, dict[str, object]]
     experiments: Annotated[dict[RunName, dict[str, object]], Field(min_length=1)]
-    evaluate: Evaluate
-    report: Report
+    evaluate: EvaluateSettings
+    report: ReportSettings
 
 
 def is_inside(path: PurePosixPath) -> bool:

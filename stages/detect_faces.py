@@ -12,7 +12,7 @@ from pipeline.extraction.skips import refuse_too_many, write_skips
 from pipeline.manifest.schema import read_manifest
 from pipeline.media import SampledFrame
 from pipeline.runtime.workspace import items_path
-from pipeline.settings import DetectFaces
+from pipeline.settings import DetectFacesSettings
 from stages import decoding
 from stages.common import ARTIFACTS, PARAMS, run_stage
 from stages.tasks import task_of
@@ -53,7 +53,7 @@ def main() -> None:
     _write(extraction, {task.item: task.key for task in tasks}, settings)
 
 
-def _write(extraction: Extraction, keys: dict[str, str], settings: DetectFaces) -> None:
+def _write(extraction: Extraction, keys: dict[str, str], settings: DetectFacesSettings) -> None:
     results, skips = extraction.results, faceless(extraction.results)
     looked, kept = (sum(int(arrays[name].sum()) for arrays in results.values()) for name in ("sampled", "accepted"))
     counts = (looked, looked - kept, len(skips))

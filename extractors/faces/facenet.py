@@ -16,7 +16,7 @@ from extractors.faces.facenet_weights import facenet_weights
 from extractors.fingerprints import fingerprint_of
 from pipeline.errors import ExtractionError, WeightsError
 from pipeline.runtime.compat import import_facenet_pytorch
-from pipeline.settings import EmbedFaces
+from pipeline.settings import EmbedFacesSettings
 
 _VERSION = 1  # raise it when the same weights would give other vectors
 _MEAN, _SCALE = 127.5, 128.0  # of the pixels: fixed_image_standardization of facenet-pytorch
@@ -31,7 +31,7 @@ class FaceNet:
     dimension = 512
     image_size = CROP_SIZE  # px
 
-    def __init__(self, settings: EmbedFaces, device: torch.device) -> None:
+    def __init__(self, settings: EmbedFacesSettings, device: torch.device) -> None:
         """Fetches the weights if they are not there yet; raises WeightsError where that fails or they do not fit."""
         weights = facenet_weights(settings.weights)
         network = import_facenet_pytorch().InceptionResnetV1(pretrained=None).eval()

@@ -14,7 +14,7 @@ from extractors.fingerprints import fingerprint_of
 from pipeline.errors import ExtractionError
 from pipeline.files import sha256_of
 from pipeline.runtime.compat import import_facenet_pytorch
-from pipeline.settings import DetectFaces
+from pipeline.settings import DetectFacesSettings
 
 _VERSION = 1  # of the arithmetic here, in detection.py and in mtcnn_cascade.py
 _GPU_BATCH = 16  # frames; on a CPU batching gains nothing
@@ -28,7 +28,7 @@ class FaceDetector:
 
     name = "mtcnn"
 
-    def __init__(self, settings: DetectFaces, device: torch.device) -> None:
+    def __init__(self, settings: DetectFacesSettings, device: torch.device) -> None:
         """Loads the three networks onto `device`."""
         self._settings = settings
         self._device = device

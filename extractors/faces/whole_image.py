@@ -7,7 +7,7 @@ import torch
 
 from extractors.faces.face import Detection
 from extractors.fingerprints import fingerprint_of
-from pipeline.settings import DetectFaces
+from pipeline.settings import DetectFacesSettings
 
 _VERSION = 1  # of this file's arithmetic
 
@@ -17,7 +17,7 @@ class WholeImage:
 
     name = "none"
 
-    def __init__(self, settings: DetectFaces, device: torch.device) -> None:
+    def __init__(self, settings: DetectFacesSettings, device: torch.device) -> None:
         """Takes what every detector takes, and needs none of it."""
 
     def fingerprint(self) -> str:

@@ -15,7 +15,7 @@ from extractors.voices.keras_voice_weights import read_keras_state
 from extractors.voices.voice_spectrogram import FFT, HOP, NORM_EPSILON, SAMPLE_RATE, WINDOW, spectrogram
 from extractors.voices.voice_weights import voice_weights
 from pipeline.errors import MediaError
-from pipeline.settings import EmbedVoices
+from pipeline.settings import EmbedVoicesSettings
 
 __all__ = ["UtteranceAggregator", "VoiceExtractor", "load_keras_weights", "spectrogram"]
 
@@ -49,7 +49,7 @@ class VoiceExtractor:
     dimension = DIMENSION
     sample_rate = SAMPLE_RATE  # Hz
 
-    def __init__(self, settings: EmbedVoices, device: torch.device) -> None:
+    def __init__(self, settings: EmbedVoicesSettings, device: torch.device) -> None:
         weights = voice_weights(settings)
         self.weights_label = weights.label
         self._weights_digest = weights.digest

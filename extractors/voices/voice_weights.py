@@ -15,7 +15,7 @@ from extractors.voices.keras_voice_weights import read_keras_state
 from extractors.voices.official_voice_weights import is_official, official_file
 from pipeline.errors import WeightsError
 from pipeline.files import sha256_of
-from pipeline.settings import EmbedVoices
+from pipeline.settings import EmbedVoicesSettings
 
 DISTILLED = Path(__file__).with_name("weights") / "utterance_aggregator_distilled.safetensors"
 DISTILLED_SHA256 = "0ab97b3121a832327b350ca5f0c35644f97ab42905d1579b27dc98eec018d77e"
@@ -87,7 +87,7 @@ def _untrained(seed: int) -> VoiceWeights:
     return VoiceWeights(network, state_digest(network), f"untrained (seed {seed}): a stand-in")
 
 
-def voice_weights(settings: EmbedVoices) -> VoiceWeights:
+def voice_weights(settings: EmbedVoicesSettings) -> VoiceWeights:
     """The weights that `embed_voices.weights` names; raises WeightsError where they cannot be had."""
     match settings.weights:
         case "distilled":

@@ -16,7 +16,7 @@ from pipeline.evaluation.scoring import Encoder, Matrix, Scorer
 from pipeline.evaluation.tree import Group, place
 from pipeline.evaluation.verification import parity_figures, verification_figures
 from pipeline.metrics.official_grid import FOLDS
-from pipeline.settings import Evaluate
+from pipeline.settings import EvaluateSettings
 from pipeline.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Evaluation:
 
 
 def evaluate(
-    encoder: Encoder, settings: Evaluate, lists: Lists, faces: Store, voices: Store, modality: str = "both"
+    encoder: Encoder, settings: EvaluateSettings, lists: Lists, faces: Store, voices: Store, modality: str = "both"
 ) -> Evaluation:
     """Score all trials and galleries of `lists` with every model of a run and measure them.
 
@@ -50,7 +50,7 @@ def evaluate(
     """
     if settings.rates == "recipe":
         raise ConfigError(
-            "evaluate.rates recipe is settled by Evaluate.under for the recipe of the run that is measured"
+            "evaluate.rates recipe is settled by EvaluateSettings.under for the recipe of the run that is measured"
         )
     scorer = Scorer(encoder, faces, voices, *_rows(lists))
     tree: Group = {}
@@ -90,7 +90,7 @@ def _random_lists(scored: Scored) -> dict[str, tuple[pd.DataFrame, Matrix]]:
 
 
 def _curves(
-    drawn: Mapping[str, tuple[pd.DataFrame, Matrix]], modality: str, settings: Evaluate
+    drawn: Mapping[str, tuple[pd.DataFrame, Matrix]], modality: str, settings: EvaluateSettings
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """ROC and DET of what a run of `modality` was trained for, from random lists by task."""
     shown = next((task for task in LEARNT[modality] if task in drawn), None)
@@ -107,7 +107,12 @@ def _curves(
 
 
 def _verify(
-    tree: Group, key: tuple[str, str, str], trials: pd.DataFrame, scores: Matrix, settings: Evaluate, lists: Lists
+    tree: Group,
+    key: tuple[str, str, str],
+    trials: pd.DataFrame,
+    scores: Matrix,
+    settings: EvaluateSettings,
+    lists: Lists,
 ) -> None:
     regime, task, criterion = key
     if not _both_kinds(trials):
@@ -127,11 +132,11 @@ def _verify(
         place(tree, [*_under(regime), "parity_labels", criterion], parity_figures(scores, trials))
 
 
-def _too_short(trials: pd.DataFrame, settings: Evaluate) -> bool:
+def _too_short(trials: pd.DataFrame, settings: EvaluateSettings) -> bool:
     return settings.rates == "official_grid" and len(trials) < FOLDS
 
 
-def _tell_absent_sizes(lists: Lists, settings: Evaluate) -> None:
+def _tell_absent_sizes(lists: Lists, settings: EvaluateSettings) -> None:
     for (_, kind, *_), probes in lists.galleries():
         held = candidates(probes).shape[1]
         if kind == "matching" and (beyond := [size for size in settings.matching_sizes if size > held]):

@@ -7,10 +7,10 @@ from pipeline.evaluation.lists import SIDES, candidates
 from pipeline.evaluation.scoring import Scorer
 from pipeline.evaluation.tree import Group, spread
 from pipeline.metrics import IdentityResamples, matching_hits, mean_interval
-from pipeline.settings import Evaluate
+from pipeline.settings import EvaluateSettings
 
 
-def matching_figures(scorer: Scorer, task: str, probes: pd.DataFrame, settings: Evaluate) -> Group:
+def matching_figures(scorer: Scorer, task: str, probes: pd.DataFrame, settings: EvaluateSettings) -> Group:
     """Accuracy by size of gallery, `{"2": {"accuracy": ...}, ...}`.
 
     Every size uses the genuine candidate and the first impostors of the same galleries, so that the curve shares its

@@ -7,10 +7,10 @@ from pipeline.evaluation.lists import Rows
 from pipeline.evaluation.scoring import Scorer
 from pipeline.evaluation.tree import Group, place, spread
 from pipeline.metrics import IdentityResamples, Interval, RetrievalRates, mean_interval, retrieval_rates
-from pipeline.settings import Evaluate
+from pipeline.settings import EvaluateSettings
 
 
-def retrieval_figures(scorer: Scorer, trials: pd.DataFrame, models: int, settings: Evaluate) -> Group:
+def retrieval_figures(scorer: Scorer, trials: pd.DataFrame, models: int, settings: EvaluateSettings) -> Group:
     """R@K and mean average precision, `{"v2f": ..., "f2v": ...}`, over the distinct voices and faces of `trials`.
 
     Each side is thinned evenly to `settings.retrieval_rows`; queries without their person in the gallery do not count.
@@ -38,7 +38,7 @@ def _side(trials: pd.DataFrame, side: str, limit: int) -> tuple[Rows, np.ndarray
     return rows[kept], trials[f"{side}_identity"].to_numpy(dtype=str)[first[kept]]
 
 
-def _figures(rates: list[RetrievalRates], settings: Evaluate) -> Group:
+def _figures(rates: list[RetrievalRates], settings: EvaluateSettings) -> Group:
     people = rates[0].people  # the same for all models
     draws = IdentityResamples(people, settings.bootstrap, settings.seed) if settings.bootstrap else None
 

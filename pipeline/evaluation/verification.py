@@ -14,10 +14,10 @@ from pipeline.metrics import (
 )
 from pipeline.metrics.det import min_dcf_of
 from pipeline.metrics.rates import auc_of, eer_of
-from pipeline.settings import Evaluate
+from pipeline.settings import EvaluateSettings
 
 
-def verification_figures(scores: Matrix, trials: pd.DataFrame, settings: Evaluate) -> Group:
+def verification_figures(scores: Matrix, trials: pd.DataFrame, settings: EvaluateSettings) -> Group:
     """EER, AUC, minDCF and their intervals from scores (S, N) on a list of N trials.
 
     With `rates: official_grid`, EER and AUC are the official code's and the exact ones stand beside them; the
@@ -58,7 +58,7 @@ def parity_figures(scores: Matrix, trials: pd.DataFrame) -> Group:
     return figures | {"labels_differing": rounded(differing)}
 
 
-def _intervals(scores: Matrix, trials: pd.DataFrame, settings: Evaluate) -> VerificationIntervals | None:
+def _intervals(scores: Matrix, trials: pd.DataFrame, settings: EvaluateSettings) -> VerificationIntervals | None:
     if not settings.bootstrap:
         return None
     people = pd.concat([trials["left_identity"], trials["right_identity"]])

@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline.losses.centres import of_labels
 from pipeline.losses.cross_entropy import cross_entropy
 from pipeline.losses.registry import Output, register
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 
 
 def printed_center(vectors: Tensor, labels: Tensor, centres: Tensor) -> Tensor:
@@ -30,7 +30,7 @@ def official_center(vectors: Tensor, labels: Tensor, centres: Tensor) -> Tensor:
 class Center:
     """CE + alpha_center * Center, on the embedding; the official single branch holds centres of the logits instead."""
 
-    def __init__(self, settings: Train) -> None:
+    def __init__(self, settings: TrainSettings) -> None:
         self.alpha = settings.alpha_center
         official = settings.loss_form == "official"
         self.center = official_center if official else printed_center

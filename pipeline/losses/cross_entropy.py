@@ -4,7 +4,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.losses.registry import Output, register
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -20,7 +20,7 @@ class CrossEntropy:
 
     centres_on = None
 
-    def __init__(self, settings: Train) -> None:
+    def __init__(self, settings: TrainSettings) -> None:
         pass
 
     def __call__(self, output: Output, labels: Tensor, centres: Tensor | None) -> Tensor:

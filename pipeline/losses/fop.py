@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from pipeline.losses.cross_entropy import cross_entropy
 from pipeline.losses.registry import Output, register
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 
 _NEGATIVE_WEIGHT = 0.7  # of the official code (ssnet_fop/main.py, OrthogonalProjectionLoss); the paper has none
 _NO_PAIRS = 1e-6  # added to the number of pairs there, so that a batch without any divides
@@ -47,7 +47,7 @@ class FOP:
 
     centres_on = None
 
-    def __init__(self, settings: Train) -> None:
+    def __init__(self, settings: TrainSettings) -> None:
         self.alpha = settings.alpha
         self.constraint = printed_constraint if settings.loss_form == "printed" else official_constraint
 

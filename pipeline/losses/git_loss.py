@@ -11,7 +11,7 @@ from pipeline.losses.center import official_center, printed_center
 from pipeline.losses.centres import of_labels
 from pipeline.losses.cross_entropy import cross_entropy
 from pipeline.losses.registry import Output, register
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 
 
 def printed_git(vectors: Tensor, labels: Tensor, centres: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ class Git:
 
     centres_on: Literal["embedding"] = "embedding"
 
-    def __init__(self, settings: Train) -> None:
+    def __init__(self, settings: TrainSettings) -> None:
         self.alpha_center, self.alpha_git = settings.alpha_center, settings.alpha_git
         printed = settings.loss_form == "printed"
         self.center, self.git = (printed_center, printed_git) if printed else (official_center, official_git)

@@ -5,7 +5,7 @@ from typing import Literal, Protocol, TypeVar
 
 from torch import Tensor
 
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 
 
 class Output(Protocol):
@@ -25,7 +25,7 @@ class Output(Protocol):
 class Loss(Protocol):
     """A loss made of a run's settings."""
 
-    def __init__(self, settings: Train) -> None:
+    def __init__(self, settings: TrainSettings) -> None:
         """Take what the loss needs of the run's settings."""
         ...
 
@@ -53,6 +53,6 @@ def register(name: str) -> Callable[[LossType], LossType]:
     return add
 
 
-def build_loss(settings: Train) -> Loss:
+def build_loss(settings: TrainSettings) -> Loss:
     """The loss that `settings.loss` names."""
     return _LOSSES[settings.loss](settings)

@@ -19,7 +19,7 @@ from pipeline.manifest.medium import Measured
 from pipeline.manifest.renames import check_renames
 from pipeline.manifest.schema import COLUMNS, KIND_OF_SUFFIX, TRAITS, Entry, Traits, suffix_of
 from pipeline.media.probe import Kind
-from pipeline.settings import Manifest
+from pipeline.settings import ManifestSettings
 
 _SHOWN = 10  # unreadable media named in the log; all are in the extraction stages' skipped.csv
 
@@ -36,7 +36,7 @@ class Sources:
     cache: Path  # folder for what the last manifest measured
 
 
-def build_manifest(settings: Manifest, sources: Sources) -> pd.DataFrame:
+def build_manifest(settings: ManifestSettings, sources: Sources) -> pd.DataFrame:
     """The table of schema.COLUMNS, one row per medium, sorted by item.
 
     Media that cannot be read stay in it with nulls: the extraction stages write down why. Raises ManifestError, naming
@@ -62,7 +62,7 @@ def build_manifest(settings: Manifest, sources: Sources) -> pd.DataFrame:
     return manifest
 
 
-def _entries(settings: Manifest, sources: Sources) -> tuple[Listing, list[Entry]]:
+def _entries(settings: ManifestSettings, sources: Sources) -> tuple[Listing, list[Entry]]:
     if settings.layout == "csv":
         root = media_root(sources.media)
         found = table.entries(root, sources.table, settings.columns)
@@ -73,7 +73,7 @@ def _entries(settings: Manifest, sources: Sources) -> tuple[Listing, list[Entry]
     return listing, (folders if settings.layout == "folders" else mavceleb).entries(listing)
 
 
-def _nothing_found(settings: Manifest, media: Path, listing: Listing) -> str:
+def _nothing_found(settings: ManifestSettings, media: Path, listing: Listing) -> str:
     expected = {
         "folders": "<identity>/clip.mp4 (a folder for each person)",
         "voxceleb1": "wav/id10001/<video>/00001.wav and faces/<Name>/1.6/<video>/0000375.jpg",
@@ -98,7 +98,9 @@ def _kind_by_name(path: str) -> Kind:
     return KIND_OF_SUFFIX.get(suffix_of(path), "video")
 
 
-def _refuse_changes(settings: Manifest, sources: Sources, listing: Listing, measured: Mapping[str, Measured]) -> None:
+def _refuse_changes(
+    settings: ManifestSettings, sources: Sources, listing: Listing, measured: Mapping[str, Measured]
+) -> None:
     """DVC hashes the media folder after the manifest is made: what came meanwhile would be missing for good."""
     changed = [f"{path!r} changed" for path in changed_since(listing.root, measured)]
     if settings.layout != "csv":

@@ -5,12 +5,12 @@ from pathlib import Path
 from pipeline.manifest.checks import refuse
 from pipeline.manifest.csv_rows import read_rows
 from pipeline.manifest.table import NAMES
-from pipeline.settings import Manifest
+from pipeline.settings import ManifestSettings
 
 _HELP = "Mend the name, or remove the line where your column has our name."
 
 
-def check_renames(settings: Manifest, table: Path, identities: Path) -> None:
+def check_renames(settings: ManifestSettings, table: Path, identities: Path) -> None:
     """Raise ManifestError for names that are not ours, and for columns that no table in use has."""
     unknown = [
         f"{name}: no such name; it must be one of {', '.join(NAMES)}" for name in settings.columns if name not in NAMES

@@ -11,7 +11,7 @@ from pipeline.methods.layers import Layers, PlainLayers, Scale
 from pipeline.methods.single_branch import SingleBranch
 from pipeline.methods.stacked import StackedLayers
 from pipeline.methods.two_branch import TwoBranch
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 
 Network = SingleBranch | TwoBranch
 
@@ -25,7 +25,7 @@ class Sizes:
     classes: int  # training identities
 
 
-def build_network(settings: Train, sizes: Sizes, layers: Layers | None = None) -> Network:
+def build_network(settings: TrainSettings, sizes: Sizes, layers: Layers | None = None) -> Network:
     """The network of a run, not initialised; raises StoreError if one branch cannot take both modalities."""
     if settings.branch == "two":
         return TwoBranch(
@@ -68,7 +68,7 @@ def initialise(network: nn.Module, generator: torch.Generator, bias: float) -> N
             nn.init.uniform_(module.weight, generator=generator)
 
 
-def stacked_network(settings: Train, sizes: Sizes, generators: Sequence[torch.Generator]) -> Network:
+def stacked_network(settings: TrainSettings, sizes: Sizes, generators: Sequence[torch.Generator]) -> Network:
     """S networks at once, network s initialised from `settings.seeds[s]` alone; `generators` (S) feed its dropout."""
     states: list[dict[str, Tensor]] = []
     for seed in settings.seeds:
@@ -80,7 +80,7 @@ def stacked_network(settings: Train, sizes: Sizes, generators: Sequence[torch.Ge
     return stacked
 
 
-def unstacked(stacked: Network, settings: Train, sizes: Sizes, index: int) -> Network:
+def unstacked(stacked: Network, settings: TrainSettings, sizes: Sizes, index: int) -> Network:
     """Network `index` of a stack as plain torch layers, in evaluation mode."""
     plain = build_network(settings, sizes, PlainLayers())
     # Plain batch normalisation also counts its batches, which nothing reads.

@@ -9,11 +9,11 @@ from pipeline.protocol.corpus import read_corpus
 from pipeline.protocol.sources.generated import generate
 from pipeline.protocol.sources.voxceleb_lists.imported import import_lists
 from pipeline.protocol.tables import ProtocolTables
-from pipeline.settings import Protocol
+from pipeline.settings import ProtocolSettings
 
 
 def build_protocol(
-    manifest: pd.DataFrame, faces: pd.DataFrame, voices: pd.DataFrame, settings: Protocol, lists: Path
+    manifest: pd.DataFrame, faces: pd.DataFrame, voices: pd.DataFrame, settings: ProtocolSettings, lists: Path
 ) -> ProtocolTables:
     """Build the protocol for a manifest and the indexes of its two stores, and check every row of it.
 

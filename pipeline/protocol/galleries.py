@@ -9,12 +9,12 @@ from pipeline.protocol.genuine import ClipRule, Pairs, genuine_pairs
 from pipeline.protocol.pools import Pool
 from pipeline.protocol.tables import shaped
 from pipeline.protocol.trials import Drawn, Scene
-from pipeline.settings import Protocol
+from pipeline.settings import ProtocolSettings
 
 TASKS = {"f2v": ("face", "voice"), "v2f": ("voice", "face"), "f2f": ("face", "face"), "v2v": ("voice", "voice")}
 
 
-def matching_list(corpus: Corpus, scene: Scene, task: str, settings: Protocol) -> Drawn:
+def matching_list(corpus: Corpus, scene: Scene, task: str, settings: ProtocolSettings) -> Drawn:
     """Draw one direction, probes balanced over people; impostors are of other people, each of another one.
 
     Where there are fewer people than `gallery_size`, galleries hold all of them and coverage says so.
@@ -52,7 +52,7 @@ def _table(corpus: Corpus, pairs: Pairs, impostors: Codes) -> pd.DataFrame:
     )
 
 
-def _pools(corpus: Corpus, scene: Scene, task: str, settings: Protocol) -> tuple[Pool, Pool]:
+def _pools(corpus: Corpus, scene: Scene, task: str, settings: ProtocolSettings) -> tuple[Pool, Pool]:
     probe, other = TASKS[task]
     if probe == other:
         return scene.pools(corpus, probe, settings)

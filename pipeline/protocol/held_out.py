@@ -4,10 +4,10 @@ import numpy as np
 
 from pipeline.protocol.chance import rank_key
 from pipeline.protocol.corpus import Corpus, Flags
-from pipeline.settings import Protocol
+from pipeline.settings import ProtocolSettings
 
 
-def held_out_clips(corpus: Corpus, training: Flags, settings: Protocol) -> Flags:
+def held_out_clips(corpus: Corpus, training: Flags, settings: ProtocolSettings) -> Flags:
     """Which recordings (clips,) are kept out of training: a share of each training person's, (P,) flags `training`.
 
     The share is taken among recordings of one kind (face and voice, face only, voice only), of two or more at least one

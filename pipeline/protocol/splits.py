@@ -6,12 +6,12 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
 from pipeline.protocol.chance import rank_key
-from pipeline.settings import Protocol
+from pipeline.settings import ProtocolSettings
 
 _LEAST = 2  # identities per split: an impostor needs a second person
 
 
-def assign_splits(people: pd.DataFrame, settings: Protocol) -> NDArray[np.object_]:
+def assign_splits(people: pd.DataFrame, settings: ProtocolSettings) -> NDArray[np.object_]:
     """Split of each person (P,): train, validation or test, decided by the seed and the identity's name.
 
     People are ranked by a hash of their name; a stratum (modalities, gender) gives its first to test, its next to
@@ -49,7 +49,7 @@ def allocate(total: int, sizes: list[int]) -> list[int]:
     return counts
 
 
-def _totals(members: int, group: str, settings: Protocol) -> tuple[int, int]:
+def _totals(members: int, group: str, settings: ProtocolSettings) -> tuple[int, int]:
     ratios = (settings.test_ratio, settings.validation_ratio)
     test, validation = (max(_LEAST, round(ratio * members)) if ratio > 0 else 0 for ratio in ratios)
     if members - test - validation >= _LEAST:

@@ -5,12 +5,12 @@ import pandas as pd
 
 from pipeline.protocol.corpus import Corpus, Flags
 from pipeline.protocol.trials import Drawn
-from pipeline.settings import Protocol
+from pipeline.settings import ProtocolSettings
 
 
 def summarise(
     corpus: Corpus,
-    settings: Protocol,
+    settings: ProtocolSettings,
     split: np.ndarray,
     training: Flags,
     held_out: Flags,

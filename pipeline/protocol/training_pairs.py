@@ -8,7 +8,7 @@ from pipeline.protocol.corpus import Codes, Corpus, Flags
 from pipeline.protocol.genuine import genuine_pairs
 from pipeline.protocol.pools import pool
 from pipeline.protocol.tables import shaped
-from pipeline.settings import Protocol
+from pipeline.settings import ProtocolSettings
 
 
 def class_indexes(training: Flags) -> Codes:
@@ -16,7 +16,7 @@ def class_indexes(training: Flags) -> Codes:
     return np.where(training, np.cumsum(training) - 1, -1).astype(np.int64)
 
 
-def training_pairs(corpus: Corpus, training: Flags, held_out: Flags, settings: Protocol) -> pd.DataFrame:
+def training_pairs(corpus: Corpus, training: Flags, held_out: Flags, settings: ProtocolSettings) -> pd.DataFrame:
     """Up to `pairs_per_identity` different pairs of each training person (P,), of recordings (clips,) not held out."""
     people = np.flatnonzero(training)
     chance = generator(settings.seed, "training pairs")

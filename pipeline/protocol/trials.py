@@ -11,7 +11,7 @@ from pipeline.protocol.genuine import Pairs, genuine_pairs
 from pipeline.protocol.impostors import alike, impostor_pairs
 from pipeline.protocol.pools import Pool, pool
 from pipeline.protocol.tables import shaped
-from pipeline.settings import Criterion, Protocol
+from pipeline.settings import Criterion, ProtocolSettings
 
 _WORDS = {"random": "", "G": "gender", "N": "nationality", "A": "age bin", "GNA": "gender, nationality and age bin"}
 
@@ -25,7 +25,7 @@ class Scene:
     faces: Flags  # (rows of the face store,)
     voices: Flags  # (rows of the voice store,)
 
-    def pools(self, corpus: Corpus, task: str, settings: Protocol) -> tuple[Pool, Pool]:
+    def pools(self, corpus: Corpus, task: str, settings: ProtocolSettings) -> tuple[Pool, Pool]:
         """Left and right pool of a task; unimodal tasks draw both sides from one pool."""
 
         def drawn(modality: str, rows: Rows, usable: Flags) -> Pool:
@@ -52,7 +52,9 @@ class Drawn:
         return {**row, "missing_items": self.missing_items, "reason": self.reason}
 
 
-def verification_list(corpus: Corpus, scene: Scene, task: str, criterion: Criterion, settings: Protocol) -> Drawn:
+def verification_list(
+    corpus: Corpus, scene: Scene, task: str, criterion: Criterion, settings: ProtocolSettings
+) -> Drawn:
     """Draw one list; it is empty, with the reason, where the corpus cannot give a single trial of both kinds.
 
     Genuine trials pair two recordings; cross-modal ones of a person with a single recording pair its face and voice

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pipeline.errors import ProtocolError
 from pipeline.protocol.tables import ProtocolTables
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 
 _TASKS = ("cross_modal", "voice", "face")
 _SKIPPED = "artifacts/faces/skipped.csv and artifacts/voices/skipped.csv say what could not be used"
@@ -18,7 +18,7 @@ def check_usable(tables: ProtocolTables) -> None:
         raise ProtocolError(_no_tests(tables))
 
 
-def unchoosable(tables: ProtocolTables, runs: Mapping[str, Train]) -> dict[str, list[str]]:
+def unchoosable(tables: ProtocolTables, runs: Mapping[str, TrainSettings]) -> dict[str, list[str]]:
     """Runs of which no model can be chosen, in lists by reason: their `selection` needs trials that are absent."""
     found: dict[str, list[str]] = {}
     for name, settings in runs.items():

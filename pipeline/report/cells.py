@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.report.runs import Measured, Run
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 
 Settings = Mapping[str, str | int]
 
@@ -44,7 +44,7 @@ def departures(run: Run, besides: Settings) -> dict[str, object]:
     return {key: own[key] for key in own if own[key] != theirs[key] and key not in ignored}
 
 
-def _idle(settings: Train) -> set[str]:
+def _idle(settings: TrainSettings) -> set[str]:
     """Settings that do nothing in such a run."""
     idle = {"alternate_epochs"} if settings.order != "alternate" else set()
     return idle | ({"order", "alternate_epochs"} if settings.branch == "two" or settings.modality != "both" else set())

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline.config import run_settings
 from pipeline.errors import StoreError
-from pipeline.settings import Params, Train
+from pipeline.settings import Params, TrainSettings
 
 MARK = "†"  # beside every figure of a model that was chosen on the test list
 
@@ -30,8 +30,8 @@ class Run:
     """One run by name; `metrics` is None where it was not evaluated."""
 
     name: str
-    settings: Train
-    base: Train  # what its recipe gives a run of its loss and branch that says nothing else
+    settings: TrainSettings
+    base: TrainSettings  # what its recipe gives a run of its loss and branch that says nothing else
     metrics: Mapping[str, object] | None
     roc: pd.DataFrame | None
     det: pd.DataFrame | None
@@ -83,7 +83,7 @@ def _read(name: str, params: Params, folder: Path) -> Run:
     return Run(name, settings, base, metrics, roc, det)
 
 
-def _base(params: Params, settings: Train) -> Train:
+def _base(params: Params, settings: TrainSettings) -> TrainSettings:
     own: dict[str, object] = {key: getattr(settings, key) for key in ("recipe", "loss", "branch")}
     return run_settings(params.model_copy(update={"experiments": {"base": own}}), "base")
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.methods import Sizes
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 from pipeline.training.lists import TrainingLists
 from pipeline.training.orders import epoch_batches
 
@@ -16,7 +16,7 @@ class Feed:
     """The stores on a device, and the training pairs that point into them."""
 
     def __init__(
-        self, settings: Train, lists: TrainingLists, faces: np.ndarray, voices: np.ndarray, device: torch.device
+        self, settings: TrainSettings, lists: TrainingLists, faces: np.ndarray, voices: np.ndarray, device: torch.device
     ) -> None:
         self.settings, self.lists = settings, lists
         self.sizes = Sizes(faces.shape[1], voices.shape[1], lists.class_count)

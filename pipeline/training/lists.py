@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 
 PAIRS, TRIALS, IDENTITIES = "train_pairs.parquet", "verification.parquet", "identities.parquet"
 COVERAGE = "coverage.csv"
@@ -54,7 +54,7 @@ class TrainingLists:
         return state.hexdigest()
 
 
-def read_training_lists(folder: Path, settings: Train, faces: int, voices: int) -> TrainingLists:
+def read_training_lists(folder: Path, settings: TrainSettings, faces: int, voices: int) -> TrainingLists:
     """Read the lists from a protocol's folder, for stores of `faces` and `voices` rows.
 
     Models of one modality are chosen on trials of that modality. Raises ProtocolError for a row outside the stores, a
@@ -111,7 +111,7 @@ def _rows(table: pd.DataFrame, column: str, end: int) -> Rows:
 
 
 def _trials(
-    table: pd.DataFrame, subset: str, settings: Train, trained: set[str], ends: dict[str, int]
+    table: pd.DataFrame, subset: str, settings: TrainSettings, trained: set[str], ends: dict[str, int]
 ) -> Trials | None:
     wanted = {"subset": subset, "regime": "unseen_unheard", "task": _TASKS[settings.modality], "criterion": "random"}
     chosen = table[np.logical_and.reduce([table[column] == value for column, value in wanted.items()])]

@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from pipeline.runtime.progress import progress
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 from pipeline.training.feed import Feed
 from pipeline.training.lists import TrainingLists
 from pipeline.training.model import Model
@@ -31,14 +31,14 @@ class TrainedRun:
     history: pd.DataFrame  # seed, epoch (from 1), learning_rate, loss, <list>_eer, <list>_auc, chosen
 
 
-def training_key(settings: Train, feed: Feed) -> str:
+def training_key(settings: TrainSettings, feed: Feed) -> str:
     """Hex SHA-256 of what decides the result of a training."""
     parts = (str(_VERSION), settings.model_dump_json(), feed.digest(), torch.__version__, feed.faces.device.type)
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
 def train_run(
-    settings: Train,
+    settings: TrainSettings,
     lists: TrainingLists,
     faces: np.ndarray,
     voices: np.ndarray,
@@ -70,7 +70,7 @@ def train_run(
 class _Course:
     """The epochs of one training."""
 
-    def __init__(self, settings: Train, trainer: Trainer, judges: dict[str, Judge]) -> None:
+    def __init__(self, settings: TrainSettings, trainer: Trainer, judges: dict[str, Judge]) -> None:
         self.settings, self.trainer, self.judges = settings, trainer, judges
         self.done = 0
         self.chosen: list[tuple[int, Rates | None] | None] = [None for _ in settings.seeds]

@@ -14,7 +14,7 @@ from safetensors.torch import save
 from pipeline.errors import CheckpointError, StoreError
 from pipeline.files import atomic_path
 from pipeline.methods import Network, Sizes, stacked_network, unstacked
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 from pipeline.training.threads import one_thread
 from pipeline.training.validation import embed
 
@@ -29,7 +29,7 @@ class Model:
     """S trained networks; network s was trained with settings.seeds[s] and is the one after chosen_epoch[s] epochs."""
 
     stacked: Network
-    settings: Train
+    settings: TrainSettings
     sizes: Sizes
     chosen_epoch: tuple[int, ...]
 
@@ -96,7 +96,7 @@ def load_model(path: Path, device: torch.device | None = None) -> Model:
             state = {name: file.get_tensor(name) for name in names}
         if described["format"] != _FORMAT:
             raise CheckpointError(f"{path} is of format {described['format']}, we read {_FORMAT}: train again")
-        settings, sizes = Train.model_validate(described["settings"]), Sizes(**described["sizes"])
+        settings, sizes = TrainSettings.model_validate(described["settings"]), Sizes(**described["sizes"])
         stacked = stacked_network(settings, sizes, [torch.Generator() for _ in settings.seeds])
         stacked.load_state_dict(state)
         chosen = tuple(int(epoch) for epoch in described["chosen_epoch"])

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 
 Rows = NDArray[np.int64]
 
@@ -23,7 +23,7 @@ class Batches:
     voice: NDArray[np.bool_]  # (steps, B) whether the sample is the pair's voice; of whole pairs it says nothing
 
 
-def epoch_batches(settings: Train, pairs: int, epoch: int, seed: int) -> Batches:
+def epoch_batches(settings: TrainSettings, pairs: int, epoch: int, seed: int) -> Batches:
     """The batches of epoch `epoch` (from 0) of N training pairs, for one seed.
 
     `shuffle: once` orders the pairs before the first epoch and never again, as the official code does; `epoch` orders
@@ -46,7 +46,7 @@ def epoch_batches(settings: Train, pairs: int, epoch: int, seed: int) -> Batches
 
 
 def _samples(
-    settings: Train, pairs: int, epoch: int, rng: np.random.Generator
+    settings: TrainSettings, pairs: int, epoch: int, rng: np.random.Generator
 ) -> tuple[Rows, NDArray[np.bool_]]:  # (M,), (M,)
     pair = rng.permutation(pairs)
     face, voice = np.zeros(pairs, dtype=np.bool_), np.ones(pairs, dtype=np.bool_)

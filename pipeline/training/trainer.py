@@ -10,7 +10,7 @@ from pipeline.errors import CheckpointError, ConfigError
 from pipeline.losses import build_loss
 from pipeline.losses.centres import initial_centres, moved_centres
 from pipeline.methods import Network, stacked_network
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 from pipeline.training.adam import Adam
 from pipeline.training.feed import Feed
 
@@ -20,7 +20,7 @@ _DROPOUT_STREAM = 1  # keeps an epoch's dropout apart from its order, which is d
 class Trainer:
     """What changes while S networks train."""
 
-    def __init__(self, settings: Train, feed: Feed, device: torch.device) -> None:
+    def __init__(self, settings: TrainSettings, feed: Feed, device: torch.device) -> None:
         self.settings, self.feed = settings, feed
         self.generators = [torch.Generator(device) for _ in settings.seeds]
         self.network: Network = stacked_network(settings, feed.sizes, self.generators).to(device)

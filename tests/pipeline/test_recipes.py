@@ -7,12 +7,12 @@ import yaml
 
 from pipeline.config import load_params, run_settings
 from pipeline.errors import ConfigError
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def settings(tmp_path: Path, recipes: dict[str, object] | None = None, **own: object) -> Train:
+def settings(tmp_path: Path, recipes: dict[str, object] | None = None, **own: object) -> TrainSettings:
     """Settings of a run with keys `own`, under the shipped recipes and `recipes`."""
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["recipes"] |= recipes or {}

@@ -14,12 +14,12 @@ from pipeline.protocol.summary import summarise
 from pipeline.protocol.tables import ProtocolTables, shaped, stacked
 from pipeline.protocol.training_pairs import class_indexes, training_pairs
 from pipeline.protocol.trials import Drawn, Scene, verification_list
-from pipeline.settings import Criterion, Protocol
+from pipeline.settings import Criterion, ProtocolSettings
 
 logger = logging.getLogger(__name__)
 
 
-def generate(corpus: Corpus, settings: Protocol) -> tuple[ProtocolTables, Flags]:
+def generate(corpus: Corpus, settings: ProtocolSettings) -> tuple[ProtocolTables, Flags]:
     """Split the people, hold recordings out, draw training pairs, trials and galleries; all decided by the seed.
 
     Only people with a face and a voice train or stand in cross-modal trials; the others stand in trials of their one
@@ -42,7 +42,7 @@ def generate(corpus: Corpus, settings: Protocol) -> tuple[ProtocolTables, Flags]
 
 def assembled(
     corpus: Corpus,
-    settings: Protocol,
+    settings: ProtocolSettings,
     split: np.ndarray,
     training: Flags,
     held_out: Flags,
@@ -65,11 +65,11 @@ def assembled(
     )
 
 
-def _line(corpus: Corpus, drawn: Drawn, settings: Protocol) -> dict[str, object]:
+def _line(corpus: Corpus, drawn: Drawn, settings: ProtocolSettings) -> dict[str, object]:
     return {**drawn.line(), "mismatched": mismatched(corpus, drawn, settings.age_bin)}
 
 
-def scene_lists(corpus: Corpus, scene: Scene, settings: Protocol) -> list[Drawn]:
+def scene_lists(corpus: Corpus, scene: Scene, settings: ProtocolSettings) -> list[Drawn]:
     """The verification lists of one scene: cross-modal by criterion, and one of each modality alone."""
     wanted: list[tuple[str, Criterion]] = [("cross_modal", criterion) for criterion in settings.criteria]
     wanted += [("face", "random"), ("voice", "random")]

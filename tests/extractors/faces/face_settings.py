@@ -7,19 +7,19 @@ from PIL import Image
 
 from pipeline.config import load_params
 from pipeline.media import sample_frames
-from pipeline.settings import DetectFaces, EmbedFaces
+from pipeline.settings import DetectFacesSettings, EmbedFacesSettings
 
 _PARAMS = load_params(Path(__file__).parents[3] / "params.yaml")
 
 
-def detecting(**changes: object) -> DetectFaces:
+def detecting(**changes: object) -> DetectFacesSettings:
     """`detect_faces:` of params.yaml with MTCNN and some keys changed."""
-    return DetectFaces.model_validate(_PARAMS.detect_faces.model_dump() | {"detector": "mtcnn"} | changes)
+    return DetectFacesSettings.model_validate(_PARAMS.detect_faces.model_dump() | {"detector": "mtcnn"} | changes)
 
 
-def embedding(**changes: object) -> EmbedFaces:
+def embedding(**changes: object) -> EmbedFacesSettings:
     """`embed_faces:` of params.yaml with some keys changed."""
-    return EmbedFaces.model_validate(_PARAMS.embed_faces.model_dump() | changes)
+    return EmbedFacesSettings.model_validate(_PARAMS.embed_faces.model_dump() | changes)
 
 
 def photos(shared: Path, shorter_side: int) -> dict[str, np.ndarray]:

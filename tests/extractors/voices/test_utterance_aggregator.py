@@ -13,10 +13,10 @@ from extractors.voices.ghostvlad import GhostVLAD
 from extractors.voices.utterance_aggregator import VoiceExtractor, load_keras_weights, spectrogram, windows
 from extractors.voices.voice_spectrogram import frame_spectrogram
 from pipeline.errors import MediaError
-from pipeline.settings import EmbedVoices
+from pipeline.settings import EmbedVoicesSettings
 
 
-def settings(**changes: object) -> EmbedVoices:
+def settings(**changes: object) -> EmbedVoicesSettings:
     given = {
         "extractor": "utterance_aggregator",
         "weights": "untrained",
@@ -24,7 +24,7 @@ def settings(**changes: object) -> EmbedVoices:
         "max_seconds": 20.0,
         "max_skip_ratio": 0.0,
     }
-    return EmbedVoices.model_validate(given | changes)
+    return EmbedVoicesSettings.model_validate(given | changes)
 
 
 def tone(seconds: float, hertz: float = 150.0) -> NDArray[np.float32]:

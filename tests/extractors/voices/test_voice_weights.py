@@ -14,13 +14,13 @@ from extractors.voices.keras_voice_weights import keras_names, read_keras_state
 from extractors.voices.utterance_aggregator import load_keras_weights
 from pipeline.errors import WeightsError
 from pipeline.files import git_blob_id, sha256_of
-from pipeline.settings import EmbedVoices
+from pipeline.settings import EmbedVoicesSettings
 
 UNTRAINED_0 = "14e600e55bef2efe"  # first digits of the digest of seed 0's weights
 
 
-def settings(weights: str, seed: int = 0) -> EmbedVoices:
-    return EmbedVoices(
+def settings(weights: str, seed: int = 0) -> EmbedVoicesSettings:
+    return EmbedVoicesSettings(
         extractor="utterance_aggregator", weights=weights, seed=seed, max_seconds=20.0, max_skip_ratio=0.0
     )
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from pipeline.evaluation import Lists, lists_of
 from pipeline.protocol.tables import ProtocolTables, shaped, stacked
-from pipeline.settings import Evaluate
+from pipeline.settings import EvaluateSettings
 from pipeline.store import Store
 
 PEOPLE = [f"person{number:02d}" for number in range(12)]
@@ -40,8 +40,8 @@ class NoisyEncoder:
         return (vectors / np.linalg.norm(vectors, axis=2, keepdims=True)).astype(np.float32)
 
 
-def settings(**changes: object) -> Evaluate:
-    return Evaluate.model_validate(SETTINGS | changes)
+def settings(**changes: object) -> EvaluateSettings:
+    return EvaluateSettings.model_validate(SETTINGS | changes)
 
 
 def stores(spread: float) -> tuple[Store, Store]:

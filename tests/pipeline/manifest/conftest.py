@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.manifest.build import Sources, build_manifest
-from pipeline.settings import Manifest
+from pipeline.settings import ManifestSettings
 from tests import media_factory as make
 
 Build = Callable[..., pd.DataFrame]
@@ -40,7 +40,9 @@ def build(tmp_path: Path, media: Path) -> Build:
         for name, text in (("items.csv", table), ("identities.csv", identities)):
             (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
         given = {"media": str(media), "table": "items.csv", "identities": "identities.csv"}
-        settings = Manifest.model_validate({"layout": "folders", "columns": {}, "max_skip_ratio": 1.0, **given, **keys})
+        settings = ManifestSettings.model_validate(
+            {"layout": "folders", "columns": {}, "max_skip_ratio": 1.0, **given, **keys}
+        )
         sources = Sources(media, tmp_path / "items.csv", tmp_path / "identities.csv", tmp_path / "cache")
         return build_manifest(settings, sources)
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.errors import ManifestError
 from pipeline.manifest.build import Sources, build_manifest
-from pipeline.settings import Manifest
+from pipeline.settings import ManifestSettings
 from tests import media_factory as make
 from tests.pipeline.manifest.conftest import Build
 
@@ -138,7 +138,7 @@ def test_the_table_of_the_real_grid_clips(shared: Path, tmp_path: Path) -> None:
     grid = shared / "data/grid"
     (tmp_path / "people.csv").write_text("identity\n")
     columns = {"path": "clip"}  # clips.csv: clip,identity
-    settings = Manifest(
+    settings = ManifestSettings(
         **{"media": str(grid), "layout": "csv", "table": "clips.csv", "identities": "people.csv"},
         **{"columns": columns, "max_skip_ratio": 0.0},
     )

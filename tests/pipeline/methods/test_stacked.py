@@ -5,7 +5,7 @@ import torch
 
 from pipeline.errors import StoreError
 from pipeline.methods import Network, Sizes, build_network, stacked_network, unstacked
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 from tests.pipeline.settings_for_training import train_settings
 
 SIZES = Sizes(12, 12, 5)
@@ -17,11 +17,11 @@ VARIANTS = [
 ]
 
 
-def stack(settings: Train) -> Network:
+def stack(settings: TrainSettings) -> Network:
     return stacked_network(settings, SIZES, [torch.Generator().manual_seed(seed) for seed in settings.seeds])
 
 
-def inputs(settings: Train, rows: int = 9) -> list[torch.Tensor]:
+def inputs(settings: TrainSettings, rows: int = 9) -> list[torch.Tensor]:
     torch.manual_seed(1)
     return [torch.randn(len(settings.seeds), rows, 12) for _ in range(2 if settings.branch == "two" else 1)]
 

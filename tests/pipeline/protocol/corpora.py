@@ -11,20 +11,20 @@ from pipeline.manifest.schema import COLUMNS, write_manifest
 from pipeline.protocol.build import build_protocol
 from pipeline.protocol.corpus import Corpus, read_corpus
 from pipeline.protocol.tables import ProtocolTables
-from pipeline.settings import Protocol
+from pipeline.settings import ProtocolSettings
 
 PARAMS = Path(__file__).resolve().parents[3] / "params.yaml"
 
 
 @cache
-def shipped() -> Protocol:
+def shipped() -> ProtocolSettings:
     """The protocol section of the params.yaml that ships."""
     return load_params(PARAMS).protocol
 
 
-def settings(**changes: object) -> Protocol:
+def settings(**changes: object) -> ProtocolSettings:
     """The shipped protocol section with some keys changed."""
-    return Protocol.model_validate({**shipped().model_dump(), "source": "generated", **changes})
+    return ProtocolSettings.model_validate({**shipped().model_dump(), "source": "generated", **changes})
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def tables(people: int = 24, clips: int = 3, faces: int = 2, voices: int = 1, fi
     return Tables(manifest, _index(manifest, faces), _index(manifest, voices, whole=True))
 
 
-def built(parts: Tables, protocol: Protocol, lists: Path = Path("no lists")) -> ProtocolTables:
+def built(parts: Tables, protocol: ProtocolSettings, lists: Path = Path("no lists")) -> ProtocolTables:
     """The checked protocol of a corpus."""
     return build_protocol(parts.manifest, parts.faces, parts.voices, protocol, lists)
 

@@ -7,7 +7,7 @@ import pytest
 from extractors.voices.voice_weights import voice_weights
 from pipeline.protocol.tables import ProtocolTables
 from pipeline.report.leaks import leaks
-from pipeline.settings import EmbedVoices
+from pipeline.settings import EmbedVoicesSettings
 from tests.pipeline.protocol.corpora import built, settings, tables
 
 
@@ -44,7 +44,7 @@ def test_voice_weights_of_unknown_people_are_flagged(voxceleb1: ProtocolTables, 
 
 
 def test_shipped_voice_weights_say_whom_they_heard_and_what_is_not_known(voxceleb1: ProtocolTables) -> None:
-    chosen = EmbedVoices(
+    chosen = EmbedVoicesSettings(
         extractor="utterance_aggregator", weights="distilled", seed=0, max_seconds=20.0, max_skip_ratio=0.0
     )
     (leak,) = leaks({"voice": {"weights": voice_weights(chosen).label}}, voxceleb1)

@@ -8,7 +8,7 @@ from pipeline.errors import ConfigError, StoreError
 from pipeline.losses import build_loss
 from pipeline.methods import SingleBranch, Sizes
 from pipeline.methods.build import build_network, initialise
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 from pipeline.training import TrainingLists
 from pipeline.training.orders import epoch_batches
 from tests.pipeline.settings_for_training import train_settings
@@ -75,7 +75,7 @@ def test_seeds_do_not_meet_at_full_width_and_odd_sizes_either(loss: str) -> None
         assert torch.equal(together.state_dict()[name][1], value[0]), name
 
 
-def reference(world: World, settings: Train) -> SingleBranch:
+def reference(world: World, settings: TrainSettings) -> SingleBranch:
     """One seed by torch's own layers and optimiser, sample by sample as the order says."""
     network = build_network(settings, Sizes(DIMENSION, DIMENSION, world.lists.class_count))
     initialise(network, torch.Generator().manual_seed(settings.seeds[0]), settings.initial_bias)

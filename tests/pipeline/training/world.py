@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from pipeline.metrics import roc_auc
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 from pipeline.training import Model, TrainedRun, TrainingLists, Trials, train_run
 
 DIMENSION, ROWS = 24, 6  # width of a vector; faces and voices an identity
@@ -22,8 +22,8 @@ class World:
     lists: TrainingLists
     unseen: Trials  # of identities that neither training nor the choice of the model saw
 
-    def train(self, settings: Train, **arguments: object) -> TrainedRun:
-        """Train on the CPU."""
+    def train(self, settings: TrainSettings, **arguments: object) -> TrainedRun:
+        """TrainSettings on the CPU."""
         return train_run(settings, self.lists, self.faces, self.voices, CPU, **arguments)
 
     def unseen_auc(self, model: Model) -> float:

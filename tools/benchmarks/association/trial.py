@@ -11,7 +11,7 @@ import torch
 from pipeline.evaluation import evaluate, lists_of
 from pipeline.protocol import read_protocol, write_protocol
 from pipeline.protocol.build import build_protocol
-from pipeline.settings import Evaluate, Protocol, Train
+from pipeline.settings import EvaluateSettings, ProtocolSettings, TrainSettings
 from pipeline.store import Store
 from pipeline.training import read_training_lists, train_run
 
@@ -48,7 +48,7 @@ def exchange_voices(corpus: Corpus, seed: int) -> Corpus:
     return Corpus(corpus.manifest, corpus.faces, Store(matrix, corpus.voices.index, corpus.voices.provenance))
 
 
-def measure(corpus: Corpus, protocol: Protocol, train: Train, evaluation: Evaluate) -> Rates:
+def measure(corpus: Corpus, protocol: ProtocolSettings, train: TrainSettings, evaluation: EvaluateSettings) -> Rates:
     """Split, train and evaluate in this process; nothing of it stays on disk."""
     faces, voices = corpus.faces, corpus.voices
     tables = build_protocol(corpus.manifest, faces.index, voices.index, protocol, Path(protocol.lists))

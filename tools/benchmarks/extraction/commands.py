@@ -12,7 +12,7 @@ import soundfile
 
 from pipeline.config import load_params
 from pipeline.media import decode_audio, sample_frames
-from pipeline.settings import DetectFaces
+from pipeline.settings import DetectFacesSettings
 from tests.stages.project import ROOT, Project, make_project
 
 _RATE = 16000  # Hz
@@ -43,7 +43,7 @@ def project_of(folder: Path, media: Mapping[str, Path], **sections: Mapping[str,
     return project
 
 
-def detection_settings(project: Project) -> DetectFaces:
+def detection_settings(project: Project) -> DetectFacesSettings:
     """How frames are sampled in the project."""
     return load_params(project.folder / "params.yaml").detect_faces
 

@@ -16,7 +16,7 @@ import torch
 
 from pipeline.config import load_params, run_settings
 from pipeline.protocol.sources.feature_files.stores import pack_features
-from pipeline.settings import Train
+from pipeline.settings import TrainSettings
 from pipeline.store import Store, read_store
 from pipeline.training.feed import Feed
 from pipeline.training.lists import TrainingLists
@@ -45,7 +45,7 @@ def main() -> None:
     sys.stdout.write(json.dumps({"read": read, "epochs": _epochs(settings, faces, voices, arguments.epochs)}) + "\n")
 
 
-def _epochs(settings: Train, faces: Store, voices: Store, epochs: int) -> list[float]:
+def _epochs(settings: TrainSettings, faces: Store, voices: Store, epochs: int) -> list[float]:
     names = faces.index["identity"].to_numpy(dtype=object)
     trained = np.array([name.startswith("label ") for name in names])
     rows = np.flatnonzero(trained)  # of both stores: row i of the one file belongs to row i of the other

@@ -18,14 +18,16 @@ from pipeline.protocol.sources.generated import assembled, scene_lists
 from pipeline.protocol.tables import ProtocolTables, shaped
 from pipeline.protocol.training_pairs import class_indexes
 from pipeline.protocol.trials import Drawn, Scene, verification_list
-from pipeline.settings import Protocol
+from pipeline.settings import ProtocolSettings
 
 _LEAST = 2  # validation identities: an impostor needs a second person
 _TRAITS = {"gender": "string", "nationality": "string", "age": "Float64"}
 _DRAWN_FROM = TRIAL_LISTS[0]  # random, unseen-unheard: all test people are in it
 
 
-def protocol_of_features(faces: pd.DataFrame, voices: pd.DataFrame, folder: Path, settings: Protocol) -> ProtocolTables:
+def protocol_of_features(
+    faces: pd.DataFrame, voices: pd.DataFrame, folder: Path, settings: ProtocolSettings
+) -> ProtocolTables:
     """Build and check the protocol for the indexes of two stores that pack_features wrote from `folder`.
 
     `validation_ratio` of the training labels are kept from training, to choose models on; with 0 the training pairs are
@@ -56,7 +58,7 @@ def _corpus(faces: pd.DataFrame, voices: pd.DataFrame) -> Corpus:
 
 
 def _splits(
-    corpus: Corpus, trained: FileRows, tried: dict[TrialList, FileRows], settings: Protocol
+    corpus: Corpus, trained: FileRows, tried: dict[TrialList, FileRows], settings: ProtocolSettings
 ) -> tuple[np.ndarray, Flags]:
     """Split of each person (P,) and who trains (P,); raises ProtocolError for people of two splits."""
     people = len(corpus.people)
@@ -96,7 +98,7 @@ def _trials(corpus: Corpus, listed: TrialList, rows: FileRows, verdicts: np.ndar
 
 
 def _drawn(
-    corpus: Corpus, trained: FileRows, tested: FileRows | None, split: np.ndarray, settings: Protocol
+    corpus: Corpus, trained: FileRows, tested: FileRows | None, split: np.ndarray, settings: ProtocolSettings
 ) -> list[Drawn]:
     """What the files lack: trials to choose a model on, and unimodal trials and galleries of the first list's media.
 

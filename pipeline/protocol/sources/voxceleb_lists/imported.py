@@ -15,7 +15,7 @@ from pipeline.protocol.sources.voxceleb_lists.stores import Finder, finder
 from pipeline.protocol.tables import ProtocolTables, shaped
 from pipeline.protocol.training_pairs import training_pairs
 from pipeline.protocol.trials import Drawn, verification_list
-from pipeline.settings import Protocol
+from pipeline.settings import ProtocolSettings
 
 _MATCHING = ("U", "G", "N", "GN")
 _SHOWN = 3
@@ -34,7 +34,7 @@ class Stores:
 
 
 def import_lists(
-    corpus: Corpus, faces: pd.DataFrame, voices: pd.DataFrame, folder: Path, settings: Protocol
+    corpus: Corpus, faces: pd.DataFrame, voices: pd.DataFrame, folder: Path, settings: ProtocolSettings
 ) -> tuple[ProtocolTables, Flags]:
     """Splits, cross-modal trials and 1:2 galleries of the release; what it lacks is drawn by our own rules.
 
@@ -62,7 +62,7 @@ def import_lists(
     return assembled(corpus, settings, split, training, held_out, lists, pairs), held_out
 
 
-def _drawn(corpus: Corpus, split: np.ndarray, held_out: Flags, settings: Protocol) -> list[Drawn]:
+def _drawn(corpus: Corpus, split: np.ndarray, held_out: Flags, settings: ProtocolSettings) -> list[Drawn]:
     """What the release lacks: trials to choose a model on, unimodal trials, galleries of ten."""
     test, heard = unseen(corpus, "test", split), seen(corpus, np.asarray(split == "train"), held_out)
     lists = scene_lists(corpus, unseen(corpus, "validation", split), settings)
