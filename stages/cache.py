@@ -5,7 +5,7 @@ import logging
 
 from pipeline.extraction.item_cache import ItemCache
 from pipeline.runtime.workspace import items_path
-from stages.common import run_stage
+from stages.common import run_command
 
 _DAY = 86400.0  # s
 
@@ -35,4 +35,4 @@ def _days(text: str) -> float:
 
 
 if __name__ == "__main__":
-    run_stage(main, takes="options")
+    run_command(main)

@@ -2,37 +2,93 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from pipeline.config import load_params
 from pipeline.errors import PipelineError
 from pipeline.runtime.input_guard import unchanged_inputs
 from pipeline.runtime.locks import turn
 from pipeline.runtime.workspace import project_root
 from pipeline.settings import Params
 
-ARTIFACTS = Path("artifacts")
 PARAMS = Path("params.yaml")
 
+StageMain = Callable[..., None]  # main(params, deps, outs), and the name of a run where the stage takes one
 
-def run_stage(main: Callable[[], None], takes: Literal["nothing", "run", "options"] = "nothing") -> None:
-    """Run a stage's main in its turn; a PipelineError becomes its message on stderr and exit code 1, no traceback.
 
-    What a stage `takes` from the command line: nothing, the name of a run, or options that it parses itself.
+@dataclass(frozen=True)
+class Artifacts:
+    """Where the files of `artifacts/` lie. A stage reads below one root, `deps`, and writes below another, `outs`.
+
+    DVC has both in one folder; a test may keep them apart, and so see what a stage reads and what it writes.
     """
-    given = sys.argv[1:]
-    if takes != "options" and {"-h", "--help"} & set(given):
+
+    root: Path = Path("artifacts")
+
+    @property
+    def manifest(self) -> Path:
+        """Table of the items."""
+        return self.root / "manifest.parquet"
+
+    @property
+    def faces(self) -> Path:
+        """Folder of the face table and the face store."""
+        return self.root / "faces"
+
+    @property
+    def voices(self) -> Path:
+        """Folder of the voice store."""
+        return self.root / "voices"
+
+    @property
+    def protocol(self) -> Path:
+        """Folder of splits, training pairs, trials and galleries."""
+        return self.root / "protocol"
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the runs, a folder each."""
+        return self.root / "runs"
+
+    @property
+    def report(self) -> Path:
+        """Folder of the report."""
+        return self.root / "report"
+
+
+def run_stage(
+    main: StageMain, takes: Literal["nothing", "run"] = "nothing", arguments: Sequence[str] | None = None
+) -> None:
+    """Run a stage under its lock: main(params, deps, outs), with the run's name behind them if the stage `takes` one.
+
+    `arguments` stand for the command line's. A PipelineError becomes its message on stderr and exit code 1, no
+    traceback.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if {"-h", "--help"} & set(given):
         sys.stdout.write(f"{main.__globals__['__doc__']}\n\n{main.__doc__}\n")
         return
-    if takes == "nothing" and given:
-        sys.stderr.write(f"{main.__globals__['__doc__']}\n\nIt takes no arguments, but got {' '.join(given)}\n")
+    if len(given) != (1 if takes == "run" else 0):
+        wanted = "one argument, the name of a run of experiments: in params.yaml" if takes == "run" else "no arguments"
+        sys.stderr.write(f"{main.__globals__['__doc__']}\n\nIt takes {wanted}, but got {' '.join(given) or 'none'}\n")
         sys.exit(2)
+    stage = Path(sys.argv[0]).stem
+
+    def locked() -> None:
+        with turn("-".join([stage, *given])), unchanged_inputs(stage, *given):
+            main(load_params(PARAMS), Artifacts(), Artifacts(), *given)
+
+    run_command(locked)
+
+
+def run_command(command: Callable[[], None]) -> None:
+    """Run a command with logging to stderr; a PipelineError becomes its message there and exit code 1."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
-        stage = Path(sys.argv[0]).stem
-        with turn("-".join([stage, *given[:1]])), unchanged_inputs(stage, *given[:1]):
-            main()
+        command()
     except PipelineError as error:
         sys.stderr.write(f"\n{type(error).__name__}: {error}\n")
         sys.exit(1)

@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
-from pipeline.config import load_params
 from pipeline.extraction.face_table import detection_result, faceless, write_detections
 from pipeline.extraction.item_cache import Arrays, ItemCache
 from pipeline.extraction.loop import Extraction, Work, extract, items_at_once
@@ -12,23 +12,20 @@ from pipeline.extraction.skips import refuse_too_many, write_skips
 from pipeline.manifest.schema import read_manifest
 from pipeline.media import SampledFrame
 from pipeline.runtime.workspace import items_path
-from pipeline.settings import DetectFacesSettings
+from pipeline.settings import DetectFacesSettings, Params
 from stages import decoding
-from stages.common import ARTIFACTS, PARAMS, run_stage
+from stages.common import Artifacts, run_stage
 from stages.tasks import task_of
-
-FACES = ARTIFACTS / "faces"
 
 logger = logging.getLogger("stages.detect_faces")
 
 
-def main() -> None:
+def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     """Look for a face in the sampled frames of every item that has pictures; write boxes and detect_skipped.csv."""
-    params = load_params(PARAMS)
     if params.features.source == "csv":
         logger.info("detect_faces: no detections, because features.source is csv")
-        write_skips(FACES / "detect_skipped.csv", [])
-        write_detections(FACES / "detections.parquet", {}, {})
+        write_skips(outs.faces / "detect_skipped.csv", [])
+        write_detections(outs.faces / "detections.parquet", {}, {})
         return
 
     from extractors.registry import face_detector  # torch: not for feature files
@@ -36,7 +33,7 @@ def main() -> None:
 
     settings, device = params.detect_faces, select_device()
     detector = face_detector(settings, device)
-    manifest = read_manifest(ARTIFACTS / "manifest.parquet")
+    manifest = read_manifest(deps.manifest)
     sampling = decoding.Sampling(settings.frame_rate, settings.max_frames)
     made_by = (detector.fingerprint(), f"{sampling.frame_rate!r} Hz, {sampling.max_frames} frames")
     rows = manifest[manifest["kind"].isin(["video", "image"])].itertuples(index=False)
@@ -48,21 +45,21 @@ def main() -> None:
 
     work = Work("detect_faces", decoding.frames, infer, items_at_once(device.type))
     with ItemCache(items_path()) as cache:
-        seed_detections(cache, [task.key for task in tasks], FACES / "detections.parquet")
+        seed_detections(cache, [task.key for task in tasks], outs.faces / "detections.parquet")
         extraction = extract(work, tasks, cache)
-    _write(extraction, {task.item: task.key for task in tasks}, settings)
+    _write(extraction, {task.item: task.key for task in tasks}, settings, outs.faces)
 
 
-def _write(extraction: Extraction, keys: dict[str, str], settings: DetectFacesSettings) -> None:
+def _write(extraction: Extraction, keys: dict[str, str], settings: DetectFacesSettings, folder: Path) -> None:
     results, skips = extraction.results, faceless(extraction.results)
     looked, kept = (sum(int(arrays[name].sum()) for arrays in results.values()) for name in ("sampled", "accepted"))
     counts = (looked, looked - kept, len(skips))
     logger.info("detect_faces: %d frames, %d without a face; %d clips without any", *counts)
     skips += extraction.skips
-    write_skips(FACES / "detect_skipped.csv", skips)
-    refuse_too_many("detect_faces", skips, len(keys), settings.max_skip_ratio, FACES / "detect_skipped.csv")
+    write_skips(folder / "detect_skipped.csv", skips)
+    refuse_too_many("detect_faces", skips, len(keys), settings.max_skip_ratio, folder / "detect_skipped.csv")
     without = {skip.item for skip in skips}
-    write_detections(FACES / "detections.parquet", {k: v for k, v in results.items() if k not in without}, keys)
+    write_detections(folder / "detections.parquet", {k: v for k, v in results.items() if k not in without}, keys)
 
 
 if __name__ == "__main__":

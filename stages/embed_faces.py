@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.config import load_params
 from pipeline.errors import MediaError
 from pipeline.extraction.item_cache import Arrays, ItemCache
 from pipeline.extraction.loop import Task, Work, extract, items_at_once
@@ -20,17 +19,14 @@ from pipeline.protocol.sources.feature_files.stores import pack_features
 from pipeline.runtime.workspace import items_path
 from pipeline.settings import Params
 from stages import decoding
-from stages.common import ARTIFACTS, PARAMS, provenance, run_stage
+from stages.common import Artifacts, provenance, run_stage
 from stages.tasks import task_of
 
-FACES = ARTIFACTS / "faces"
 
-
-def main() -> None:
+def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     """Embed every detected face; write the packed store and skipped.csv, which includes what detection skipped."""
-    params = load_params(PARAMS)
     if params.features.source == "csv":
-        pack_features(Path(params.features.folder), "face", FACES)
+        pack_features(Path(params.features.folder), "face", outs.faces)
         return
 
     from extractors.registry import face_embedder  # torch: not for feature files
@@ -38,8 +34,8 @@ def main() -> None:
 
     settings, device = params.embed_faces, select_device()
     embedder = face_embedder(settings, device)
-    manifest = read_manifest(ARTIFACTS / "manifest.parquet")
-    tasks = _tasks(params, manifest, embedder.fingerprint())
+    manifest = read_manifest(deps.manifest)
+    tasks = _tasks(params, deps, manifest, embedder.fingerprint())
 
     def infer(clips: Sequence[decoding.Crops]) -> list[Arrays | MediaError]:
         vectors = embedder([image for clip in clips for image in clip.images])
@@ -49,17 +45,17 @@ def main() -> None:
 
     work = Work("embed_faces", decoding.crops, infer, items_at_once(device.type))
     with ItemCache(items_path()) as cache:
-        seed_embeddings(cache, [task.key for task in tasks], FACES)
+        seed_embeddings(cache, [task.key for task in tasks], outs.faces)
         extraction = extract(work, tasks, cache)
-    skipped = FACES / "skipped.csv"
-    write_skips(skipped, [*read_skips(FACES / "detect_skipped.csv"), *extraction.skips])
+    skipped = outs.faces / "skipped.csv"
+    write_skips(skipped, [*read_skips(deps.faces / "detect_skipped.csv"), *extraction.skips])
     refuse_too_many(work.stage, extraction.skips, len(tasks), settings.max_skip_ratio, skipped)
-    pack(FACES, manifest, extraction.results, {task.item: task.key for task in tasks}, provenance(embedder))
+    pack(outs.faces, manifest, extraction.results, {task.item: task.key for task in tasks}, provenance(embedder))
 
 
-def _tasks(params: Params, manifest: pd.DataFrame, fingerprint: str) -> list[Task]:
+def _tasks(params: Params, deps: Artifacts, manifest: pd.DataFrame, fingerprint: str) -> list[Task]:
     described = {row.item: row for row in manifest.itertuples(index=False)}
-    faces = pd.read_parquet(FACES / "detections.parquet")
+    faces = pd.read_parquet(deps.faces / "detections.parquet")
     frames = faces["frame"].to_numpy(np.int32)
     boxes = faces[["x1", "y1", "x2", "y2"]].to_numpy(np.float32)
     tasks = []

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.config import load_params
 from pipeline.errors import MediaError
 from pipeline.extraction.item_cache import Arrays, ItemCache
 from pipeline.extraction.loop import Work, extract, items_at_once
@@ -15,18 +14,16 @@ from pipeline.extraction.skips import refuse_too_many, write_skips
 from pipeline.manifest.schema import read_manifest
 from pipeline.protocol.sources.feature_files.stores import pack_features
 from pipeline.runtime.workspace import items_path
+from pipeline.settings import Params
 from stages import decoding
-from stages.common import ARTIFACTS, PARAMS, provenance, run_stage
+from stages.common import Artifacts, provenance, run_stage
 from stages.tasks import task_of
 
-VOICES = ARTIFACTS / "voices"
 
-
-def main() -> None:
+def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     """Embed every item that can hold a voice; write the packed store and skipped.csv."""
-    params = load_params(PARAMS)
     if params.features.source == "csv":
-        pack_features(Path(params.features.folder), "voice", VOICES)
+        pack_features(Path(params.features.folder), "voice", outs.voices)
         return
 
     from extractors.registry import voice_embedder  # torch: not for feature files
@@ -34,7 +31,7 @@ def main() -> None:
 
     settings, device = params.embed_voices, select_device()
     embedder = voice_embedder(settings, device)
-    manifest = read_manifest(ARTIFACTS / "manifest.parquet")
+    manifest = read_manifest(deps.manifest)
     heard = manifest[manifest["kind"].isin(["video", "audio"])]
     rows = heard.itertuples(index=False)
     tasks = [task_of(params, row, embedder.sample_rate, embedder.fingerprint()) for row in rows]
@@ -44,12 +41,12 @@ def main() -> None:
 
     work = Work("embed_voices", decoding.waveform, infer, items_at_once(device.type))
     with ItemCache(items_path()) as cache:
-        seed_embeddings(cache, [task.key for task in tasks], VOICES)
+        seed_embeddings(cache, [task.key for task in tasks], outs.voices)
         extraction = extract(work, tasks, cache)
-    skipped = VOICES / "skipped.csv"
+    skipped = outs.voices / "skipped.csv"
     write_skips(skipped, extraction.skips)
     refuse_too_many(work.stage, extraction.skips, len(tasks), settings.max_skip_ratio, skipped)
-    pack(VOICES, manifest, extraction.results, {task.item: task.key for task in tasks}, provenance(embedder))
+    pack(outs.voices, manifest, extraction.results, {task.item: task.key for task in tasks}, provenance(embedder))
 
 
 if __name__ == "__main__":

@@ -5,28 +5,29 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.config import load_params, run_settings
+from pipeline.config import run_settings
 from pipeline.manifest.schema import read_manifest
 from pipeline.protocol import write_protocol
 from pipeline.protocol.build import build_protocol
 from pipeline.protocol.parity import parity_lists
 from pipeline.protocol.sources.feature_files.protocol import protocol_of_features
 from pipeline.protocol.usable import check_usable, unchoosable
-from stages.common import ARTIFACTS, PARAMS, run_stage
+from pipeline.settings import Params
+from pipeline.store import INDEX
+from stages.common import Artifacts, run_stage
 
 logger = logging.getLogger("stages.protocol")
 
 
-def main() -> None:
+def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     """Build the protocol of params.yaml, check it against the stores, name the runs it is too little for, write it."""
-    params = load_params(PARAMS)
     settings = params.protocol
-    faces = pd.read_parquet(ARTIFACTS / "faces" / "index.parquet")
-    voices = pd.read_parquet(ARTIFACTS / "voices" / "index.parquet")
+    faces = pd.read_parquet(deps.faces / INDEX)
+    voices = pd.read_parquet(deps.voices / INDEX)
     if params.features.source == "csv":
         tables = protocol_of_features(faces, voices, Path(params.features.folder), settings)
     else:
-        manifest = read_manifest(ARTIFACTS / "manifest.parquet")
+        manifest = read_manifest(deps.manifest)
         tables = build_protocol(manifest, faces, voices, settings, Path(settings.lists))
     check_usable(tables)
     # A warning only, and dvc.yaml does not name experiments: as a parameter: another run draws no other protocol.
@@ -34,7 +35,7 @@ def main() -> None:
     for reason, stuck in unchoosable(tables, runs).items():
         told = (reason, ", ".join(stuck))
         logger.warning("%s: give %s selection: last, or take them out of experiments:, or their training fails", *told)
-    write_protocol(ARTIFACTS / "protocol", tables)
+    write_protocol(outs.protocol, tables)
     people = "unknown, because no list names them" if parity_lists(tables.summary) else tables.summary["identities"]
     counts = people, len(tables.train_pairs), len(tables.verification)
     logger.info("protocol: %s; identities %s, %d training pairs, %d trials", tables.summary["source"], *counts)

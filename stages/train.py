@@ -1,10 +1,9 @@
 """Train one run of `experiments:`, all its seeds at once: `python -m stages.train RUN`."""
 
 import logging
-import sys
 
-from pipeline.config import load_params, run_settings
-from pipeline.errors import ConfigError, ProtocolError
+from pipeline.config import run_settings
+from pipeline.errors import ProtocolError
 from pipeline.files import atomic_path
 from pipeline.protocol import read_protocol
 from pipeline.protocol.usable import unchoosable
@@ -13,29 +12,25 @@ from pipeline.runtime.workspace import home
 from pipeline.settings import Params
 from pipeline.store import MATRIX, read_matrix
 from pipeline.training import MODEL, StateFile, read_training_lists, save_model, train_run
-from stages.common import ARTIFACTS, PARAMS, run_stage
+from stages.common import Artifacts, run_stage
 
 HISTORY = "history.csv"
 
 logger = logging.getLogger("stages.train")
 
 
-def main() -> None:
+def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
     """Write the chosen networks and the history of a run; a killed training goes on from its last state."""
-    if len(sys.argv) != 2:
-        raise ConfigError("name one run of experiments: in params.yaml, as in `python -m stages.train single_fop`")
-    run = sys.argv[1]
-    params = load_params(PARAMS)
     settings = run_settings(params, run)
-    faces, _ = read_matrix(ARTIFACTS / "faces" / MATRIX)
-    voices, _ = read_matrix(ARTIFACTS / "voices" / MATRIX)
+    faces, _ = read_matrix(deps.faces / MATRIX)
+    voices, _ = read_matrix(deps.voices / MATRIX)
     try:
-        lists = read_training_lists(ARTIFACTS / "protocol", settings, len(faces), len(voices))
+        lists = read_training_lists(deps.protocol, settings, len(faces), len(voices))
     except ProtocolError as error:
-        raise ProtocolError(f"{error}{_others(params, run)}") from error
+        raise ProtocolError(f"{error}{_others(params, deps, run)}") from error
     state_file = StateFile(home() / "training", run)
     trained = train_run(settings, lists, faces, voices, select_device(), state_file)
-    folder = ARTIFACTS / "runs" / run
+    folder = outs.runs / run
     save_model(folder / MODEL, trained.model)
     with atomic_path(folder / HISTORY) as temporary:
         trained.history.to_csv(temporary, index=False, lineterminator="\n")
@@ -44,10 +39,10 @@ def main() -> None:
     logger.info("train %s: epoch %s of %d, chosen on %s", run, epochs, settings.epochs, settings.selection)
 
 
-def _others(params: Params, run: str) -> str:
+def _others(params: Params, deps: Artifacts, run: str) -> str:
     """Which other runs lack trials to be chosen on where `run` does: all at once, not one with every `dvc repro`."""
     try:
-        protocol = read_protocol(ARTIFACTS / "protocol")
+        protocol = read_protocol(deps.protocol)
     except ProtocolError:
         return ""  # the protocol is not whole: then no trials were counted, and the first error says what is wrong
     stuck = unchoosable(protocol, {name: run_settings(params, name) for name in params.experiments})

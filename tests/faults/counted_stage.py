@@ -39,4 +39,4 @@ if __name__ == "__main__":
 
     stage, calls = sys.argv[1], Path(sys.argv[2])
     setattr(registry, _BUILDERS[stage], counted(getattr(registry, _BUILDERS[stage]), calls))
-    run_stage(import_module(f"stages.{stage}").main, takes="options")  # this program's own
+    run_stage(import_module(f"stages.{stage}").main, arguments=[])  # the command line's are this program's own

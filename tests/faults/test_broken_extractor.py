@@ -35,7 +35,7 @@ class Broken:
 
 import __main__
 registry.VOICE_EMBEDDERS["broken"] = "__main__:Broken"
-run_stage(embed_voices.main, takes="options")
+run_stage(embed_voices.main, arguments=[])
 """
 
 

@@ -30,7 +30,7 @@ from importlib import import_module
 from stages.common import run_stage
 stage = import_module(f"stages.{sys.argv[1]}")
 stage.items_at_once = lambda device: 16
-run_stage(stage.main, takes="options")
+run_stage(stage.main, arguments=[])
 """
 
 

@@ -38,7 +38,7 @@ READ_ONLY = {
     "detect_faces": _MANIFEST | {"pipeline/store.py"},  # by seeding
     "embed_faces": _MANIFEST | {"pipeline/extraction/face_table.py"},
     "embed_voices": _MANIFEST | {"pipeline/extraction/face_table.py"},  # by seeding
-    "protocol": _MANIFEST,
+    "protocol": _MANIFEST | {"pipeline/store.py"},
     "train": _PROTOCOL | {"pipeline/store.py", "pipeline/protocol/usable.py"},  # usable: for a message
     "evaluate": _PROTOCOL | {"pipeline/store.py"},
     "report": {"pipeline/store.py"},

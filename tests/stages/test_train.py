@@ -84,11 +84,11 @@ def test_again_gives_the_same_bytes(project: Path) -> None:
 
 
 HASTY = """
-import functools, sys
+import functools
 import stages.train
+from stages.common import run_stage
 stages.train.train_run = functools.partial(stages.train.train_run, save_every=0.1)
-sys.argv = ["stages.train", "short"]
-stages.train.main()
+run_stage(stages.train.main, takes="run", arguments=["short"])
 """
 
 
@@ -113,12 +113,12 @@ def test_killed_and_started_again_gives_the_bytes_of_a_run_without_a_kill(projec
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
-    [([], "ConfigError: name one run"), (["shrot"], "did you mean 'short'?")],
+    ("arguments", "code", "message"),
+    [([], 2, "takes one argument, the name of a run"), (["shrot"], 1, "did you mean 'short'?")],
 )
-def test_a_wrong_run_ends_with_a_sentence(project: Path, arguments: list[str], message: str) -> None:
+def test_a_wrong_run_ends_with_a_sentence(project: Path, arguments: list[str], code: int, message: str) -> None:
     done = train(project, *arguments)
-    assert done.returncode == 1
+    assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -14,7 +14,7 @@ from scipy import stats
 
 from pipeline.config import load_params, run_settings
 from pipeline.store import read_store
-from stages.common import ARTIFACTS, PARAMS, run_stage
+from stages.common import PARAMS, Artifacts, run_command
 from tools.benchmarks.association.trial import Corpus, Rates, exchange_voices, measure
 
 _CONFIDENCE = 0.95
@@ -29,8 +29,9 @@ def main() -> None:
     params = load_params(PARAMS)
     settings = run_settings(params, arguments.run)
     quick = params.evaluate.model_copy(update={"bootstrap": 0})
-    manifest = pd.read_parquet(ARTIFACTS / "manifest.parquet")
-    corpus = Corpus(manifest, read_store(ARTIFACTS / "faces"), read_store(ARTIFACTS / "voices"))
+    artifacts = Artifacts()
+    manifest = pd.read_parquet(artifacts.manifest)
+    corpus = Corpus(manifest, read_store(artifacts.faces), read_store(artifacts.voices))
     for name in ("as planted", "voices exchanged within gender"):
         found = []
         for split in range(arguments.splits):
@@ -53,4 +54,4 @@ def _line(found: list[Rates]) -> str:
 
 if __name__ == "__main__":
     logging.getLogger("pipeline").setLevel(logging.WARNING)
-    run_stage(main, takes="options")
+    run_command(main)
