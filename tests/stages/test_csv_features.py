@@ -3,14 +3,15 @@
 import importlib
 import json
 import logging
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
+from pipeline.config import load_params
 from pipeline.manifest.schema import read_manifest
+from stages.common import Artifacts
 from tests.pipeline.protocol.corpora import PARAMS
 from tests.pipeline.protocol.sources.feature_files import write_features
 
@@ -31,8 +32,8 @@ def go_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lists: bool) -> 
     monkeypatch.setenv("SBNET_HOME", str(tmp_path / "home"))
     stages = ("manifest", "detect_faces", "embed_faces", "embed_voices", "protocol", "train", "evaluate", "report")
     for stage in stages:
-        monkeypatch.setattr(sys, "argv", [stage, *(["single_fop"] if stage in ("train", "evaluate") else [])])
-        importlib.import_module(f"stages.{stage}").main()
+        run = ["single_fop"] if stage in ("train", "evaluate") else []
+        importlib.import_module(f"stages.{stage}").main(load_params(Path("params.yaml")), Artifacts(), Artifacts(), *run)
 
 
 def test_feature_files_go_through_to_the_report_and_no_medium_is_needed(
