@@ -122,21 +122,21 @@ def _paper_table(table: PaperTable, cells: Sequence[MatchedCell]) -> _PaperTable
     columns = list(dict.fromkeys(cell.column for cell in table.cells))
     names = list(dict.fromkeys(cell.row for cell in table.cells))
     measures = " / ".join(_MEASURES[measure] for measure in table.cells[0].paper)
-    rows = [_paper_row(name, columns, [cell for cell in cells if cell.cell.row == name]) for name in names]
+    rows = [_paper_row(name, columns, [cell for cell in cells if cell.printed.row == name]) for name in names]
     return _PaperTable(table.name, table.title, table.notes, measures, columns, rows)
 
 
 def _paper_row(name: str, columns: Sequence[str], cells: Sequence[MatchedCell]) -> _PaperRow:
     recipes = list(dict.fromkeys(cell.recipe for cell in cells))
-    placed = {(cell.recipe, cell.cell.column): cell for cell in cells}
-    published = all(cell.cell.wanted is None for cell in cells)  # another's method, which is not run here
+    placed = {(cell.recipe, cell.printed.column): cell for cell in cells}
+    published = all(cell.printed.wanted is None for cell in cells)  # another's method, which is not run here
     printed = [_printed(placed[recipes[0], column]) for column in columns]
     own = {} if published else {recipe: [_own_cell(placed[recipe, column]) for column in columns] for recipe in recipes}
     return _PaperRow(name, "published" if published else "paper", printed, own)
 
 
 def _printed(matched: MatchedCell) -> str:
-    values = matched.cell.paper.values()
+    values = matched.printed.paper.values()
     return " / ".join(_NONE if value is None else f"{value:.1f}" for value in values)
 
 

@@ -50,14 +50,14 @@ class PaperTable:
 class MatchedCell:
     """A cell and the run of one recipe that fills it; `run` is None where there is none."""
 
-    cell: Cell
+    printed: Cell
     recipe: str
     run: Run | None
 
     @property
     def figures(self) -> dict[str, Measured | None]:
         """Ours, by measure."""
-        return self.cell.ours(self.run)
+        return self.printed.ours(self.run)
 
 
 def wanted_for(loss: str, network: str) -> Settings:
@@ -88,7 +88,7 @@ def matched_csv(matched: Sequence[MatchedCell]) -> str:
 
 
 def _lines(cell: MatchedCell) -> Iterator[list[object]]:
-    printed, run = cell.cell, cell.run
+    printed, run = cell.printed, cell.run
     for measure, figure in cell.figures.items():
         name = run.name if run else "not ours to run" if printed.wanted is None else "not run"
         ours = [None] * 4 if figure is None else [figure.value, figure.low, figure.high, figure.std]
