@@ -8,12 +8,13 @@ from pipeline.evaluation.tree import Group, rounded, spread
 from pipeline.metrics import (
     IdentityResamples,
     VerificationIntervals,
+    auc_of,
+    eer_of,
+    min_dcf_of,
     official_rates,
     roc_curve,
     verification_intervals,
 )
-from pipeline.metrics.det import min_dcf_of
-from pipeline.metrics.rates import auc_of, eer_of
 from pipeline.settings import EvaluateSettings
 
 

@@ -1,4 +1,4 @@
-"""What is measured of scores: numpy alone, so that validation during training costs no import.
+"""Rates of scores, in numpy alone, so that validation during training costs no import.
 
 Scores are similarities: higher means the same person. Rates are percentages, 0 to 100.
 
@@ -15,27 +15,24 @@ from pipeline.metrics.bootstrap import (
     mean_interval,
     verification_intervals,
 )
-from pipeline.metrics.det import DetCurve, det_curve, min_dcf
-from pipeline.metrics.matching import matching_accuracy, matching_hits
 from pipeline.metrics.official_grid import OfficialRates, official_rates
-from pipeline.metrics.rates import equal_error_rate, roc_auc
-from pipeline.metrics.retrieval import RetrievalRates, retrieval_rates
-from pipeline.metrics.roc import RocCurve, roc_curve
+from pipeline.metrics.ranking import RetrievalRates, matching_hits, retrieval_rates
+from pipeline.metrics.rates import RocCurve, auc_of, eer_of, equal_error_rate, min_dcf, min_dcf_of, roc_auc, roc_curve
 
 __all__ = [
-    "DetCurve",
     "IdentityResamples",
     "Interval",
     "OfficialRates",
     "RetrievalRates",
     "RocCurve",
     "VerificationIntervals",
-    "det_curve",
+    "auc_of",
+    "eer_of",
     "equal_error_rate",
-    "matching_accuracy",
     "matching_hits",
     "mean_interval",
     "min_dcf",
+    "min_dcf_of",
     "official_rates",
     "retrieval_rates",
     "roc_auc",

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pipeline.errors import ScoreError
-from pipeline.metrics.trials import Floats, Mask, checked_trials
+from pipeline.metrics.rates import Floats, Mask, checked_trials
 
 FOLDS = 10
 THRESHOLDS = np.arange(0, 4, 0.01)  # squared L2 distance of unit vectors

@@ -1,11 +1,11 @@
-"""EER and AUC against plain loops, closed forms and scikit-learn, and what ties and broken input do to them."""
+"""EER, AUC and minDCF against plain loops, closed forms and scikit-learn, and what ties and broken input do to them."""
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from pipeline.errors import ScoreError
-from pipeline.metrics import equal_error_rate, roc_auc, roc_curve
+from pipeline.metrics import equal_error_rate, min_dcf, roc_auc, roc_curve
 
 
 def naive_auc(scores: np.ndarray, labels: np.ndarray) -> float:
@@ -121,3 +121,24 @@ def test_trials_without_a_rate_are_refused(rate: object, scores: list[float], la
     assert callable(rate)
     with pytest.raises(ScoreError, match=message):
         rate(scores, labels)
+
+
+@pytest.mark.parametrize("prior", [0.01, 0.05, 0.5, 0.9])
+def test_least_cost_equals_that_of_a_loop_over_thresholds(prior: float) -> None:
+    scores, labels = random_trials(1, 200, 1)
+    costs = []
+    for threshold in [*sorted(set(scores)), np.inf]:
+        misses = np.mean(scores[labels == 1] < threshold)
+        alarms = np.mean(scores[labels == 0] >= threshold)
+        costs.append(prior * misses + (1 - prior) * alarms)
+    assert min_dcf(scores, labels, prior) == pytest.approx(min(costs) / min(prior, 1 - prior), abs=1e-12)
+
+
+def test_scores_that_decide_nothing_cost_one_and_perfect_ones_nothing() -> None:
+    assert min_dcf([1.0, 1.0, 1.0], [1, 0, 0], 0.05) == 1.0
+    assert min_dcf([2.0, 1.0, 1.0], [1, 0, 0], 0.05) == 0.0
+
+
+def test_one_kind_of_trial_has_no_cost() -> None:
+    with pytest.raises(ScoreError, match="genuine"):
+        min_dcf([1.0, 2.0], [1, 1], 0.05)
