@@ -173,20 +173,13 @@ class TrainSettings(Section):
 class EvaluateSettings(Section):
     """`evaluate:` what is measured on the trials."""
 
-    # exact: from the ROC. official_grid: ten folds on a grid of thresholds 0.01 apart. recipe: see `under`.
-    rates: Literal["exact", "official_grid", "recipe"]
+    rates: Literal["exact", "official_grid"]  # from the ROC; ten folds on thresholds 0.01 apart, exact rates beside
     matching_sizes: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=1), Distinct]
     retrieval_rows: Annotated[int, Field(ge=2)]  # queries, and items of the gallery, at most
     bootstrap: Annotated[int, Field(ge=0)]  # resamples over identities; 0: no intervals
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)]
     dcf_target: Annotated[float, Field(gt=0.0, lt=1.0)]  # prior of a genuine trial in minDCF
     seed: Seed
-
-    def under(self, recipe: str) -> "EvaluateSettings":
-        """These settings for a run of `recipe`: rates by recipe are the grid for official runs, otherwise exact."""
-        if self.rates != "recipe":
-            return self
-        return self.model_copy(update={"rates": "official_grid" if recipe == "official" else "exact"})
 
 
 class ReportSettings(Section):

@@ -25,8 +25,7 @@ def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
         )
     faces, voices = read_store(deps.faces), read_store(deps.voices)
     lists = lists_of(read_protocol(deps.protocol), faces, voices)
-    measured = params.evaluate.under(settings.recipe)
-    evaluation = evaluate(model, measured, lists, faces, voices, settings.modality)
+    evaluation = evaluate(model, params.evaluate, lists, faces, voices, settings.modality)
     epochs = {str(seed): epoch for seed, epoch in zip(settings.seeds, model.chosen_epoch, strict=True)}
     write_evaluation(outs.runs / run, evaluation, {"rule": settings.selection, "epochs": {**epochs}}, settings.modality)
     logger.info("evaluate %s: %s", run, described(evaluation.metrics, settings.modality))

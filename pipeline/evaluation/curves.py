@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from pipeline.evaluation.figures import Metrics
 from pipeline.evaluation.scoring import Matrix
-from pipeline.evaluation.tree import Group
 from pipeline.metrics import roc_curve
 
 # Shares of impostors at which the curves are read: dense at both ends, where DET plots stretch the axis. 443 points.
@@ -33,7 +33,7 @@ def no_curves() -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.DataFrame(columns=[*shared, "true_accept_rate"]), pd.DataFrame(columns=[*shared, "false_reject_rate"])
 
 
-def matching_curve(matching: Group, modality: str = "both") -> pd.DataFrame:
+def matching_curve(matching: Metrics, modality: str = "both") -> pd.DataFrame:
     """Accuracy in percent against size of gallery, a column a task, empty where a task has no list.
 
     `task` names the first direction that a run of `modality` has learnt and that has a list, and `accuracy` is of it,

@@ -1,36 +1,55 @@
-"""Measure a trained run on every test list of the protocol."""
+"""An evaluation: score a trained run on every test list of the protocol, turn scores into figures, write the files.
 
+Lists: lists.py. Scores: scoring.py. Figures of one list: figures.py. Curves: curves.py.
+"""
+
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pipeline.errors import ConfigError, ProtocolError, ScoreError
+from pipeline.errors import ProtocolError, ScoreError
 from pipeline.evaluation.curves import matching_curve, no_curves, roc_and_det
+from pipeline.evaluation.figures import (
+    Metrics,
+    matching_figures,
+    nest,
+    parity_figures,
+    retrieval_figures,
+    verification_figures,
+)
 from pipeline.evaluation.lists import LEARNT, SIDES, UNSEEN, Lists, Rows, candidates
-from pipeline.evaluation.matching import matching_figures
-from pipeline.evaluation.retrieval import retrieval_figures
 from pipeline.evaluation.scoring import Encoder, Matrix, Scorer
-from pipeline.evaluation.tree import Group, place
-from pipeline.evaluation.verification import parity_figures, verification_figures
+from pipeline.files import atomic_path, write_text
 from pipeline.metrics.official_grid import FOLDS
 from pipeline.settings import EvaluateSettings
 from pipeline.store import Store
 
+SUMMARY = "summary.json"
+METRICS, SCORES, ROC, DET, MATCHING = "metrics.json", "scores.parquet", "roc.csv", "det.csv", "matching.csv"
 _LOG = logging.getLogger(__name__)
 _KEYS = ("regime", "task", "criterion", "position", "label", "left_row", "right_row", "left_identity", "right_identity")
-Scored = list[
-    tuple[tuple[str, str, str], pd.DataFrame, Matrix]
-]  # of each list: regime, task, criterion; trials; scores
+ListName = tuple[str, str, str]  # regime, task, criterion
+
+
+@dataclass(frozen=True)
+class _ScoredList:
+    """A verification list and the scores of its N trials by S models."""
+
+    name: ListName
+    trials: pd.DataFrame
+    scores: Matrix  # (S, N)
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """Everything measured of one run."""
 
-    metrics: Group  # metrics.json: nested groups of percentages
+    metrics: Metrics  # metrics.json: nested groups of percentages
     scores: pd.DataFrame  # one row a trial, one column score_<i> a model
     roc: pd.DataFrame
     det: pd.DataFrame
@@ -42,101 +61,123 @@ def evaluate(
 ) -> Evaluation:
     """Score all trials and galleries of `lists` with every model of a run and measure them.
 
-    The curves are of the first random list that a run of `modality` (both | face | voice) has learnt to tell apart, and
-    without a row where the protocol holds none of these. Lists that it does not hold are absent from the result. Raises
-    ProtocolError where there are no trials at all, ScoreError where a model gives scores that are not finite and where
-    the list of the curves is too short for the official grid (another such list goes without rates), ConfigError for
-    rates by recipe, which `settings.under` must have settled.
+    The curves are of the first random list of a task that a run of `modality` (both | face | voice) was trained for,
+    and empty if the protocol holds none. Lists that the protocol does not hold are absent from the result. Raises
+    ProtocolError if there are no trials at all, ScoreError if a model gives scores that are not finite and if the list
+    of the curves is too short for the official grid (another such list goes without rates).
     """
-    if settings.rates == "recipe":
-        raise ConfigError(
-            "evaluate.rates recipe is settled by EvaluateSettings.under for the recipe of the run that is measured"
-        )
-    scorer = Scorer(encoder, faces, voices, *_rows(lists))
-    tree: Group = {}
-    scored = _scored(scorer, lists)
-    for key, trials, scores in scored:
-        _verify(tree, key, trials, scores, settings, lists)
-    _tell_absent_sizes(lists, settings)
+    scorer = Scorer(encoder, faces, voices, *_named_rows(lists))
+    metrics: Metrics = {}
+    scored = _score_lists(scorer, lists)
+    for one in scored:
+        _measure_verification(metrics, one, settings, lists)
+    _warn_of_absent_sizes(lists, settings)
     for (regime, *names), probes in lists.galleries():
-        place(tree, [*_under(regime), *names], matching_figures(scorer, names[1], probes, settings))
-    drawn = _random_lists(scored)
-    if "cross_modal" in drawn and lists.names_people(UNSEEN, "random"):  # else who is looked for is not known
-        trials, scores = drawn["cross_modal"]
-        place(tree, ["retrieval"], retrieval_figures(scorer, trials, len(scores), settings))
-    roc, det = _curves(drawn, modality, settings)
-    matching = matching_curve(_group(tree, "matching"), modality)
-    return Evaluation(_pruned(tree), _score_table(scored), roc, det, matching)
+        nest(metrics, [*_regime_path(regime), *names], matching_figures(scorer, names[1], probes, settings))
+    random = _random_lists(scored)
+    if "cross_modal" in random and lists.names_people(UNSEEN, "random"):  # else identities are unknown
+        trials, models = random["cross_modal"].trials, len(random["cross_modal"].scores)
+        nest(metrics, ["retrieval"], retrieval_figures(scorer, trials, models, settings))
+    roc, det = _curves(random, modality, settings)
+    matching = matching_curve(_group(metrics, "matching"), modality)
+    return Evaluation(_without_empty_groups(metrics), _score_table(scored), roc, det, matching)
 
 
-def _scored(scorer: Scorer, lists: Lists) -> Scored:
+def write_evaluation(folder: Path, evaluation: Evaluation, selection: Metrics, modality: str = "both") -> None:
+    """Write metrics.json (with how the models were chosen under `selection`), its headline for models of `modality` as
+    summary.json, scores.parquet and the three curves: each file whole or not at all, the same bytes for equal figures.
+    """
+    summary = headline(evaluation.metrics, modality)
+    write_text(folder / SUMMARY, json.dumps(summary, indent=2, allow_nan=False) + "\n")
+    metrics = {**evaluation.metrics, "selection": selection}
+    write_text(folder / METRICS, json.dumps(metrics, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    with atomic_path(folder / SCORES) as temporary:
+        evaluation.scores.to_parquet(temporary, index=False)
+    for name, table in ((ROC, evaluation.roc), (DET, evaluation.det), (MATCHING, evaluation.matching)):
+        write_text(folder / name, table.to_csv(index=False, lineterminator="\n"))
+
+
+def headline(metrics: Metrics, modality: str) -> Metrics:
+    """The few figures to compare runs by: of the random list that a run of this modality is judged on first."""
+    group: object = metrics
+    for key in ("verification", LEARNT[modality][0], "random"):
+        group = group.get(key, {}) if isinstance(group, dict) else {}
+    wanted = ("eer", "eer_std", "auc", "auc_std", "min_dcf", "identities")
+    return {key: group[key] for key in wanted if key in group} if isinstance(group, dict) else {}
+
+
+def described(metrics: Metrics, modality: str) -> str:
+    """The headline as one line."""
+    figures = headline(metrics, modality)
+    if "eer" not in figures:
+        return "no rates on a random list of what it was trained on"
+    deviations = [f" ± {figures[key]:.1f}" if key in figures else "" for key in ("eer_std", "auc_std")]
+    rates = f"EER {figures['eer']:.1f}{deviations[0]} %, AUC {figures['auc']:.1f}{deviations[1]} %"
+    return f"{rates} on {figures['identities']} people" if "identities" in figures else f"{rates}, on people unknown"
+
+
+def _score_lists(scorer: Scorer, lists: Lists) -> list[_ScoredList]:
     scored = []
-    for key, trials in lists.trials():
+    for name, trials in lists.trials():
         left, right = (trials[f"{side}_row"].to_numpy(dtype=np.int64) for side in ("left", "right"))
-        scored.append((key, trials, scorer.pairs(SIDES[key[1]], left, right)))
+        scored.append(_ScoredList(name, trials, scorer.pairs(SIDES[name[1]], left, right)))
     return scored
 
 
-def _random_lists(scored: Scored) -> dict[str, tuple[pd.DataFrame, Matrix]]:
+def _random_lists(scored: list[_ScoredList]) -> dict[str, _ScoredList]:
     """The random lists of unseen-unheard people by task, those with both kinds of trial."""
-    drawn = {
-        task: (trials, scores)
-        for (regime, task, criterion), trials, scores in scored
-        if (regime, criterion) == (UNSEEN, "random") and _both_kinds(trials)
+    random = {
+        one.name[1]: one for one in scored if (one.name[0], one.name[2]) == (UNSEEN, "random") and _both_kinds(one)
     }
-    if not drawn:
+    if not random:
         raise ProtocolError("no random test list has genuine and impostor trials: there is nothing to evaluate")
-    return drawn
+    return random
 
 
 def _curves(
-    drawn: Mapping[str, tuple[pd.DataFrame, Matrix]], modality: str, settings: EvaluateSettings
+    random: Mapping[str, _ScoredList], modality: str, settings: EvaluateSettings
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """ROC and DET of what a run of `modality` was trained for, from random lists by task."""
-    shown = next((task for task in LEARNT[modality] if task in drawn), None)
+    shown = next((task for task in LEARNT[modality] if task in random), None)
     if shown is None:
         _LOG.warning("no random test list of task %s, which the run was trained for: no curves", modality)
         return no_curves()
-    trials, scores = drawn[shown]
-    if _too_short(trials, settings):
+    one = random[shown]
+    if _too_short(one, settings):
         raise ScoreError(
-            f"list {UNSEEN}/{shown}/random, which the run is judged on, has {len(trials)} trials, too few for {FOLDS} "
-            "folds: set evaluate.rates: exact, or raise protocol.trials and add media"
+            f"list {UNSEEN}/{shown}/random, which the run is judged on, has {len(one.trials)} trials, too few for "
+            f"{FOLDS} folds: set evaluate.rates: exact, or raise protocol.trials and add media"
         )
-    return roc_and_det(f"{shown}.random", scores, trials["label"].to_numpy())
+    return roc_and_det(f"{shown}.random", one.scores, one.trials["label"].to_numpy())
 
 
-def _verify(
-    tree: Group,
-    key: tuple[str, str, str],
-    trials: pd.DataFrame,
-    scores: Matrix,
-    settings: EvaluateSettings,
-    lists: Lists,
-) -> None:
-    regime, task, criterion = key
-    if not _both_kinds(trials):
-        _LOG.warning("list %s has %d trials of one kind only: no rates", "/".join(key), len(trials))
+def _measure_verification(metrics: Metrics, one: _ScoredList, settings: EvaluateSettings, lists: Lists) -> None:
+    """Add the figures of one verification list, and of a cross-modal one those of its labels by row parity."""
+    regime, task, criterion = one.name
+    if not _both_kinds(one):
+        _LOG.warning("list %s has %d trials of one kind only: no rates", "/".join(one.name), len(one.trials))
         return
-    if _too_short(trials, settings):
-        told = ("/".join(key), len(trials), FOLDS)
+    if _too_short(one, settings):
         _LOG.warning(
-            "list %s has %d trials, too few for %d folds: no rates; evaluate.rates exact would have some", *told
+            "list %s has %d trials, too few for %d folds: no rates; evaluate.rates exact would have some",
+            "/".join(one.name),
+            len(one.trials),
+            FOLDS,
         )
         return
-    figures = verification_figures(scores, trials, settings)
+    figures = verification_figures(one.scores, one.trials, settings)
     if task == "cross_modal" and not lists.names_people(regime, criterion):
         del figures["identities"]
-    place(tree, [*_under(regime), "verification", task, criterion], figures)
+    nest(metrics, [*_regime_path(regime), "verification", task, criterion], figures)
     if task == "cross_modal":
-        place(tree, [*_under(regime), "parity_labels", criterion], parity_figures(scores, trials))
+        nest(metrics, [*_regime_path(regime), "parity_labels", criterion], parity_figures(one.scores, one.trials))
 
 
-def _too_short(trials: pd.DataFrame, settings: EvaluateSettings) -> bool:
-    return settings.rates == "official_grid" and len(trials) < FOLDS
+def _too_short(one: _ScoredList, settings: EvaluateSettings) -> bool:
+    return settings.rates == "official_grid" and len(one.trials) < FOLDS
 
 
-def _tell_absent_sizes(lists: Lists, settings: EvaluateSettings) -> None:
+def _warn_of_absent_sizes(lists: Lists, settings: EvaluateSettings) -> None:
     for (_, kind, *_), probes in lists.galleries():
         held = candidates(probes).shape[1]
         if kind == "matching" and (beyond := [size for size in settings.matching_sizes if size > held]):
@@ -145,16 +186,16 @@ def _tell_absent_sizes(lists: Lists, settings: EvaluateSettings) -> None:
             return
 
 
-def _under(regime: str) -> list[str]:
-    """Where a regime's figures stand: unseen-unheard ones, the contract's, at the top."""
+def _regime_path(regime: str) -> list[str]:
+    """Where a regime's figures stand in metrics.json: unseen-unheard ones, the contract's, at the top."""
     return [] if regime == UNSEEN else [regime]
 
 
-def _both_kinds(trials: pd.DataFrame) -> bool:
-    return len(trials["label"].unique()) == 2
+def _both_kinds(one: _ScoredList) -> bool:
+    return len(one.trials["label"].unique()) == 2
 
 
-def _rows(lists: Lists) -> tuple[Rows, Rows]:
+def _named_rows(lists: Lists) -> tuple[Rows, Rows]:
     """Every face row and every voice row that a list names."""
     rows: dict[str, list[Rows]] = {"face": [], "voice": []}
     for (_, task, _), trials in lists.trials():
@@ -167,20 +208,20 @@ def _rows(lists: Lists) -> tuple[Rows, Rows]:
     return np.concatenate(none + rows["face"]), np.concatenate(none + rows["voice"])
 
 
-def _score_table(scored: Scored) -> pd.DataFrame:
+def _score_table(scored: list[_ScoredList]) -> pd.DataFrame:
     tables = [
-        trials.loc[:, list(_KEYS)].assign(**{f"score_{model}": row for model, row in enumerate(scores)})
-        for _, trials, scores in scored
+        one.trials.loc[:, list(_KEYS)].assign(**{f"score_{model}": row for model, row in enumerate(one.scores)})
+        for one in scored
     ]
     return pd.concat(tables, ignore_index=True)
 
 
-def _pruned(tree: Group) -> Group:
-    """The tree without groups that stayed empty: what was not measured is absent, not zero."""
-    kept = {key: _pruned(value) if isinstance(value, dict) else value for key, value in tree.items()}
+def _without_empty_groups(metrics: Metrics) -> Metrics:
+    """What was not measured is absent, not zero."""
+    kept = {key: _without_empty_groups(value) if isinstance(value, dict) else value for key, value in metrics.items()}
     return {key: value for key, value in kept.items() if value != {}}
 
 
-def _group(tree: Group, key: str) -> Group:
-    group = tree.get(key, {})
+def _group(metrics: Metrics, key: str) -> Metrics:
+    group = metrics.get(key, {})
     return group if isinstance(group, dict) else {}

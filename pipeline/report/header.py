@@ -59,7 +59,7 @@ def report_header(
         *((f"{modality.capitalize()} weights", label) for modality, label in labels.items()),
         ("Runs", f"{len(done)} of {len(runs)} evaluated; {_seeds(done)}"),
         ("Models chosen on", ", ".join(_rules(done)) or "no run yet"),
-        ("EER and AUC", _rates(params, done, parity_lists(summary))),
+        ("EER and AUC", _rates(params, parity_lists(summary))),
         *((("People tested", tested),) if (tested := _tested(done)) else ()),
     ]
     return Header(tuple(lines), (*_stand_ins(labels), *_leaks(leaks), *_cautions(params, done, summary)))
@@ -114,21 +114,19 @@ def _tested(runs: Sequence[Run]) -> str:
     return ""
 
 
-def _rates(params: Params, runs: Sequence[Run], unnamed: Sequence[str]) -> str:
-    how = "exact" if params.evaluate.rates == "exact" else _GRID
-    if params.evaluate.rates == "recipe":
-        official = [run.name for run in runs if params.evaluate.under(run.settings.recipe).rates == "official_grid"]
-        how = f"exact, but for runs under recipe official ({', '.join(official) or 'none yet'}): {_GRID}"
+def _rates(params: Params, unnamed: Sequence[str]) -> str:
+    exact = params.evaluate.rates == "exact"
+    how = "exact" if exact else _GRID
     if not params.evaluate.bootstrap:
         return f"{how}; no intervals"
     share = f"{100 * params.evaluate.confidence:g} %"
-    whose = "" if params.evaluate.rates == "exact" else ", of the exact rates always"
-    draws = f"{params.evaluate.bootstrap} resamples of the test identities"
-    told = f"{how}; {share} intervals in brackets from {draws}{whose}, none where they are too few; "
-    told += "near rates of 0 or 100 too narrow where they are few (tools/benchmarks/README.md, interval_coverage)"
+    of = "" if exact else ", of the exact rates always"
+    resamples = f"{params.evaluate.bootstrap} resamples of the test identities"
+    text = f"{how}; {share} intervals in brackets from {resamples}{of}, none where they are too few; "
+    text += "near rates of 0 or 100 too narrow where they are few (tools/benchmarks/README.md, interval_coverage)"
     if unnamed:
-        told += f"; those of {', '.join(unnamed)} treat every trial as of its own people and so are too narrow"
-    return told
+        text += f"; those of {', '.join(unnamed)} treat every trial as of its own people and so are too narrow"
+    return text
 
 
 def _stand_ins(labels: Mapping[str, str]) -> list[str]:

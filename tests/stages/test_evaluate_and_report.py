@@ -132,20 +132,3 @@ def test_official_grid_is_an_option_and_going_back_gives_the_same_bytes(project:
     path.write_text(shipped)
     project.run("evaluate", RUN)
     assert {name: (folder / name).read_bytes() for name in FILES} == before
-
-
-def test_rates_by_recipe_are_the_grid_for_official_runs_alone(project: Project) -> None:
-    before = metrics(project)
-    path = project.folder / "params.yaml"
-    shipped = path.read_text()
-    raw = yaml.safe_load(shipped)
-    raw["evaluate"]["rates"] = "recipe"
-    raw["experiments"]["theirs"] = {"recipe": "official", "loss": "fop", "epochs": 1}
-    path.write_text(yaml.safe_dump(raw, sort_keys=False))
-    project.run("train", "theirs")
-    for run in (RUN, "theirs"):
-        project.run("evaluate", run)
-    path.write_text(shipped)
-    assert metrics(project) == before
-    figures = metrics(project, "theirs")["verification"]["cross_modal"]["random"]
-    assert {"eer_exact", "auc_exact", "accuracy"} <= set(figures)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.errors import ConfigError, ProtocolError, ScoreError
+from pipeline.errors import ProtocolError, ScoreError
 from pipeline.evaluation import described, evaluate, lists_of, write_evaluation
 from pipeline.metrics import equal_error_rate, min_dcf, official_rates, roc_auc
 from tests.pipeline.evaluation.planted import (
@@ -254,15 +254,6 @@ def test_own_list_too_short_for_the_official_folds_is_refused_with_the_remedy() 
     assert "voice" not in evaluate(NoisyEncoder(1, 0.0), grid, lists, faces, voices).metrics["verification"]
     with pytest.raises(ScoreError, match=r"unseen_unheard/voice/random, .* has 8 trials.*set evaluate.rates: exact"):
         evaluate(NoisyEncoder(1, 0.0), grid, lists, faces, voices, "voice")
-
-
-def test_rates_by_recipe_are_refused_until_a_recipe_settles_them() -> None:
-    by_recipe = settings(rates="recipe")
-    assert [by_recipe.under(recipe).rates for recipe in ("official", "honest")] == ["official_grid", "exact"]
-    assert settings(rates="official_grid").under("honest").rates == "official_grid"
-    faces, voices = stores(0.7)
-    with pytest.raises(ConfigError, match=r"Evaluate\.under"):
-        evaluate(NoisyEncoder(1, 0.0), by_recipe, planted_lists(faces, voices), faces, voices)
 
 
 def test_without_resamples_there_are_no_intervals() -> None:

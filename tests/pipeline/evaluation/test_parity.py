@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.evaluation import evaluate, lists_of
-from pipeline.evaluation.verification import parity_figures
+from pipeline.evaluation.figures import parity_figures
 from pipeline.metrics import roc_auc
 from tests.pipeline.evaluation.planted import NoisyEncoder, settings, stores, tables, trials
 

@@ -57,8 +57,6 @@ def measure(corpus: Corpus, protocol: ProtocolSettings, train: TrainSettings, ev
         lists = read_training_lists(Path(name), train, len(faces.matrix), len(voices.matrix))
         tables = read_protocol(Path(name))
     run = train_run(train, lists, faces.matrix, voices.matrix, torch.device("cpu"))
-    metrics = evaluate(
-        run.model, evaluation.under(train.recipe), lists_of(tables, faces, voices), faces, voices
-    ).metrics
+    metrics = evaluate(run.model, evaluation, lists_of(tables, faces, voices), faces, voices).metrics
     rates = metrics["verification"]["cross_modal"]
     return Rates(float(rates["random"]["auc"]), float(rates["G"]["auc"]))

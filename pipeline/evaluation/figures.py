@@ -1,0 +1,172 @@
+"""Figures of one list, with intervals: of verification, matching and retrieval; and how metrics.json nests them.
+
+A figure over S models becomes neighbouring keys: mean, deviation and bounds.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from pipeline.evaluation.lists import SIDES, Rows, candidates
+from pipeline.evaluation.scoring import Matrix, Scorer
+from pipeline.metrics import (
+    IdentityResamples,
+    Interval,
+    RetrievalRates,
+    VerificationIntervals,
+    auc_of,
+    eer_of,
+    matching_hits,
+    mean_interval,
+    min_dcf_of,
+    official_rates,
+    retrieval_rates,
+    roc_curve,
+    verification_intervals,
+)
+from pipeline.settings import EvaluateSettings
+
+Metrics = dict[str, "Metrics | float | int | str"]  # nested, as metrics.json holds them
+_DECIMALS = 6  # of the numbers in metrics.json: beyond what any figure can know
+
+
+def verification_figures(scores: Matrix, trials: pd.DataFrame, settings: EvaluateSettings) -> Metrics:
+    """EER, AUC, minDCF and their intervals from scores (S, N) on a list of N trials.
+
+    With `rates: official_grid`, EER and AUC are the official code's and the exact ones stand beside them; the
+    intervals are of the exact rates always. Raises ScoreError for scores that are not finite.
+    """
+    labels = trials["label"].to_numpy()
+    curves = [roc_curve(row, labels) for row in scores]
+    exact = [eer_of(curve) for curve in curves], [auc_of(curve) for curve in curves]
+    bounds = _intervals(scores, trials, settings)
+    eer, auc, cost = (bounds.eer, bounds.auc, bounds.min_dcf) if bounds else (None, None, None)
+    figures: Metrics = {}
+    if settings.rates == "official_grid":
+        grid = [official_rates(-row, labels) for row in scores]
+        figures |= _over_models("eer", [rates.eer for rates in grid], eer)
+        figures |= _over_models("auc", [rates.auc for rates in grid], auc)
+        figures |= _over_models("accuracy", [rates.accuracy for rates in grid])
+        figures |= _over_models("eer_exact", exact[0]) | _over_models("auc_exact", exact[1])
+    else:
+        figures |= _over_models("eer", exact[0], eer) | _over_models("auc", exact[1], auc)
+    figures |= _over_models("min_dcf", [min_dcf_of(curve, settings.dcf_target) for curve in curves], cost)
+    people = set(trials["left_identity"]) | set(trials["right_identity"])
+    return figures | {"trials": len(trials), "genuine": int((labels == 1).sum()), "identities": len(people)}
+
+
+def parity_figures(scores: Matrix, trials: pd.DataFrame) -> Metrics:
+    """What the official code would report: labels from the parity of a trial's row in its source, even meaning the
+    same.
+
+    Empty where parity and the list's column agree, or where parity leaves one kind of trial only.
+    """
+    labels = trials["label"].to_numpy()
+    parity = (trials["position"].to_numpy() % 2 == 0).astype(np.int64)
+    differing = float(100.0 * np.mean(parity != labels))
+    if differing == 0.0 or len(set(parity)) < 2:
+        return {}
+    curves = [roc_curve(row, parity) for row in scores]
+    figures = _over_models("auc", [auc_of(curve) for curve in curves]) | _over_models(
+        "eer", [eer_of(curve) for curve in curves]
+    )
+    return figures | {"labels_differing": _rounded(differing)}
+
+
+def matching_figures(scorer: Scorer, task: str, probes: pd.DataFrame, settings: EvaluateSettings) -> Metrics:
+    """Accuracy by size of gallery, `{"2": {"accuracy": ...}, ...}`.
+
+    Every size uses the genuine candidate and the first impostors of the same galleries, so that the curve shares its
+    probes. Sizes beyond the galleries of the list are absent.
+    """
+    rows = candidates(probes)  # (P, G), the genuine one first
+    scores = scorer.galleries(SIDES[task], probes["probe_row"].to_numpy(), rows)  # (S, P, G)
+    codes = pd.factorize(probes["probe_identity"], sort=True)[0]
+    resamples = IdentityResamples(codes, settings.bootstrap, settings.seed) if settings.bootstrap else None
+    figures: Metrics = {}
+    for size in (size for size in settings.matching_sizes if size <= rows.shape[1]):
+        hits = np.array([matching_hits(model[:, 0], model[:, 1:], size) for model in scores])  # (S, P)
+        bounds = mean_interval(hits, codes, resamples, settings.confidence) if resamples else None
+        figures[str(size)] = _over_models("accuracy", [float(100.0 * row.mean()) for row in hits], bounds)
+    return figures | {"probes": len(probes), "identities": len(np.unique(codes))} if figures else figures
+
+
+def retrieval_figures(scorer: Scorer, trials: pd.DataFrame, models: int, settings: EvaluateSettings) -> Metrics:
+    """R@K and mean average precision, `{"v2f": ..., "f2v": ...}`, over the distinct voices and faces of `trials`.
+
+    Each side is thinned evenly to `settings.retrieval_rows`; queries without their person in the gallery do not count.
+    Intervals resample the people that are looked for. Empty if no query has its person in the gallery.
+    """
+    voices, speakers = _thinned_side(trials, "left", settings.retrieval_rows)
+    faces, shown = _thinned_side(trials, "right", settings.retrieval_rows)
+    figures: Metrics = {}
+    if not set(speakers) & set(shown):
+        return figures
+    tables = [scorer.table(("voice", "face"), voices, faces, model) for model in range(models)]
+    directions = {
+        "v2f": [retrieval_rates(table, speakers, shown) for table in tables],
+        "f2v": [retrieval_rates(np.ascontiguousarray(table.T), shown, speakers) for table in tables],
+    }
+    for name, rates in directions.items():
+        nest(
+            figures, [name], _direction_figures(rates, settings) | {"gallery": len(faces if name == "v2f" else voices)}
+        )
+    return figures
+
+
+def nest(metrics: Metrics, path: Sequence[str], group: Mapping[str, "Metrics | float | int | str"]) -> None:
+    """Put `group` into `metrics` under the keys of `path`, making the groups on the way."""
+    for key in path:
+        inner = metrics.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise TypeError(f"{key!r} is a figure already")
+        metrics = inner
+    metrics.update(group)
+
+
+def _intervals(scores: Matrix, trials: pd.DataFrame, settings: EvaluateSettings) -> VerificationIntervals | None:
+    if not settings.bootstrap:
+        return None
+    people = pd.concat([trials["left_identity"], trials["right_identity"]])
+    codes = pd.factorize(people, sort=True)[0]  # numbers: comparing names a thousand times costs more than the rates
+    left, right = codes[: len(trials)], codes[len(trials) :]
+    resamples = IdentityResamples(codes, settings.bootstrap, settings.seed)
+    labels = trials["label"].to_numpy()
+    return verification_intervals(scores, labels, left, right, resamples, settings.confidence, settings.dcf_target)
+
+
+def _thinned_side(trials: pd.DataFrame, side: str, limit: int) -> tuple[Rows, np.ndarray]:
+    """Distinct rows of one side and their identities, at most `limit`, spaced evenly in the store's order."""
+    rows, first = np.unique(trials[f"{side}_row"].to_numpy(dtype=np.int64), return_index=True)
+    kept = np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).round().astype(np.int64))
+    return rows[kept], trials[f"{side}_identity"].to_numpy(dtype=str)[first[kept]]
+
+
+def _direction_figures(rates: list[RetrievalRates], settings: EvaluateSettings) -> Metrics:
+    people = rates[0].people  # the same for all models
+    resamples = IdentityResamples(people, settings.bootstrap, settings.seed) if settings.bootstrap else None
+
+    def interval(values: list[np.ndarray]) -> Interval | None:
+        return mean_interval(np.stack(values), people, resamples, settings.confidence) if resamples else None
+
+    figures: Metrics = {"queries": rates[0].queries}
+    for depth in rates[0].recall:
+        bounds = interval([model.hits(depth) for model in rates])
+        figures |= _over_models(f"recall_{depth}", [model.recall[depth] for model in rates], bounds)
+    bounds = interval([model.precision for model in rates])
+    return figures | _over_models("mean_average_precision", [model.mean_average_precision for model in rates], bounds)
+
+
+def _over_models(name: str, values: Sequence[float], interval: Interval | None = None) -> Metrics:
+    """Mean of the models' values as `name`, deviation (n - 1, of two or more) as `name_std`, bounds `_low`, `_high`."""
+    group: Metrics = {name: _rounded(float(np.mean(values)))}
+    if len(values) > 1:
+        group[f"{name}_std"] = _rounded(float(np.std(values, ddof=1)))
+    if interval is not None:
+        group |= {f"{name}_low": _rounded(interval.low), f"{name}_high": _rounded(interval.high)}
+    return group
+
+
+def _rounded(value: float) -> float:
+    return round(value, _DECIMALS)
