@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import StoreError
-from pipeline.runtime.orphans import refuse_orphan
+from pipeline.runtime.orphans import check_not_orphaned
 
 _CHUNK = 1 << 20  # bytes read at a time
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -31,7 +31,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        refuse_orphan()
+        check_not_orphaned()
         temporary.replace(target)
     except OSError as error:
         if error.errno not in _FULL:
@@ -55,6 +55,12 @@ def sha256_of(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def sha256_hex(*parts: object) -> str:
+    """Hex SHA-256 of the parts, bytes as they are and others as UTF-8 text, with a zero byte between two."""
+    data = [part if isinstance(part, bytes) else str(part).encode() for part in parts]
+    return hashlib.sha256(b"\0".join(data)).hexdigest()
 
 
 def git_blob_id(path: Path) -> str:

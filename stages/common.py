@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from pipeline.config import load_params
 from pipeline.errors import PipelineError
 from pipeline.runtime.input_guard import unchanged_inputs
-from pipeline.runtime.locks import turn
+from pipeline.runtime.locks import stage_lock
 from pipeline.runtime.workspace import project_root
 from pipeline.settings import Params
 
@@ -78,7 +78,7 @@ def run_stage(
     stage = Path(sys.argv[0]).stem
 
     def locked() -> None:
-        with turn("-".join([stage, *given])), unchanged_inputs(stage, *given):
+        with stage_lock("-".join([stage, *given])), unchanged_inputs(stage, *given):
             main(load_params(PARAMS), Artifacts(), Artifacts(), *given)
 
     run_command(locked)

@@ -2,26 +2,20 @@
 
 import shutil
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from pipeline.files import atomic_path, write_text
 from pipeline.protocol import read_protocol
 from pipeline.report import paper
-from pipeline.report.answers import Answer, answers, answers_csv
-from pipeline.report.cells import run_of
-from pipeline.report.corpus_tables import coverage_table, skipped_table
-from pipeline.report.curve_plots import curve_plots
-from pipeline.report.facts import facts, provenance_of
-from pipeline.report.grid import Grid, to_csv
+from pipeline.report.figure_style import house_style, inline, to_png, to_svg
+from pipeline.report.figures import KINDS, Plot, curve_plots, figure_3, figure_4
+from pipeline.report.header import provenance_of, report_header
 from pipeline.report.leaks import leaks
-from pipeline.report.matching_plots import figure_3, figure_4
 from pipeline.report.page import Contents, Picture, page
-from pipeline.report.paper_tables import PaperTable, paper_tables, wanted_for
-from pipeline.report.plot import KINDS, Plot
+from pipeline.report.paper_tables import MatchedCell, PaperTable, match_runs, matched_csv, paper_tables, wanted_for
 from pipeline.report.run_tables import parity_table, run_tables
-from pipeline.report.runs import Run, read_runs, recipes_of
-from pipeline.report.theme import house_style, inline, to_png, to_svg
+from pipeline.report.runs import Run, read_runs, recipes_of, run_of
+from pipeline.report.tables import ReportTable, coverage_table, skipped_table, to_csv
 from pipeline.settings import Params
 
 PAGE = "report.html"
@@ -37,9 +31,9 @@ def build_report(params: Params, artifacts: Path, target: Path) -> None:
     weights = {"face": provenance_of(artifacts / "faces"), "voice": provenance_of(artifacts / "voices")}
     runs = read_runs(params, artifacts / "runs")
     recipes = recipes_of(params, runs)
-    tables = [(table, answers(table, runs, recipes)) for table in paper_tables()]
-    placed = {answer.run.name for _, found in tables for answer in found if answer.run}
-    grids = [
+    printed = [(table, match_runs(table, runs, recipes)) for table in paper_tables()]
+    placed = {cell.run.name for _, matched in printed for cell in matched if cell.run}
+    tables = [
         *_parity(runs),
         *run_tables(runs, placed),
         skipped_table([artifacts / name for name in _SKIPPED]),
@@ -48,14 +42,14 @@ def build_report(params: Params, artifacts: Path, target: Path) -> None:
     for folder in ("tables", "figures"):  # an older report's files must not stay beside the new one's
         shutil.rmtree(target / folder, ignore_errors=True)
     pictures = {recipe: _draw(runs, recipe, params, target / "figures") for recipe in recipes}
-    _write_tables(target / "tables", tables, grids)
-    header = facts(params, runs, weights, protocol.summary, leaks(weights, protocol))
-    write_text(target / PAGE, page(Contents(params.report.title, header, tables, pictures, grids)))
+    _write_tables(target / "tables", printed, tables)
+    header = report_header(params, runs, weights, protocol.summary, leaks(weights, protocol))
+    write_text(target / PAGE, page(Contents(params.report.title, header, printed, pictures, tables)))
 
 
-def _parity(runs: Sequence[Run]) -> list[Grid]:
-    grid = parity_table(runs)
-    return [grid] if grid.rows else []
+def _parity(runs: Sequence[Run]) -> list[ReportTable]:
+    table = parity_table(runs)
+    return [table] if table.rows else []
 
 
 def _draw(runs: Sequence[Run], recipe: str, params: Params, folder: Path) -> list[Picture]:
@@ -69,7 +63,7 @@ def _draw(runs: Sequence[Run], recipe: str, params: Params, folder: Path) -> lis
             write_text(folder / f"{plot.name}.svg", svg)
             with atomic_path(folder / f"{plot.name}.png") as temporary:
                 temporary.write_bytes(to_png(plot.figure))
-            pictures.append(Picture(plot.name, plot.caption, inline(svg, escape(plot.caption, quote=True))))
+            pictures.append(Picture(plot.name, plot.caption, inline(svg, plot.caption)))
     return pictures
 
 
@@ -87,8 +81,10 @@ def _plots(runs: Sequence[Run], recipe: str, suffix: str) -> list[Plot]:
     return [*matching, figure_4(singles, suffix), *curves]
 
 
-def _write_tables(folder: Path, tables: Sequence[tuple[PaperTable, Sequence[Answer]]], grids: Sequence[Grid]) -> None:
-    for table, found in tables:
-        write_text(folder / f"{table.name}.csv", answers_csv(found))
-    for grid in grids:
-        write_text(folder / f"{grid.name}.csv", to_csv(grid))
+def _write_tables(
+    folder: Path, printed: Sequence[tuple[PaperTable, Sequence[MatchedCell]]], tables: Sequence[ReportTable]
+) -> None:
+    for paper_table, matched in printed:
+        write_text(folder / f"{paper_table.name}.csv", matched_csv(matched))
+    for table in tables:
+        write_text(folder / f"{table.name}.csv", to_csv(table))

@@ -1,21 +1,25 @@
-"""The page: one HTML file that needs nothing beside it."""
+"""The page: one HTML file that needs nothing beside it, from the template report.html.j2."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import groupby
 from pathlib import Path
 
-from pipeline.report import paper
-from pipeline.report.answers import Answer
-from pipeline.report.facts import Facts
-from pipeline.report.grid import Grid
-from pipeline.report.markup import grid_table, paper_table
-from pipeline.report.paper_tables import PaperTable
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
+from pipeline.report import paper
+from pipeline.report.header import Header
+from pipeline.report.paper_tables import MatchedCell, PaperTable
+from pipeline.report.runs import Measured
+from pipeline.report.tables import ReportTable
+
+_FOLDER = Path(__file__).parent
 _LEFT_OUT = ("skipped", "coverage")
-_PARITY = ("parity_labels",)  # belongs beside Table II
-_STYLE = Path(__file__).with_name("style.css")
+_BESIDE = {"table2": ("parity_labels",)}  # a table of the paper -> ours that stand below it
+_MEASURES = {"eer": "EER", "auc": "AUC"}
+_NONE = "\N{EN DASH}"
+_LONG = 40  # letters; longer text may break into lines
 
 
 @dataclass(frozen=True)
@@ -32,80 +36,136 @@ class Contents:
     """Everything that the page holds."""
 
     title: str
-    facts: Facts
-    tables: Sequence[tuple[PaperTable, Sequence[Answer]]]
+    header: Header
+    paper_tables: Sequence[tuple[PaperTable, Sequence[MatchedCell]]]
     pictures: Mapping[str, Sequence[Picture]]  # by recipe
-    grids: Sequence[Grid]
+    tables: Sequence[ReportTable]
+
+
+@dataclass(frozen=True)
+class _OwnCell:
+    """Our figures in a cell of a paper's table; `run` is None where there are none, and the text says why."""
+
+    run: str | None
+    text: str
+    small: tuple[str, ...] = ()  # lines below the figures
+
+
+@dataclass(frozen=True)
+class _PaperRow:
+    """A row of a paper's table: the printed figures, then ours by recipe, a cell a column."""
+
+    name: str
+    source: str
+    printed: Sequence[str]
+    ours: Mapping[str, Sequence[_OwnCell]]
+
+
+@dataclass(frozen=True)
+class _PaperTable:
+    """A table of the paper as the template takes it."""
+
+    name: str
+    title: str
+    notes: Sequence[str]
+    measures: str
+    columns: Sequence[str]
+    rows: Sequence[_PaperRow]
 
 
 def page(contents: Contents) -> str:
     """The whole file."""
-    ours = [grid for grid in contents.grids if grid.name not in (*_LEFT_OUT, *_PARITY)]
-    parts = [
-        ("paper", "The paper's tables", _paper(contents)),
-        ("figures", "Figures", _figures(contents.pictures)),
-        ("runs", "More of our runs", _grids(ours)),
-        ("left-out", "What was left out", _grids([grid for grid in contents.grids if grid.name in _LEFT_OUT])),
-    ]
-    links = "".join(f'<li><a href="#{name}">{escape(title)}</a></li>' for name, title, _ in parts)
-    sections = "".join(f'<section id="{name}"><h2>{escape(title)}</h2>{body}</section>' for name, title, body in parts)
+    beside = [name for names in _BESIDE.values() for name in names]
+    by_name = {table.name: table for table in contents.tables}
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(contents.title)}</title><style>{_STYLE.read_text(encoding='utf-8')}</style></head><body>"
-        f"<header><h1>{escape(contents.title)}</h1>{_header(contents.facts)}</header>"
-        f'<nav aria-label="Contents"><ul>{links}</ul></nav><main>{sections}</main></body></html>\n'
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=contents.title,
+            style=Markup((_FOLDER / "style.css").read_text(encoding="utf-8")),
+            source=paper.SOURCE,
+            warnings=[_split_lead(text) for text in contents.header.warnings],
+            lines=contents.header.lines,
+            paper_tables=[_paper_table(table, cells) for table, cells in contents.paper_tables],
+            beside={name: [by_name[own] for own in names if own in by_name] for name, names in _BESIDE.items()},
+            figures={recipe: _by_kind(pictures) for recipe, pictures in contents.pictures.items()},
+            run_tables=[table for table in contents.tables if table.name not in (*_LEFT_OUT, *beside)],
+            left_out=[table for table in contents.tables if table.name in _LEFT_OUT],
+        )
     )
 
 
-def _header(facts: Facts) -> str:
-    warnings = "".join(f'<p class="warning" role="note">{_emphasised(text)}</p>' for text in facts.warnings)
-    lines = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.lines)
-    return f"{warnings}<dl>{lines}</dl>"
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals["none_sign"] = _NONE
+    environment.tests["measured"] = lambda value: isinstance(value, Measured)
+    environment.tests["long_text"] = lambda value: isinstance(value, str) and len(value) > _LONG
+    environment.filters |= {"mean": _mean, "interval": _interval, "deviation": _deviation}
+    return environment
 
 
-def _emphasised(warning: str) -> str:
-    """A warning with its first words, up to a colon or a full stop, in bold."""
+def _split_lead(warning: str) -> tuple[str, str]:
+    """The first words of a warning, up to a colon or a full stop, which the page sets in bold, and the rest."""
     end = min((at for at in (warning.find(":"), warning.find(".")) if at > 0), default=0)
-    return f"<b>{escape(warning[: end + 1])}</b>{escape(warning[end + 1 :])}"
+    return warning[: end + 1], warning[end + 1 :]
 
 
-def _paper(contents: Contents) -> str:
-    intro = (
-        f'<p class="note">Grey: as printed ({paper.SOURCE}, on VoxCeleb1). Below it: ours, measured on this corpus. '
-        "EER: lower is better; AUC: higher is better. Numbers of every table: tables/*.csv.</p>"
-    )
-    parts = []
-    for table, found in contents.tables:
-        parts.append(f"<h3>{escape(table.title)}</h3>{_notes(table.notes)}{paper_table(table, found)}")
-        parts += [_grid(grid) for grid in contents.grids if table.name == "table2" and grid.name in _PARITY]
-    return intro + "".join(parts)
+def _paper_table(table: PaperTable, cells: Sequence[MatchedCell]) -> _PaperTable:
+    """A table of the paper, a group of lines for each of its rows: the paper's, then ours by recipe."""
+    columns = list(dict.fromkeys(cell.column for cell in table.cells))
+    names = list(dict.fromkeys(cell.row for cell in table.cells))
+    measures = " / ".join(_MEASURES[measure] for measure in table.cells[0].paper)
+    rows = [_paper_row(name, columns, [cell for cell in cells if cell.cell.row == name]) for name in names]
+    return _PaperTable(table.name, table.title, table.notes, measures, columns, rows)
 
 
-def _figures(pictures: Mapping[str, Sequence[Picture]]) -> str:
-    return "".join(f"<h3>Recipe {escape(recipe)}</h3>{_rows(shown)}" for recipe, shown in pictures.items())
+def _paper_row(name: str, columns: Sequence[str], cells: Sequence[MatchedCell]) -> _PaperRow:
+    recipes = list(dict.fromkeys(cell.recipe for cell in cells))
+    placed = {(cell.recipe, cell.cell.column): cell for cell in cells}
+    published = all(cell.cell.wanted is None for cell in cells)  # another's method, which is not run here
+    printed = [_printed(placed[recipes[0], column]) for column in columns]
+    own = {} if published else {recipe: [_own_cell(placed[recipe, column]) for column in columns] for recipe in recipes}
+    return _PaperRow(name, "published" if published else "paper", printed, own)
 
 
-def _rows(pictures: Sequence[Picture]) -> str:
-    """Pictures of one kind side by side; the kind is the first part of the name."""
-    kinds = groupby(pictures, key=lambda picture: picture.name.split("_")[0])
-    return "".join(f'<div class="figures">{"".join(map(_figure, shown))}</div>' for _, shown in kinds)
+def _printed(matched: MatchedCell) -> str:
+    values = matched.cell.paper.values()
+    return " / ".join(_NONE if value is None else f"{value:.1f}" for value in values)
 
 
-def _figure(picture: Picture) -> str:
-    return f'<figure id="{picture.name}">{picture.svg}<figcaption>{escape(picture.caption)}</figcaption></figure>'
+def _own_cell(matched: MatchedCell) -> _OwnCell:
+    if matched.run is None:
+        return _OwnCell(None, "not run")
+    figures = list(matched.figures.values())
+    if all(figure is None for figure in figures):
+        return _OwnCell(None, "no such list")
+    text = " / ".join(_NONE if figure is None else _mean(figure) for figure in figures)
+    below = [" / ".join(_interval(figure) for figure in figures), " / ".join(_deviation(figure) for figure in figures)]
+    return _OwnCell(matched.run.name, text + matched.run.mark, tuple(line for line in below if line.strip(" /")))
 
 
-def _grids(grids: Sequence[Grid]) -> str:
-    return "".join(map(_grid, grids))
+def _by_kind(pictures: Sequence[Picture]) -> list[list[Picture]]:
+    """Pictures of one kind, which the page sets side by side; the kind is the first part of the name."""
+    marked = [Picture(picture.name, picture.caption, Markup(picture.svg)) for picture in pictures]
+    return [list(kind) for _, kind in groupby(marked, key=lambda picture: picture.name.split("_")[0])]
 
 
-def _grid(grid: Grid) -> str:
-    table = f"{_notes(grid.notes)}{grid_table(grid) if grid.rows else ''}"
-    if not grid.folded:
-        return f"<h3>{escape(grid.title)}</h3>{table}"
-    return f"<details><summary>{escape(grid.title)} ({len(grid.rows)} rows)</summary>{table}</details>"
+def _mean(figure: Measured) -> str:
+    return f"{figure.value:.{figure.decimals}f}"
 
 
-def _notes(notes: Sequence[str]) -> str:
-    return "".join(f'<p class="note">{escape(note)}</p>' for note in notes)
+def _interval(figure: Measured | None) -> str:
+    if figure is None or figure.low is None or figure.high is None:
+        return ""
+    return f"[{figure.low:.{figure.decimals}f}, {figure.high:.{figure.decimals}f}]"
+
+
+def _deviation(figure: Measured | None) -> str:
+    return "" if figure is None or figure.std is None else f"±{figure.std:.{figure.decimals}f}"

@@ -1,10 +1,13 @@
-"""Tables I to V: the paper's figures and, beside each, the run of ours that answers it."""
+"""Tables I to V: the paper's figures cell by cell and, for every recipe that was run, the run of ours beside each."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.report import paper
-from pipeline.report.cells import Cell, Settings
+from pipeline.report.runs import Measured, Run, Settings, run_of
+from pipeline.report.tables import csv_text
 
+_COLUMNS = ("row", "column", "measure", "paper", "recipe", "run", "ours", "low", "high", "std", "seeds", "chosen_on")
 _SINGLE: Settings = {"branch": "single", "modality": "both"}
 _NETWORKS: dict[str, tuple[str, Settings, tuple[str, ...]]] = {
     "single": ("Single branch", _SINGLE, ("verification", "cross_modal", "random")),
@@ -19,6 +22,21 @@ _NETWORKS: dict[str, tuple[str, Settings, tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True)
+class Cell:
+    """Figures of one network on one list: what the paper prints, and the settings of a run that may stand beside."""
+
+    row: str
+    column: str
+    paper: Mapping[str, float | None]  # measure (eer, auc) -> percent
+    wanted: Settings | None  # None: another's method, which no run of ours can be
+    path: tuple[str, ...] = ("verification", "cross_modal", "random")  # in metrics.json
+
+    def ours(self, run: Run | None) -> dict[str, Measured | None]:
+        """Our figures by measure; None where the run, or this list of it, is absent."""
+        return {measure: run.measured(*self.path, measure) if run else None for measure in self.paper}
+
+
+@dataclass(frozen=True)
 class PaperTable:
     """One table of the paper, cell by cell, in its order of rows and columns."""
 
@@ -26,6 +44,20 @@ class PaperTable:
     title: str
     notes: tuple[str, ...]
     cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class MatchedCell:
+    """A cell and the run of one recipe that fills it; `run` is None where there is none."""
+
+    cell: Cell
+    recipe: str
+    run: Run | None
+
+    @property
+    def figures(self) -> dict[str, Measured | None]:
+        """Ours, by measure."""
+        return self.cell.ours(self.run)
 
 
 def wanted_for(loss: str, network: str) -> Settings:
@@ -37,6 +69,31 @@ def wanted_for(loss: str, network: str) -> Settings:
 def paper_tables() -> list[PaperTable]:
     """All five."""
     return [_table_1(), _table_2(), _table_3(), _table_4(), _table_5()]
+
+
+def match_runs(table: PaperTable, runs: Sequence[Run], recipes: Sequence[str]) -> list[MatchedCell]:
+    """Every cell of a table under the first recipe, and under each other one that filled a cell of it."""
+    found = {recipe: _match_recipe(recipe, table, runs) for recipe in recipes}
+    kept = [recipe for recipe in recipes if recipe == recipes[0] or any(cell.run for cell in found[recipe])]
+    return [cell for recipe in kept for cell in found[recipe]]
+
+
+def _match_recipe(recipe: str, table: PaperTable, runs: Sequence[Run]) -> list[MatchedCell]:
+    return [MatchedCell(cell, recipe, run_of(cell.wanted, runs, recipe)) for cell in table.cells]
+
+
+def matched_csv(matched: Sequence[MatchedCell]) -> str:
+    """One line a cell, measure and recipe; what was not run says so in the column of the run."""
+    return csv_text([line for cell in matched for line in _lines(cell)], _COLUMNS)
+
+
+def _lines(cell: MatchedCell) -> Iterator[list[object]]:
+    printed, run = cell.cell, cell.run
+    for measure, figure in cell.figures.items():
+        name = run.name if run else "not ours to run" if printed.wanted is None else "not run"
+        ours = [None] * 4 if figure is None else [figure.value, figure.low, figure.high, figure.std]
+        how = [len(run.settings.seeds), run.settings.selection] if run else [None, None]
+        yield [printed.row, printed.column, measure, printed.paper[measure], cell.recipe, name, *ours, *how]
 
 
 def _table_1() -> PaperTable:

@@ -3,34 +3,33 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.report.cells import departures
-from pipeline.report.grid import Grid, Value
-from pipeline.report.runs import Run
+from pipeline.report.runs import Run, departures
+from pipeline.report.tables import ReportTable, Value
 
 _CROSS = ("verification", "cross_modal")
 _CRITERIA = ("random", "G", "N", "A", "GNA")
 _DIRECTIONS = {"v2f": "voice to face", "f2v": "face to voice", "f2f": "face to face", "v2v": "voice to voice"}
 
 
-def run_tables(runs: Sequence[Run], placed: set[str]) -> list[Grid]:
+def run_tables(runs: Sequence[Run], placed: set[str]) -> list[ReportTable]:
     """Every table of ours; `placed` names the runs that stand in Tables I to V. Tables without a row are left out."""
     done = [run for run in runs if run.metrics is not None]
     others = [run for run in done if run.name not in placed]
-    grids = [_extra(others), _seen_heard(done), _matching(done), _released(done), _retrieval(done)]
+    tables = [_extra(others), _seen_heard(done), _matching(done), _released(done), _retrieval(done)]
     every = replace(_all(runs), marks=_marks(runs))  # says in a column of its own what each was chosen on
-    return [*(_told(grid, runs) for grid in grids if grid.rows), every]
+    return [*(_marked(table, runs) for table in tables if table.rows), every]
 
 
-def _told(grid: Grid, runs: Sequence[Run]) -> Grid:
-    """The grid, a run a row, with what each run was chosen on: on the page as a mark, in the CSV as a column."""
-    return replace(grid, marks=_marks(runs), chosen_on={run.name: run.settings.selection for run in runs})
+def _marked(table: ReportTable, runs: Sequence[Run]) -> ReportTable:
+    """The table, a run a row, with what each run was chosen on: on the page as a mark, in the CSV as a column."""
+    return replace(table, marks=_marks(runs), chosen_on={run.name: run.settings.selection for run in runs})
 
 
 def _marks(runs: Sequence[Run]) -> dict[str, str]:
     return {run.name: run.mark for run in runs}
 
 
-def parity_table(runs: Sequence[Run]) -> Grid:
+def parity_table(runs: Sequence[Run]) -> ReportTable:
     """AUC by the list's own labels beside the AUC by the parity of its rows, for lists where the two differ."""
     rows: list[tuple[Value, ...]] = []
     for run in runs:
@@ -50,18 +49,20 @@ def parity_table(runs: Sequence[Run]) -> Grid:
         "makes this share of its labels wrong. The first AUC is right; the second is what that code reports.",
     )
     header = ("Run", "List", "AUC", "AUC by parity", "Labels wrong, %")
-    return _told(Grid("parity_labels", "Labels by row parity", notes, header, tuple(rows)), runs)
+    return _marked(ReportTable("parity_labels", "Labels by row parity", notes, header, tuple(rows)), runs)
 
 
-def _extra(runs: Sequence[Run]) -> Grid:
+def _extra(runs: Sequence[Run]) -> ReportTable:
     rows = tuple(
         (run.name, run.settings.recipe, _changes(run), _figure(run, "eer"), _figure(run, "auc")) for run in runs
     )
     notes = ("Evaluated runs that stand in no table of the paper.",)
-    return Grid("other_runs", "Other runs", notes, ("Run", "Recipe", "Differs from the recipe in", "EER", "AUC"), rows)
+    return ReportTable(
+        "other_runs", "Other runs", notes, ("Run", "Recipe", "Differs from the recipe in", "EER", "AUC"), rows
+    )
 
 
-def _seen_heard(runs: Sequence[Run]) -> Grid:
+def _seen_heard(runs: Sequence[Run]) -> ReportTable:
     rows = []
     for run in runs:
         lists = run.group("seen_heard", *_CROSS)
@@ -70,10 +71,10 @@ def _seen_heard(runs: Sequence[Run]) -> Grid:
             rows.append((run.name, run.measured("seen_heard", *_CROSS, "random", "eer"), *aucs))
     notes = ("Other recordings of the identities that were trained on, voice against face.",)
     header = ("Run", "EER", *(f"AUC {criterion}" for criterion in _CRITERIA))
-    return Grid("seen_heard", "Seen-heard identities", notes, header, tuple(rows), folded=True)
+    return ReportTable("seen_heard", "Seen-heard identities", notes, header, tuple(rows), folded=True)
 
 
-def _matching(runs: Sequence[Run]) -> Grid:
+def _matching(runs: Sequence[Run]) -> ReportTable:
     groups = [(run, task, run.group("matching", task)) for run in runs for task in _DIRECTIONS]
     sizes = sorted({int(size) for _, _, group in groups for size in group if size.isdigit()})
     rows = tuple(
@@ -83,10 +84,10 @@ def _matching(runs: Sequence[Run]) -> Grid:
     )
     notes = ("Percent of probes that find their person among N candidates; a tie is an error. Chance is 100 / N.",)
     header = ("Run", "Direction", *(f"N = {size}" for size in sizes))
-    return Grid("matching", "Matching, 1 of N", notes, header, rows, folded=True)
+    return ReportTable("matching", "Matching, 1 of N", notes, header, rows, folded=True)
 
 
-def _released(runs: Sequence[Run]) -> Grid:
+def _released(runs: Sequence[Run]) -> ReportTable:
     groups = [(run, task, run.group("matching_released", task)) for run in runs for task in _DIRECTIONS]
     lists = [name for name in ("U", "G", "N", "GN") if any(name in group for _, _, group in groups)]
     rows = tuple(
@@ -100,10 +101,10 @@ def _released(runs: Sequence[Run]) -> Grid:
     )
     notes = ("The released 1:2 lists. U: any impostor; G, N, GN: one who shares gender, nationality, both.",)
     header = ("Run", "Direction", *lists)
-    return Grid("matching_released", "Matching, released lists", notes, header, rows, folded=True)
+    return ReportTable("matching_released", "Matching, released lists", notes, header, rows, folded=True)
 
 
-def _retrieval(runs: Sequence[Run]) -> Grid:
+def _retrieval(runs: Sequence[Run]) -> ReportTable:
     measures = {"recall_1": "R@1", "recall_5": "R@5", "recall_10": "R@10", "mean_average_precision": "mAP"}
     rows = tuple(
         (run.name, _DIRECTIONS[task], *(run.measured("retrieval", task, measure) for measure in measures))
@@ -115,10 +116,10 @@ def _retrieval(runs: Sequence[Run]) -> Grid:
         "Percent of queries with their person among the first K of the whole gallery, and mean average precision.",
     )
     header = ("Run", "Direction", *measures.values())
-    return Grid("retrieval", "Retrieval", notes, header, rows, folded=True)
+    return ReportTable("retrieval", "Retrieval", notes, header, rows, folded=True)
 
 
-def _all(runs: Sequence[Run]) -> Grid:
+def _all(runs: Sequence[Run]) -> ReportTable:
     rows = []
     for run in runs:
         own = run.settings
@@ -146,7 +147,7 @@ def _all(runs: Sequence[Run]) -> Grid:
         "AUC",
         "minDCF",
     )
-    return Grid("runs", "All runs", notes, ("Run", *columns), tuple(rows), folded=True)
+    return ReportTable("runs", "All runs", notes, ("Run", *columns), tuple(rows), folded=True)
 
 
 def _path(run: Run) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The runs that params.yaml names, with their settings and, where they were evaluated, their results."""
+"""The runs that params.yaml names: their settings, their results where they were evaluated, and how to find one."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from pipeline.config import run_settings
 from pipeline.errors import StoreError
 from pipeline.settings import Params, TrainSettings
 
+Settings = Mapping[str, str | int]  # some keys of train:
 MARK = "†"  # beside every figure of a model that was chosen on the test list
 
 
@@ -66,6 +67,32 @@ def read_runs(params: Params, folder: Path) -> list[Run]:
 def recipes_of(params: Params, runs: Sequence[Run]) -> list[str]:
     """Every recipe that a run uses, the one of `train:` first."""
     return list(dict.fromkeys([params.train.recipe, *(run.settings.recipe for run in runs)]))
+
+
+def run_of(wanted: Settings | None, runs: Sequence[Run], recipe: str) -> Run | None:
+    """The evaluated run of a recipe with the `wanted` settings, or None.
+
+    Of several, the one that departs least from the recipe otherwise, then the first in params.yaml: a run with another
+    batch size does not displace the table's own.
+    """
+    if wanted is None:
+        return None
+    fitting = [run for run in runs if run.metrics is not None and run.settings.recipe == recipe]
+    fitting = [run for run in fitting if all(getattr(run.settings, key) == value for key, value in wanted.items())]
+    return min(fitting, key=lambda run: len(departures(run, wanted)), default=None)
+
+
+def departures(run: Run, besides: Settings) -> dict[str, object]:
+    """The run's settings that differ from its recipe's, without those `besides` and those that do nothing in it."""
+    own, theirs = run.settings.model_dump(), run.base.model_dump()
+    ignored = {*besides, *_idle(run.settings)}
+    return {key: own[key] for key in own if own[key] != theirs[key] and key not in ignored}
+
+
+def _idle(settings: TrainSettings) -> set[str]:
+    """Settings that do nothing in such a run."""
+    idle = {"alternate_epochs"} if settings.order != "alternate" else set()
+    return idle | ({"order", "alternate_epochs"} if settings.branch == "two" or settings.modality != "both" else set())
 
 
 def _read(name: str, params: Params, folder: Path) -> Run:

@@ -1,10 +1,9 @@
-"""What a stage reads must be the same when it ends as when it began.
+"""The changed-inputs guard: what a stage reads must be the same when it ends as when it began.
 
-DVC looks at dependencies and params after a stage has run, and takes its outputs for results of what it finds then. Who
-edits params.yaml or the code during an hour of training would be told that old results are up to date.
+DVC looks at dependencies and params after a stage has run and takes its outputs for results of what it finds then.
+After an edit of params.yaml or of the code during an hour of training, it would call the old results up to date.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 import yaml
 
 from pipeline.errors import RunError
+from pipeline.files import sha256_of
 from pipeline.runtime.fast_yaml import parse_yaml
 
 _HASHED = 1 << 20  # bytes; smaller files by content, so that a save without a change, or git, does no harm
@@ -27,7 +27,7 @@ _MEDIA = "${manifest.media}"
 def unchanged_inputs(stage: str, run: str = "") -> Iterator[None]:
     """Raise RunError at the end if the stage's params, or files that dvc.yaml names as its dependencies, have changed.
 
-    Only where DVC started this process: who runs a stage by hand has no one who takes its outputs for results.
+    Only where DVC started this process: of a stage that is run by hand, DVC records nothing.
     """
     if "DVC_ROOT" not in os.environ:
         yield
@@ -58,8 +58,8 @@ def _inputs(stage: str, run: str) -> dict[str, object] | None:
     found: dict[str, object] = {f"params.yaml {name}": _value(params, name) for name in names}
     for dep in entry.get("deps", []):
         if dep != _MEDIA:
-            place = re.sub(r"\$\{(.+?)\}", lambda match: run if match[1] == "key" else _value(params, match[1]), dep)
-            found |= {path.as_posix(): _stamp(path) for path in _files(Path(place))}
+            path = re.sub(r"\$\{(.+?)\}", lambda match: run if match[1] == "key" else _value(params, match[1]), dep)
+            found |= {file.as_posix(): _stamp(file) for file in _files(Path(path))}
     return found
 
 
@@ -70,11 +70,11 @@ def _value(params: dict[str, Any], name: str) -> Any:
     return value
 
 
-def _files(place: Path) -> Iterator[Path]:
-    if not place.is_dir():
-        yield place
+def _files(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
         return
-    for folder, folders, names in os.walk(place):
+    for folder, folders, names in os.walk(path):
         folders[:] = [name for name in folders if name != "__pycache__"]
         yield from (Path(folder) / name for name in names)
 
@@ -84,6 +84,6 @@ def _stamp(path: Path) -> object:
         state = path.stat()
         if state.st_size > _HASHED:
             return state.st_size, state.st_mtime_ns
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
     except OSError:  # not there; the stage itself says what is wrong with that
         return None

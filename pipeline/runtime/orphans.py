@@ -1,7 +1,7 @@
-"""DVC started this stage; once it is gone, nobody waits for what the stage makes.
+"""The orphan check: a stage whose dvc has been killed publishes nothing.
 
 kill -9 of dvc leaves its stage running. A later `dvc repro` may meanwhile have put other outputs in place, from its own
-cache and without starting a stage: what the orphan publishes then would overwrite them, and nothing would say so.
+cache and without starting a stage. What the orphan published then would overwrite them without a word.
 """
 
 import psutil
@@ -9,31 +9,31 @@ import psutil
 from pipeline.errors import RunError
 
 
-def _way_to_dvc() -> list[tuple[psutil.Process, int]]:
-    """This process, and shells between it and DVC, each with the number of its parent; empty without DVC.
+def _ancestors_up_to_dvc() -> list[tuple[psutil.Process, int]]:
+    """This process and the shells between it and DVC, each with its parent's process id; empty without DVC.
 
     DVC starts a command through a shell. bash and zsh replace themselves by a single command; dash stays and waits,
-    so that DVC is the grandparent and its end leaves this process's own parent as it was. DVC names its project to
-    whatever it starts, in DVC_ROOT, and has no such name itself.
+    so that DVC is the grandparent and this process keeps its parent when DVC ends. DVC sets DVC_ROOT for whatever it
+    starts and has no such variable itself.
     """
-    way: list[tuple[psutil.Process, int]] = []
+    ancestors: list[tuple[psutil.Process, int]] = []
     try:
         process: psutil.Process | None = psutil.Process()
         while process is not None and "DVC_ROOT" in process.environ():
-            way.append((process, process.ppid()))
+            ancestors.append((process, process.ppid()))
             process = process.parent()
-    except psutil.Error:  # the parent is another user's, or has ended: as far as could be looked
+    except psutil.Error:  # the parent is another user's, or has ended: keep what was found so far
         pass
-    return way
+    return ancestors
 
 
-# Taken when the stage is imported. One that somebody runs by hand has nobody to lose.
-_WAY = _way_to_dvc()
+# Recorded when the stage is imported; empty for a stage that somebody runs by hand.
+_ANCESTORS = _ancestors_up_to_dvc()
 
 
-def refuse_orphan() -> None:
-    """Raise RunError where DVC started this process and has ended."""
-    if not all(_has_parent(process, parent) for process, parent in _WAY):
+def check_not_orphaned() -> None:
+    """Raise RunError if DVC started this process and has ended."""
+    if not all(_has_parent(process, parent) for process, parent in _ANCESTORS):
         raise RunError(
             "dvc, which started this stage, has ended: nothing more is written; what was extracted is in the item "
             "cache. Run `dvc repro` again."

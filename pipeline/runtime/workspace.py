@@ -1,11 +1,11 @@
-"""Where the things lie that outlive a run but are no output of it: item cache, converted weights, training states."""
+"""Paths of what outlives a run but is not an output of it: item cache, converted weights, training states, locks."""
 
 import os
 from pathlib import Path
 
 
 def project_root() -> Path:
-    """Folder of the main repository.
+    """Folder of the project.
 
     DVC names it in DVC_ROOT, also inside the temporary copies that `dvc exp run --temp` and the queue work in,
     so that they all share one item cache.

@@ -3,8 +3,7 @@
 import pytest
 
 from pipeline.report import paper
-from pipeline.report.cells import Cell
-from pipeline.report.paper_tables import paper_tables
+from pipeline.report.paper_tables import Cell, paper_tables
 
 
 def cells(name: str) -> dict[tuple[str, str], Cell]:

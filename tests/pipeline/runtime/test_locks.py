@@ -1,4 +1,4 @@
-"""Runs of one stage in one folder take turns, also after a kill; others do not wait."""
+"""A stage runs once at a time in one folder, also after a kill; others do not wait."""
 
 import os
 import subprocess
@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StoreError
-from pipeline.runtime.locks import turn
+from pipeline.runtime.locks import stage_lock
 
 ROOT = Path(__file__).resolve().parents[3]
 HOLD = """
 import sys, time, logging
 logging.basicConfig()
-from pipeline.runtime.locks import turn
-with turn(sys.argv[1]):
+from pipeline.runtime.locks import stage_lock
+with stage_lock(sys.argv[1]):
     print("holds", flush=True)
     time.sleep(float(sys.argv[2]))
 """
@@ -28,7 +28,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def holder(folder: Path, name: str, seconds: float) -> "subprocess.Popen[str]":
-    """A process that holds a turn; returns once it does."""
+    """A process that holds a stage's lock; returns once it does."""
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, name, str(seconds)],
         cwd=folder,
@@ -44,8 +44,8 @@ def test_second_run_waits_for_the_first_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with holder(tmp_path, "embed_voices", 1.0) as first, turn("embed_voices"):
-        # Its exit code is there a moment after the kernel has given the turn on.
+    with holder(tmp_path, "embed_voices", 1.0) as first, stage_lock("embed_voices"):
+        # Its exit code is there a moment after the kernel has passed the lock on.
         assert first.wait(timeout=5) == 0
     assert "waiting for it" in caplog.text and "embed_voices" in caplog.text
 
@@ -57,22 +57,22 @@ def test_other_stages_and_other_folders_do_not_wait(
     (tmp_path / "copy").mkdir()
     monkeypatch.chdir(tmp_path / "copy" if elsewhere else tmp_path)
     with holder(tmp_path, "embed_voices", 60.0) as other:
-        with turn(name):
+        with stage_lock(name):
             assert other.poll() is None
         other.kill()
 
 
-def test_killed_run_gives_its_turn_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lock_of_a_killed_run_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with holder(tmp_path, "embed_voices", 60.0) as killed:
         killed.kill()
         begun = time.monotonic()
-        with turn("embed_voices"):
+        with stage_lock("embed_voices"):
             assert time.monotonic() - begun < 10
 
 
 def test_place_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SBNET_HOME", str(tmp_path / "file"))
-    with pytest.raises(StoreError, match="SBNET_HOME"), turn("embed_voices"):
+    with pytest.raises(StoreError, match="SBNET_HOME"), stage_lock("embed_voices"):
         pass

@@ -16,14 +16,14 @@ PATIENCE = 30.0  # s
 STAGE = """
 import pathlib, sys, time
 from pipeline.errors import RunError
-from pipeline.runtime.orphans import refuse_orphan
+from pipeline.runtime.orphans import check_not_orphaned
 started, go, answer = map(pathlib.Path, sys.argv[1:])
-refuse_orphan()
+check_not_orphaned()
 started.touch()
 while not go.exists():
     time.sleep(0.01)
 try:
-    refuse_orphan()
+    check_not_orphaned()
     said = "published"
 except RunError as error:
     said = str(error)

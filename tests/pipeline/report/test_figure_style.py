@@ -3,15 +3,14 @@
 import re
 import xml.etree.ElementTree as ElementTree
 
-from pipeline.report.plot import canvas
-from pipeline.report.theme import house_style, inline, look, to_png, to_svg
+from pipeline.report.figure_style import house_style, inline, new_axes, series_style, to_png, to_svg
 
 
 def drawn() -> tuple[str, bytes]:
     with house_style():
-        figure, axes = canvas(0.9)
+        figure, axes = new_axes(0.9)
         for number in range(4):
-            style = look(number)
+            style = series_style(number)
             axes.plot((0, 1), (0, number), color=style.color, linestyle=style.dashes, marker=style.marker)
         axes.set(title="A title", xlabel="x")
         return to_svg(figure), to_png(figure)
@@ -36,4 +35,4 @@ def test_inline_figure_scales_with_the_page() -> None:
 
 
 def test_series_differ_without_colour() -> None:
-    assert len({(look(number).dashes, look(number).marker) for number in range(4)}) == 4
+    assert len({(series_style(number).dashes, series_style(number).marker) for number in range(4)}) == 4

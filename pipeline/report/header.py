@@ -1,4 +1,4 @@
-"""What stands above every figure: corpus, weights, seeds, how models were chosen, and what is not to be trusted."""
+"""The header of the report: corpus, weights, seeds, how models were chosen, and warnings of what not to trust."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,8 @@ _GRID = "ten folds on a grid of 0.01, as the official code does"
 
 
 @dataclass(frozen=True)
-class Facts:
-    """The header of the report."""
+class Header:
+    """What stands above all tables."""
 
     lines: tuple[tuple[str, str], ...]  # name, value
     warnings: tuple[str, ...]
@@ -43,13 +43,13 @@ def provenance_of(folder: Path) -> Mapping[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def facts(
+def report_header(
     params: Params,
     runs: Sequence[Run],
     weights: Mapping[str, Mapping[str, object]],
     summary: Mapping[str, object],
     leaks: Sequence[Mapping[str, str]],
-) -> Facts:
+) -> Header:
     """Header lines and warnings; `weights` holds the provenance of the face and the voice store."""
     labels = {modality: str(origin.get("weights", "unnamed")) for modality, origin in weights.items()}
     done = [run for run in runs if run.metrics is not None]
@@ -62,7 +62,7 @@ def facts(
         ("EER and AUC", _rates(params, done, parity_lists(summary))),
         *((("People tested", tested),) if (tested := _tested(done)) else ()),
     ]
-    return Facts(tuple(lines), (*_stand_ins(labels), *_leaks(leaks), *_cautions(params, done, summary)))
+    return Header(tuple(lines), (*_stand_ins(labels), *_leaks(leaks), *_cautions(params, done, summary)))
 
 
 def _corpus(params: Params) -> str:

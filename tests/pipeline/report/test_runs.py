@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.report.cells import run_of
 from pipeline.report.paper_tables import paper_tables, wanted_for
-from pipeline.report.runs import Run, read_runs, recipes_of
+from pipeline.report.runs import Run, read_runs, recipes_of, run_of
 from tests.pipeline.report.project import shipped_params, write_params
 
 

@@ -1,13 +1,15 @@
-"""One look for every figure: drawn in light colours for files, in the page's own variables where it stands inline."""
+"""One style for every figure: light colours in files, the page's own variables where a figure stands inline."""
 
 import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.typing import RcKeyType
 
@@ -19,6 +21,8 @@ _VARIABLES = {INK: "--ink", MUTED: "--muted", LINE: "--line"} | {
 _DASHES = ("-", "--", "-.", ":")
 _MARKERS = ("o", "s", "^", "D")
 _PNG_DPI = 200
+_WIDTH, _HEIGHT = 3.9, 3.0  # inches
+_LEFT, _BOTTOM, _TALL = 0.14, 0.16, 0.73  # of the axes, as shares of the figure
 _RC: dict[RcKeyType, Any] = {
     "svg.hashsalt": "sbnet",  # ids from content, not from chance: the same figure is the same bytes
     "svg.fonttype": "none",
@@ -48,7 +52,7 @@ _RC: dict[RcKeyType, Any] = {
 
 @contextmanager
 def house_style() -> Iterator[None]:
-    """Draw under the look of the report, whatever the user's matplotlibrc says."""
+    """Draw in the style of the report, whatever the user's matplotlibrc says."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_RC)
@@ -56,18 +60,24 @@ def house_style() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Look:
-    """Of one line: told apart without colour, too."""
+class SeriesStyle:
+    """Of one line, which differs from the others without colour, too."""
 
     color: str
     dashes: str
     marker: str
 
 
-def look(number: int) -> Look:
-    """Of the series `number`, from 0."""
+def series_style(number: int) -> SeriesStyle:
+    """Style of the series `number`, from 0."""
     position = number % len(SERIES)
-    return Look(SERIES[position], _DASHES[position], _MARKERS[position])
+    return SeriesStyle(SERIES[position], _DASHES[position], _MARKERS[position])
+
+
+def new_axes(right: float) -> tuple[Figure, Axes]:
+    """A figure whose axes end at `right`, a share of its width: labels stand beyond."""
+    figure = Figure(figsize=(_WIDTH, _HEIGHT))
+    return figure, figure.add_axes((_LEFT, _BOTTOM, right - _LEFT, _TALL))
 
 
 def to_svg(figure: Figure) -> str:
@@ -93,4 +103,4 @@ def inline(svg: str, label: str) -> str:
     for color, variable in _VARIABLES.items():
         body = body.replace(color, f"var({variable})")
     body = body.replace("fill: #ffffff", "fill: none")  # the paper of the file; the page has its own
-    return body.replace("<svg", f'<svg role="img" aria-label="{label}"', 1).rstrip()
+    return body.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1).rstrip()

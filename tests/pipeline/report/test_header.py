@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StoreError
-from pipeline.report.facts import facts, provenance_of
+from pipeline.report.header import provenance_of, report_header
 from pipeline.report.runs import read_runs
 from tests.pipeline.report.project import shipped_params, write_artifacts, write_params, write_results
 
@@ -29,7 +29,7 @@ def header(
         raw[section] = raw[section] | values
     params = write_params(tmp_path, raw)
     weights = {"face": {"weights": "vggface2"}, "voice": {"weights": voice}}
-    found = facts(params, read_runs(params, tmp_path / "runs"), weights, SUMMARY | {"source": source}, leaks)
+    found = report_header(params, read_runs(params, tmp_path / "runs"), weights, SUMMARY | {"source": source}, leaks)
     assert ("Voice weights", voice) in found.lines
     assert any("1251 identities (901 to train, 100 to choose, 250 to test)" in value for _, value in found.lines)
     return found.warnings
@@ -58,7 +58,7 @@ def test_other_corpora_are_said_not_to_be_comparable(tmp_path: Path) -> None:
 
 def test_feature_files_are_the_corpus_where_nothing_was_extracted(tmp_path: Path) -> None:
     params = write_params(tmp_path, shipped_params() | {"features": {"source": "csv", "folder": "my/features"}})
-    found = facts(params, [], {}, {"source": "voxceleb_lists"}, [])
+    found = report_header(params, [], {}, {"source": "voxceleb_lists"}, [])
     assert found.lines[0] == ("Corpus", "my/features: counts unknown")
     assert found.warnings == ()
 
@@ -66,13 +66,13 @@ def test_feature_files_are_the_corpus_where_nothing_was_extracted(tmp_path: Path
 def test_figures_of_feature_files_are_comparable_only_if_the_files_are_the_authors(tmp_path: Path) -> None:
     params = write_params(tmp_path, shipped_params() | {"features": {"source": "csv", "folder": "my/features"}})
     told = {"random_unseenunheard": "the released list's column"}
-    found = facts(params, [], {}, {"source": "csv_features", "seed": 0, "labels": told}, [])
+    found = report_header(params, [], {}, {"source": "csv_features", "seed": 0, "labels": told}, [])
     assert dict(found.lines)["Lists"].endswith("training and test people are disjoint cannot be seen from them")
     (caution,) = found.warnings
     assert caution.startswith("Features were read from CSV files in my/features, not extracted here.")
     assert "comparable with the paper's only if these are the authors' own files" in caution
     told |= {"N_unseenunheard": "row parity (no released list beside the features)"}
-    *_, guessed = facts(params, [], {}, {"source": "csv_features", "labels": told}, []).warnings
+    *_, guessed = report_header(params, [], {}, {"source": "csv_features", "labels": told}, []).warnings
     assert guessed.startswith("Labels by row parity: of N_unseenunheard,")
 
 
@@ -80,13 +80,15 @@ def test_people_whom_no_list_names_are_not_counted(tmp_path: Path) -> None:
     params = write_params(tmp_path, shipped_params() | {"features": {"source": "csv", "folder": "my/features"}})
     told = {"random_unseenunheard": "row parity (no released list beside the features)", "N_unseenunheard": "the list"}
     summary = SUMMARY | {"source": "csv_features", "labels": told}
-    lines = dict(facts(params, [], {}, summary, []).lines)
+    lines = dict(report_header(params, [], {}, summary, []).lines)
     unknown = "people unknown, because no released list beside the features names them"
     assert lines["Corpus"] == f"my/features: {unknown}"
     assert lines["EER and AUC"].endswith(
         "; those of random_unseenunheard treat every trial as of its own people and so are too narrow"
     )
-    named = facts(params, [], {}, summary | {"labels": dict.fromkeys(told, "the released list's column")}, []).lines
+    named = report_header(
+        params, [], {}, summary | {"labels": dict.fromkeys(told, "the released list's column")}, []
+    ).lines
     assert dict(named)["Corpus"].startswith("my/features: 1251 identities (")
     assert dict(named)["EER and AUC"].endswith(f"of the test identities, {LIMITS}")
 
@@ -119,7 +121,7 @@ def test_header_says_which_runs_have_the_official_rates(tmp_path: Path) -> None:
     for evaluated, named in ((["single_fop"], "(none yet)"), (["single_fop", "theirs"], "(theirs)")):
         write_results(tmp_path, evaluated)
         params = write_params(tmp_path, raw)
-        line = dict(facts(params, read_runs(params, tmp_path / "runs"), {}, SUMMARY, []).lines)["EER and AUC"]
+        line = dict(report_header(params, read_runs(params, tmp_path / "runs"), {}, SUMMARY, []).lines)["EER and AUC"]
         assert line.startswith(f"exact, but for runs under recipe official {named}: ten folds on a grid of 0.01")
         assert line.endswith(f"of the test identities, of the exact rates always, {LIMITS}")
 
@@ -127,10 +129,12 @@ def test_header_says_which_runs_have_the_official_rates(tmp_path: Path) -> None:
 def test_header_says_how_many_people_each_list_rests_on(tmp_path: Path) -> None:
     write_artifacts(tmp_path)
     params = write_params(tmp_path, shipped_params())
-    assert "People tested" not in dict(facts(params, read_runs(params, tmp_path / "runs"), {}, SUMMARY, []).lines)
+    assert "People tested" not in dict(
+        report_header(params, read_runs(params, tmp_path / "runs"), {}, SUMMARY, []).lines
+    )
     write_results(tmp_path, ["single_fop"])
     runs = read_runs(params, tmp_path / "runs")
-    line = dict(facts(params, runs, {}, SUMMARY, []).lines)["People tested"]
+    line = dict(report_header(params, runs, {}, SUMMARY, []).lines)["People tested"]
     counts = runs[0].group("verification", "cross_modal")
     assert line.split(", ") == [f"{name} {group['identities']}" for name, group in counts.items()]
     assert len(counts) == 5

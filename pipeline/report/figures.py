@@ -1,0 +1,180 @@
+"""Figures 3 and 4, matching accuracy against the size of the gallery, and ROC and DET of the runs of Table I."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline.report import paper
+from pipeline.report.figure_style import MUTED, new_axes, series_style
+from pipeline.report.runs import Run
+
+# kind of network -> name in a figure, matching task that it is tested on
+KINDS = {
+    "single": ("single branch", "v2f"),
+    "two": ("two-branch", "v2f"),
+    "voice": ("voice only", "v2v"),
+    "face": ("face only", "f2f"),
+}
+_LABEL_GAP = 6.5  # percent, least distance of two labels
+_LEADER = 0.5  # candidates, from a line's end to its label
+_CROSS_MODAL = "cross_modal.random"  # as roc.csv and det.csv name their list
+_TICKS = (1, 2, 5, 10, 20, 40, 60, 80)  # percent, of a DET plot
+_LIMITS = (0.5, 90.0)  # percent
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure with the name of its files and a sentence that says what it shows."""
+
+    name: str
+    caption: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class _LineEnd:
+    """The right end of a line, and its name."""
+
+    size: float
+    accuracy: float
+    name: str
+    color: str
+
+
+def figure_3(runs: Mapping[str, Run], loss: str, suffix: str) -> list[Plot]:
+    """One panel: the networks of a loss, by kind; none where no run has a matching list."""
+    figure, axes = new_axes(0.7)
+    ends = []
+    for number, (kind, (name, task)) in enumerate(KINDS.items()):
+        if kind in runs and (end := _draw_accuracies(axes, runs[kind], task, number, name)):
+            ends.append(end)
+    if not ends:
+        return []
+    _finish_matching(axes, f"Matching, {paper.LOSSES[loss]}", ends)
+    caption = (
+        f"Figure 3, {paper.LOSSES[loss]}: matching accuracy against the size of the gallery. Single branch and "
+        "two-branch: voice to face; one modality: among its own kind."
+    )
+    return [Plot(f"figure3_{loss}{suffix}", caption, figure)]
+
+
+def figure_4(runs: Mapping[str, Run], suffix: str) -> Plot:
+    """The single-branch runs by loss, on top of other methods' published curves."""
+    figure, axes = new_axes(0.56)
+    ends = []
+    for name, values in paper.FIGURE_4.items():
+        axes.plot(paper.FIGURE_4_SIZES, values, color=MUTED, linewidth=0.9)
+        ends.append(_LineEnd(paper.FIGURE_4_SIZES[-1], values[-1], name, MUTED))
+    own = [
+        _draw_accuracies(axes, run, "v2f", number, f"{paper.LOSSES[loss]}, ours")
+        for number, (loss, run) in enumerate(runs.items())
+    ]
+    _finish_matching(axes, "Matching, voice to face", [*ends, *(end for end in own if end)])
+    caption = (
+        "Figure 4: matching, voice to face. Grey: other methods on VoxCeleb1, read off published plots, approximate. "
+        "Colour: our single-branch runs on the corpus of this report."
+    )
+    return Plot(f"figure4{suffix}", caption, figure)
+
+
+def _draw_accuracies(axes: Axes, run: Run, task: str, number: int, name: str) -> _LineEnd | None:
+    """Draw a run's accuracies; None where it has no such list."""
+    sizes = sorted(int(size) for size in run.group("matching", task) if size.isdigit())
+    figures = [run.measured("matching", task, str(size), "accuracy") for size in sizes]
+    values = [figure.value for figure in figures if figure]
+    if not sizes or len(values) != len(sizes):
+        return None
+    style = series_style(number)
+    axes.plot(sizes, values, color=style.color, linestyle=style.dashes, marker=style.marker)
+    return _LineEnd(sizes[-1], values[-1], name + run.mark, style.color)
+
+
+def _finish_matching(axes: Axes, title: str, ends: list[_LineEnd]) -> None:
+    last = max(end.size for end in ends)
+    sizes = np.linspace(2, last, 50)
+    axes.plot(sizes, 100.0 / sizes, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+    ticks = sorted({2, *(size for size in paper.FIGURE_4_SIZES if size <= last), last})
+    axes.set(title=title, xlabel="candidates, N", ylabel="accuracy, %", ylim=(0, 100), xticks=ticks)
+    _label_line_ends(axes, [*ends, _LineEnd(last, 100.0 / last, "chance", MUTED)])
+
+
+def _label_line_ends(axes: Axes, ends: list[_LineEnd]) -> None:
+    """Name each line at its right end; names too close to each other move up, with a leader back to their line."""
+    ordered = sorted(ends, key=lambda end: end.accuracy)
+    heights: list[float] = []
+    for end in ordered:
+        heights.append(max(end.accuracy, heights[-1] + _LABEL_GAP) if heights else end.accuracy)
+    surplus = max(0.0, heights[-1] - 100.0)
+    edge = max(end.size for end in ends)
+    for end, height in zip(ordered, heights, strict=True):
+        at = edge + _LEADER, height - surplus
+        axes.plot((end.size, at[0]), (end.accuracy, at[1]), color=end.color, linewidth=0.5, clip_on=False)
+        axes.text(at[0] + 0.1, at[1], end.name, color=end.color, va="center", fontsize=8.0)
+    axes.set_xlim(2 - 0.3, edge + 0.2)
+
+
+def curve_plots(runs: Mapping[str, Run], loss: str, suffix: str) -> list[Plot]:
+    """ROC and DET panel of a loss: single branch and two-branch; none where neither has cross-modal trials."""
+    kinds = [kind for kind in ("single", "two") if kind in runs]
+    rocs = {kind: curve for kind in kinds if (curve := _curve(runs[kind].roc)) is not None}
+    dets = {kind: curve for kind in kinds if (curve := _curve(runs[kind].det)) is not None}
+    if not rocs or not dets:
+        return []
+    name = paper.LOSSES[loss]
+    roc, roc_axes = new_axes(0.96)
+    det, det_axes = new_axes(0.96)
+    for kind in rocs:
+        label = _curve_label(runs[kind], kind, "auc", "AUC")
+        _draw_line(roc_axes, kind, rocs[kind]["false_accept_rate"], rocs[kind]["true_accept_rate"], label)
+        shown = dets[kind][(dets[kind].iloc[:, 1:] > 0).all(axis=1)]
+        x, y = (shown[column].map(_probit) for column in ("false_accept_rate", "false_reject_rate"))
+        _draw_line(det_axes, kind, x, y, _curve_label(runs[kind], kind, "eer", "EER"))
+    _finish_roc(roc_axes, name)
+    _finish_det(det_axes, name)
+    captions = (
+        f"ROC, {name}: voice against face, unseen-unheard identities, mean over seeds.",
+        f"DET, {name}: the same trials; the dotted line marks equal errors.",
+    )
+    return [Plot(f"roc_{loss}{suffix}", captions[0], roc), Plot(f"det_{loss}{suffix}", captions[1], det)]
+
+
+def _curve(table: pd.DataFrame | None) -> pd.DataFrame | None:
+    return table if table is not None and len(table) and (table["list"] == _CROSS_MODAL).all() else None
+
+
+def _draw_line(axes: Axes, kind: str, x: "pd.Series[float]", y: "pd.Series[float]", label: str) -> None:
+    style = series_style(list(KINDS).index(kind))
+    axes.plot(x.to_numpy(), y.to_numpy(), color=style.color, linestyle=style.dashes, label=label)
+
+
+def _curve_label(run: Run, kind: str, measure: str, title: str) -> str:
+    figure = run.measured("verification", "cross_modal", "random", measure)
+    return KINDS[kind][0] + run.mark + (f", {title} {figure.value:.1f}" if figure else "")
+
+
+def _finish_roc(axes: Axes, name: str) -> None:
+    axes.plot((0, 100), (0, 100), color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+    axes.set(title=f"ROC, {name}", xlabel="impostors accepted, %", ylabel="genuine accepted, %")
+    axes.set(xlim=(0, 100), ylim=(0, 100))
+    axes.legend(loc="lower right", labelcolor="linecolor", handlelength=2.4)
+
+
+def _finish_det(axes: Axes, name: str) -> None:
+    ticks, limits = [_probit(tick) for tick in _TICKS], tuple(_probit(limit) for limit in _LIMITS)
+    ends = np.array((limits[0], _probit(60.0)))  # no further: the legend stands there
+    axes.plot(ends, ends, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+    axes.set(title=f"DET, {name}", xlabel="impostors accepted, %", ylabel="genuine rejected, %")
+    axes.set(xlim=limits, ylim=limits)
+    axes.set_xticks(ticks, [str(tick) for tick in _TICKS])
+    axes.set_yticks(ticks, [str(tick) for tick in _TICKS])
+    axes.legend(loc="upper right", labelcolor="linecolor", handlelength=2.4)
+
+
+def _probit(percent: float) -> float:
+    return _NORMAL.inv_cdf(min(max(percent / 100.0, 1e-6), 1.0 - 1e-6))

@@ -1,0 +1,66 @@
+"""What the template makes of tables, figures and warnings: a dash for what is absent, everything escaped."""
+
+import re
+
+from pipeline.report.header import Header
+from pipeline.report.page import Contents, Picture, page
+from pipeline.report.paper_tables import match_runs, paper_tables
+from pipeline.report.runs import Measured
+from pipeline.report.tables import ReportTable
+
+
+def rendered(*tables: ReportTable, warnings: tuple[str, ...] = (), pictures: tuple[Picture, ...] = ()) -> str:
+    header = Header((("Corpus", "a & b"),), warnings)
+    printed = [(table, match_runs(table, [], ["honest"])) for table in paper_tables()]
+    return page(Contents("A <title>", header, printed, {"honest": pictures}, tables))
+
+
+def cells(html: str, row: str) -> list[str]:
+    (line,) = re.findall(rf'<tr><th scope="row">{row}.*?</th>(.*?)</tr>', html, flags=re.DOTALL)
+    return re.findall(r"<td.*?</td>", line, flags=re.DOTALL)
+
+
+def test_absent_value_is_a_dash_and_a_figure_has_its_interval_and_deviation_below() -> None:
+    rows = (("a", None, Measured(12.5, 10.04, 15.0, 0.5), 0), ("b", 1, Measured(1.5, None, None, None), "x"))
+    html = rendered(ReportTable("own", "Own", (), ("Run", "Count", "EER", "Remark"), rows, marks={"b": " †"}))
+    assert cells(html, "a") == [
+        "<td>\N{EN DASH}</td>",
+        "<td>12.5<small>[10.0, 15.0]</small><small>±0.5</small></td>",
+        "<td>0</td>",
+    ]
+    assert cells(html, "b †") == ["<td>1</td>", "<td>1.5</td>", "<td>x</td>"]
+
+
+def test_long_table_is_cut_on_the_page_and_names_the_csv_that_has_the_rest() -> None:
+    rows = tuple((f"item{number}", "x" * 41) for number in range(5))
+    html = rendered(ReportTable("skipped", "Skipped items", (), ("Item", "Reason"), rows, shown=2))
+    assert "item1" in html and "item2" not in html
+    assert "… and 3 more in tables/skipped.csv" in html
+    assert cells(html, "item0") == [f'<td class="text">{"x" * 41}</td>']
+
+
+def test_folded_table_says_how_many_rows_it_has_and_an_empty_one_shows_its_notes_alone() -> None:
+    folded = ReportTable("coverage", "Lists", (), ("List",), (("a",), ("b",)), folded=True)
+    empty = ReportTable("skipped", "Skipped items", ("Every item could be used.",), ("Item",), ())
+    html = rendered(folded, empty)
+    assert "<summary>Lists (2 rows)</summary>" in html
+    assert re.search(r"Skipped items</h3>\s*<p class=\"note\">Every item could be used.</p>\s*</section>", html)
+
+
+def test_texts_are_escaped_but_figures_are_not() -> None:
+    table = ReportTable("own", "T<i>", ("note <b>",), ("<h>",), (("<r>", "<v>"),))
+    picture = Picture("roc_x", "caption <c>", "<svg><path/></svg>")
+    html = rendered(table, warnings=("LEAK: <w>.",), pictures=(picture,))
+    assert "<svg><path/></svg><figcaption>caption &lt;c&gt;" in html
+    assert '<p class="warning" role="note"><b>LEAK:</b> &lt;w&gt;.</p>' in html
+    for tag in ("<i>", "note <b>", "<h>", "<r>", "<v>", "<c>", "<w>", "A <title>"):
+        assert tag not in html
+
+
+def test_cell_without_a_run_says_not_run_and_another_method_is_published_only() -> None:
+    html = rendered()
+    assert html.count('<td class="absent">not run</td>') == sum(
+        cell.wanted is not None for table in paper_tables() for cell in table.cells
+    )
+    assert '<th scope="rowgroup" rowspan="1">DIMNet</th>' in html
+    assert '<td class="who">published</td>' in html
