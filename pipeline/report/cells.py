@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.protocol.vocabulary import CROSS_MODAL, RANDOM
 from pipeline.report.runs import Measured, Run
 from pipeline.settings import TrainSettings
 
@@ -17,7 +18,7 @@ class Cell:
     column: str
     paper: Mapping[str, float | None]  # measure (eer, auc) -> percent
     wanted: Settings | None  # None: another's method, which no run of ours can be
-    path: tuple[str, ...] = ("verification", "cross_modal", "random")  # in metrics.json
+    path: tuple[str, ...] = ("verification", CROSS_MODAL.name, RANDOM.name)  # in metrics.json
 
     def ours(self, run: Run | None) -> dict[str, Measured | None]:
         """Our figures by measure; None where the run, or this list of it, is absent."""

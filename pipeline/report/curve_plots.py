@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from pipeline.protocol.vocabulary import CROSS_MODAL, RANDOM
 from pipeline.report import paper
 from pipeline.report.plot import KINDS, Plot, canvas
 from pipeline.report.runs import Run
 from pipeline.report.theme import MUTED, look
 
-_CROSS_MODAL = "cross_modal.random"  # as roc.csv and det.csv name their list
+_CROSS_MODAL = f"{CROSS_MODAL.name}.{RANDOM.name}"  # as roc.csv and det.csv name their list
 _TICKS = (1, 2, 5, 10, 20, 40, 60, 80)  # percent, of a DET plot
 _LIMITS = (0.5, 90.0)  # percent
 _NORMAL = NormalDist()
@@ -53,7 +54,7 @@ def _line(axes: Axes, kind: str, x: "pd.Series[float]", y: "pd.Series[float]", l
 
 
 def _label(run: Run, kind: str, measure: str, title: str) -> str:
-    figure = run.measured("verification", "cross_modal", "random", measure)
+    figure = run.measured("verification", CROSS_MODAL.name, RANDOM.name, measure)
     return KINDS[kind][0] + run.mark + (f", {title} {figure.value:.1f}" if figure else "")
 
 

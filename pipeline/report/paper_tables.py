@@ -2,19 +2,21 @@
 
 from dataclasses import dataclass
 
+from pipeline.protocol.vocabulary import CROSS_MODAL, FACES, PUBLISHED, RANDOM, VOICES
 from pipeline.report import paper
 from pipeline.report.cells import Cell, Settings
 
+_CROSS_MODAL = ("verification", CROSS_MODAL.name, RANDOM.name)
 _SINGLE: Settings = {"branch": "single", "modality": "both"}
 _NETWORKS: dict[str, tuple[str, Settings, tuple[str, ...]]] = {
-    "single": ("Single branch", _SINGLE, ("verification", "cross_modal", "random")),
+    "single": ("Single branch", _SINGLE, _CROSS_MODAL),
     "two": (
         "Two-branch",
         {"branch": "two", "modality": "both"},
-        ("verification", "cross_modal", "random"),
+        _CROSS_MODAL,
     ),
-    "voice": ("Voice only", {"branch": "single", "modality": "voice"}, ("verification", "voice", "random")),
-    "face": ("Face only", {"branch": "single", "modality": "face"}, ("verification", "face", "random")),
+    "voice": ("Voice only", {"branch": "single", "modality": "voice"}, ("verification", VOICES.name, RANDOM.name)),
+    "face": ("Face only", {"branch": "single", "modality": "face"}, ("verification", FACES.name, RANDOM.name)),
 }
 
 
@@ -58,14 +60,14 @@ def _table_2() -> PaperTable:
     cells = [
         Cell(
             f"{name}, {_NETWORKS[network][0].lower()}",
-            criterion if criterion != "random" else "Random",
+            criterion if criterion != RANDOM.name else "Random",
             {"auc": auc},
             wanted_for(loss, network),
-            ("verification", "cross_modal", criterion),
+            ("verification", CROSS_MODAL.name, criterion),
         )
         for loss, name in paper.LOSSES.items()
         for network in ("single", "two")
-        for criterion, auc in zip(paper.CRITERIA, paper.TABLE_2[loss][network], strict=True)
+        for criterion, auc in zip(PUBLISHED, paper.TABLE_2[loss][network], strict=True)
     ]
     wrong = " and ".join(f"{share} % ({name})" for name, share in paper.PARITY_WRONG.items())
     notes = (
