@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import ConfigError
+from pipeline.protocol.vocabulary import criterion_named
 from pipeline.settings import Params, Section, TrainSettings
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -28,6 +29,8 @@ def load_params(path: Path) -> Params:
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} must hold sections (manifest:, detect_faces:, ...), found {type(raw).__name__}")
     params = validate(Params, raw, str(path))
+    for criterion in params.protocol.criteria:
+        criterion_named(criterion)
     for run in params.experiments:
         run_settings(params, run)
     return params

@@ -34,7 +34,6 @@ Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Criterion = Literal["random", "G", "N", "A", "GNA"]
 # A run's name is a folder, an argument of its stages and a key to DVC, which takes a point for a level of params.yaml.
 RunName = Annotated[str, AfterValidator(_run_name)]
 
@@ -109,7 +108,7 @@ class ProtocolSettings(Section):
     trials: Annotated[int, Field(ge=2)]  # genuine plus impostor, per list, at most
     galleries: Count  # matching probes per direction, at most
     gallery_size: Annotated[int, Field(ge=2)]  # candidates; N < size uses the first N
-    criteria: Annotated[list[Criterion], Field(min_length=1), Distinct]
+    criteria: Annotated[list[str], Field(min_length=1), Distinct]  # names of pipeline/protocol/vocabulary.py
     age_bin: Positive  # years; two people in one bin count as of the same age
 
     @model_validator(mode="after")

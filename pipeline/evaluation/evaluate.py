@@ -9,13 +9,14 @@ import pandas as pd
 
 from pipeline.errors import ConfigError, ProtocolError, ScoreError
 from pipeline.evaluation.curves import matching_curve, no_curves, roc_and_det
-from pipeline.evaluation.lists import LEARNT, SIDES, UNSEEN, Lists, Rows, candidates
+from pipeline.evaluation.lists import Lists, Rows, candidates
 from pipeline.evaluation.matching import matching_figures
 from pipeline.evaluation.retrieval import retrieval_figures
 from pipeline.evaluation.scoring import Encoder, Matrix, Scorer
 from pipeline.evaluation.tree import Group, place
 from pipeline.evaluation.verification import parity_figures, verification_figures
 from pipeline.metrics.official_grid import FOLDS
+from pipeline.protocol.vocabulary import CROSS_MODAL, RANDOM, TASKS, UNSEEN, VERIFICATION_TASKS, learnt_tasks
 from pipeline.settings import EvaluateSettings
 from pipeline.store import Store
 
@@ -61,8 +62,10 @@ def evaluate(
     for (regime, *names), probes in lists.galleries():
         place(tree, [*_under(regime), *names], matching_figures(scorer, names[1], probes, settings))
     drawn = _random_lists(scored)
-    if "cross_modal" in drawn and lists.names_people(UNSEEN, "random"):  # else who is looked for is not known
-        trials, scores = drawn["cross_modal"]
+    if CROSS_MODAL.name in drawn and lists.names_people(
+        UNSEEN.name, RANDOM.name
+    ):  # else who is looked for is not known
+        trials, scores = drawn[CROSS_MODAL.name]
         place(tree, ["retrieval"], retrieval_figures(scorer, trials, len(scores), settings))
     roc, det = _curves(drawn, modality, settings)
     matching = matching_curve(_group(tree, "matching"), modality)
@@ -73,7 +76,7 @@ def _scored(scorer: Scorer, lists: Lists) -> Scored:
     scored = []
     for key, trials in lists.trials():
         left, right = (trials[f"{side}_row"].to_numpy(dtype=np.int64) for side in ("left", "right"))
-        scored.append((key, trials, scorer.pairs(SIDES[key[1]], left, right)))
+        scored.append((key, trials, scorer.pairs(TASKS[key[1]].sides, left, right)))
     return scored
 
 
@@ -82,7 +85,7 @@ def _random_lists(scored: Scored) -> dict[str, tuple[pd.DataFrame, Matrix]]:
     drawn = {
         task: (trials, scores)
         for (regime, task, criterion), trials, scores in scored
-        if (regime, criterion) == (UNSEEN, "random") and _both_kinds(trials)
+        if (regime, criterion) == (UNSEEN.name, RANDOM.name) and _both_kinds(trials)
     }
     if not drawn:
         raise ProtocolError("no random test list has genuine and impostor trials: there is nothing to evaluate")
@@ -93,17 +96,18 @@ def _curves(
     drawn: Mapping[str, tuple[pd.DataFrame, Matrix]], modality: str, settings: EvaluateSettings
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """ROC and DET of what a run of `modality` was trained for, from random lists by task."""
-    shown = next((task for task in LEARNT[modality] if task in drawn), None)
+    learnt = [task.name for task in learnt_tasks(modality, VERIFICATION_TASKS)]
+    shown = next((task for task in learnt if task in drawn), None)
     if shown is None:
         _LOG.warning("no random test list of task %s, which the run was trained for: no curves", modality)
         return no_curves()
     trials, scores = drawn[shown]
     if _too_short(trials, settings):
         raise ScoreError(
-            f"list {UNSEEN}/{shown}/random, which the run is judged on, has {len(trials)} trials, too few for {FOLDS} "
-            "folds: set evaluate.rates: exact, or raise protocol.trials and add media"
+            f"list {UNSEEN.name}/{shown}/{RANDOM.name}, which the run is judged on, has {len(trials)} trials, too few "
+            f"for {FOLDS} folds: set evaluate.rates: exact, or raise protocol.trials and add media"
         )
-    return roc_and_det(f"{shown}.random", scores, trials["label"].to_numpy())
+    return roc_and_det(f"{shown}.{RANDOM.name}", scores, trials["label"].to_numpy())
 
 
 def _verify(
@@ -125,10 +129,10 @@ def _verify(
         )
         return
     figures = verification_figures(scores, trials, settings)
-    if task == "cross_modal" and not lists.names_people(regime, criterion):
+    if task == CROSS_MODAL.name and not lists.names_people(regime, criterion):
         del figures["identities"]
     place(tree, [*_under(regime), "verification", task, criterion], figures)
-    if task == "cross_modal":
+    if task == CROSS_MODAL.name:
         place(tree, [*_under(regime), "parity_labels", criterion], parity_figures(scores, trials))
 
 
@@ -147,7 +151,7 @@ def _tell_absent_sizes(lists: Lists, settings: EvaluateSettings) -> None:
 
 def _under(regime: str) -> list[str]:
     """Where a regime's figures stand: unseen-unheard ones, the contract's, at the top."""
-    return [] if regime == UNSEEN else [regime]
+    return [] if regime == UNSEEN.name else [regime]
 
 
 def _both_kinds(trials: pd.DataFrame) -> bool:
@@ -158,11 +162,11 @@ def _rows(lists: Lists) -> tuple[Rows, Rows]:
     """Every face row and every voice row that a list names."""
     rows: dict[str, list[Rows]] = {"face": [], "voice": []}
     for (_, task, _), trials in lists.trials():
-        for side, modality in zip(("left", "right"), SIDES[task], strict=True):
+        for side, modality in zip(("left", "right"), TASKS[task].sides, strict=True):
             rows[modality].append(trials[f"{side}_row"].to_numpy(dtype=np.int64))
     for (_, _, task, *_), probes in lists.galleries():
-        rows[SIDES[task][0]].append(probes["probe_row"].to_numpy(dtype=np.int64))
-        rows[SIDES[task][1]].append(candidates(probes).reshape(-1))
+        rows[TASKS[task].left].append(probes["probe_row"].to_numpy(dtype=np.int64))
+        rows[TASKS[task].right].append(candidates(probes).reshape(-1))
     none = [np.empty(0, dtype=np.int64)]
     return np.concatenate(none + rows["face"]), np.concatenate(none + rows["voice"])
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.lists import SIDES, candidates
+from pipeline.evaluation.lists import candidates
 from pipeline.evaluation.scoring import Scorer
 from pipeline.evaluation.tree import Group, spread
 from pipeline.metrics import IdentityResamples, matching_hits, mean_interval
+from pipeline.protocol.vocabulary import TASKS
 from pipeline.settings import EvaluateSettings
 
 
@@ -17,7 +18,7 @@ def matching_figures(scorer: Scorer, task: str, probes: pd.DataFrame, settings: 
     probes. Sizes beyond the galleries of the list are absent.
     """
     rows = candidates(probes)  # (P, G), the genuine one first
-    scores = scorer.galleries(SIDES[task], probes["probe_row"].to_numpy(), rows)  # (S, P, G)
+    scores = scorer.galleries(TASKS[task].sides, probes["probe_row"].to_numpy(), rows)  # (S, P, G)
     codes = pd.factorize(probes["probe_identity"], sort=True)[0]
     draws = IdentityResamples(codes, settings.bootstrap, settings.seed) if settings.bootstrap else None
     figures: Group = {}

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 from pipeline.evaluation.evaluate import Evaluation
-from pipeline.evaluation.lists import LEARNT
 from pipeline.evaluation.tree import Group
 from pipeline.files import atomic_path, write_text
+from pipeline.protocol.vocabulary import RANDOM, judged_on
 
 SUMMARY = "summary.json"
 METRICS, SCORES, ROC, DET, MATCHING = "metrics.json", "scores.parquet", "roc.csv", "det.csv", "matching.csv"
@@ -15,7 +15,7 @@ METRICS, SCORES, ROC, DET, MATCHING = "metrics.json", "scores.parquet", "roc.csv
 def headline(metrics: Group, modality: str) -> Group:
     """The few figures to compare runs by: of the random list that a run of this modality is judged on first."""
     group: object = metrics
-    for key in ("verification", LEARNT[modality][0], "random"):
+    for key in ("verification", judged_on(modality).name, RANDOM.name):
         group = group.get(key, {}) if isinstance(group, dict) else {}
     wanted = ("eer", "eer_std", "auc", "auc_std", "min_dcf", "identities")
     return {key: group[key] for key in wanted if key in group} if isinstance(group, dict) else {}

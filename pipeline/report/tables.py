@@ -46,7 +46,8 @@ def to_csv(table: ReportTable) -> str:
 
 def csv_text(rows: Sequence[Sequence[object]], columns: Sequence[str]) -> str:
     """CSV of rows as they are, None as an empty field: no column becomes float because a row of it is empty."""
-    return pd.DataFrame(rows, columns=list(columns), dtype=object).to_csv(index=False, lineterminator="\n")
+    text: str = pd.DataFrame(rows, columns=list(columns), dtype=object).to_csv(index=False, lineterminator="\n")
+    return text
 
 
 def _columns(title: str, measured: bool) -> list[str]:

@@ -101,6 +101,11 @@ def test_criteria_without_the_list_that_runs_are_judged_on_are_refused(raw, tmp_
     assert "protocol: criteria must hold random: models are chosen" in refusal(raw, tmp_path)
 
 
+def test_unknown_criterion_is_refused_with_the_known_ones(raw, tmp_path) -> None:
+    raw["protocol"]["criteria"] = ["random", "H"]
+    assert "protocol.criteria: no criterion 'H'; known are random, G, N, A, GNA" in refusal(raw, tmp_path)
+
+
 def test_mapping_of_which_every_line_was_removed_is_empty(raw, tmp_path) -> None:
     raw["manifest"]["columns"] = None
     assert load(raw, tmp_path).manifest.columns == {}

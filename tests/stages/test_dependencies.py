@@ -29,6 +29,7 @@ PLUMBING = {
     "pipeline/extraction/executors/worker.py",
     "pipeline/extraction/item_cache.py",  # its entries are named by what they are made of
     "pipeline/extraction/prefill.py",
+    "pipeline/protocol/vocabulary.py",  # names; the stage that writes lists by them depends on its whole folder
     "stages/common.py",
 }
 # Read, not run: the stage that writes the file names them.

@@ -261,7 +261,7 @@ def test_rates_by_recipe_are_refused_until_a_recipe_settles_them() -> None:
     assert [by_recipe.under(recipe).rates for recipe in ("official", "honest")] == ["official_grid", "exact"]
     assert settings(rates="official_grid").under("honest").rates == "official_grid"
     faces, voices = stores(0.7)
-    with pytest.raises(ConfigError, match=r"Evaluate\.under"):
+    with pytest.raises(ConfigError, match=r"EvaluateSettings\.under"):
         evaluate(NoisyEncoder(1, 0.0), by_recipe, planted_lists(faces, voices), faces, voices)
 
 
