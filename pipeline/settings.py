@@ -40,9 +40,9 @@ RunName = Annotated[str, AfterValidator(_run_name)]
 
 
 class Section(BaseModel):
-    """A section of params.yaml: unknown keys refused, types not coerced, values fixed once read."""
+    """A section of params.yaml: unknown keys and infinite numbers refused, nothing coerced, fixed once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class FeaturesSettings(Section):

@@ -23,7 +23,7 @@ PLUMBING = {
     "pipeline/runtime/locks.py",
     "pipeline/runtime/orphans.py",
     "pipeline/runtime/input_guard.py",
-    "pipeline/runtime/fast_yaml.py",
+    "pipeline/runtime/yaml_reader.py",
     "pipeline/extraction/limits.py",
     "pipeline/extraction/executors/local.py",
     "pipeline/extraction/executors/worker.py",
