@@ -56,7 +56,7 @@ class ManifestSettings(Section):
     """`manifest:` where the media lies and how its folders are to be read."""
 
     media: Annotated[str, Field(min_length=1)]  # folder, relative to the project or absolute
-    layout: Literal["folders", "voxceleb1", "mavceleb", "csv"]
+    layout: str  # a file of pipeline/manifest/layouts
     table: Annotated[str, Field(min_length=1)]  # layout csv: the user's own table of items; voxceleb1: vox1_meta.csv
     identities: Annotated[str, Field(min_length=1)]  # CSV of identity metadata (gender, nationality, age, language)
     columns: Annotated[dict[str, str], BeforeValidator(_none_is_empty)]  # our metadata name -> that CSV's column
