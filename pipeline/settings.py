@@ -39,9 +39,9 @@ RunName = Annotated[str, AfterValidator(_run_name)]
 
 
 class Section(BaseModel):
-    """A section of params.yaml: unknown keys refused, types not coerced, values fixed once read."""
+    """A section of params.yaml: unknown keys and infinite numbers refused, nothing coerced, fixed once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class FeaturesSettings(Section):
@@ -55,7 +55,7 @@ class ManifestSettings(Section):
     """`manifest:` where the media lies and how its folders are to be read."""
 
     media: Annotated[str, Field(min_length=1)]  # folder, relative to the project or absolute
-    layout: Literal["folders", "voxceleb1", "mavceleb", "csv"]
+    layout: str  # a file of pipeline/manifest/layouts
     table: Annotated[str, Field(min_length=1)]  # layout csv: the user's own table of items; voxceleb1: vox1_meta.csv
     identities: Annotated[str, Field(min_length=1)]  # CSV of identity metadata (gender, nationality, age, language)
     columns: Annotated[dict[str, str], BeforeValidator(_none_is_empty)]  # our metadata name -> that CSV's column
