@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.oracles.seeded import write_keras_weights
+from tests.skips import pytest_make_collect_report, pytest_runtest_makereport
+
+__all__ = ["pytest_make_collect_report", "pytest_runtest_makereport"]  # hooks, which pytest finds here
 
 SHARED = Path(os.environ.get("SBNET_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 

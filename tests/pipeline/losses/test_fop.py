@@ -25,7 +25,7 @@ def test_official_form_meets_the_official_output() -> None:
     features, labels = (torch.from_numpy(array) for array in inputs.loss_batch())
     oracle = stored("fop")
     assert abs(float(official_constraint(features, labels)) - float(oracle["loss/total"])) < 1e-5
-    parts = 1.0 - oracle["loss/positive"] + 0.7 * oracle["loss/negative"]  # as FACTS of the official code have it
+    parts = 1.0 - oracle["loss/positive"] + 0.7 * oracle["loss/negative"]
     assert abs(float(oracle["loss/total"]) - float(parts)) < 1e-6
 
 
