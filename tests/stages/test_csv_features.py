@@ -15,6 +15,8 @@ from stages.common import Artifacts
 from tests.pipeline.protocol.corpora import PARAMS
 from tests.pipeline.protocol.sources.feature_files import write_features
 
+pytestmark = pytest.mark.stage
+
 
 def go_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lists: bool) -> None:
     """Every stage in turn, on features with or without their released lists, working in `tmp_path`."""
