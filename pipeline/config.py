@@ -1,14 +1,16 @@
 """Read params.yaml: errors name the key, what was found there and the remedy."""
 
 import difflib
+from datetime import date
 from pathlib import Path
 from typing import TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import ConfigError
+from pipeline.protocol.vocabulary import criterion_named
+from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
 from pipeline.settings import Params, Section, TrainSettings
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -20,14 +22,16 @@ def load_params(path: Path) -> Params:
     Raises ConfigError for a file that is no YAML mapping and for every bad key, all of them in one message.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist: run from the project's root, where params.yaml lies") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} must hold sections (manifest:, detect_faces:, ...), found {type(raw).__name__}")
     params = validate(Params, raw, str(path))
+    for criterion in params.protocol.criteria:
+        criterion_named(criterion)
     for run in params.experiments:
         run_settings(params, run)
     return params
@@ -77,16 +81,46 @@ def validate(model: type[SectionT], raw: object, where: str) -> SectionT:
 
 
 def _explain(details: ErrorDetails, model: type[BaseModel]) -> str:
-    location = [str(part) for part in details["loc"] if part != "[key]"]  # pydantic's word for the key itself
-    key, found = ".".join(location) or "(section)", details["input"]
+    location, found = [str(part) for part in details["loc"] if part != "[key]"], details["input"]
+    key = ".".join(location) or "(section)"
+    if details["type"] == "invalid_key" or (details["loc"][-1:] == ("[key]",) and not isinstance(found, str)):
+        return _unquoted_name(".".join(location[:-1]) or "(section)", found)
     if details["type"] == "extra_forbidden":
         return f"{key}: unknown key{_closest(location[-1], _fields(model, location[:-1]))}; remove it or mend its name"
     if details["type"] == "missing":
         return f"{key}: missing; add it (every key is listed in the params.yaml that ships with SBNet)"
-    if isinstance(found, str) and details["type"] == "float_type" and _reads_as_float(found):
-        return f"{key}: {found!r} is text to YAML; write it with a point, such as 1.0e-5"
     problem = f"{key}: {details['msg'].removeprefix('Value error, ')}"
-    return problem if isinstance(found, dict) else f"{problem}; found {found!r}"  # no whole section: it is in the file
+    if isinstance(found, dict):
+        return problem  # no whole section: it is in the file
+    return f"{problem}; found {found!r}{_remedy(details['type'], key, found)}"
+
+
+def _unquoted_name(section: str, name: object) -> str:
+    """A name that YAML does not read as text, which DVC drops without a word from its list of stages."""
+    return f"{section}: YAML reads the name {_as_written(name)} as {_kind(name)}, not as text; quote it in params.yaml"
+
+
+def _remedy(expected: str, key: str, found: object) -> str:
+    """What to write instead of a value that is another plain kind than the one expected."""
+    if expected == "string_type" and isinstance(found, bool | int | float | date):
+        text = _as_written(found)
+        return f", {_kind(found)} to YAML: quote it, as in '{text}' (on dvc's command line: -S '{key}=\"{text}\"')"
+    if expected in ("int_type", "float_type") and isinstance(found, str) and _reads_as_float(found):
+        return f", which quotes make text: write {found.lstrip('0') or '0'} without them"
+    if expected == "int_type" and isinstance(found, float) and found.is_integer():
+        return f": write {found:.0f}"
+    return ""
+
+
+def _as_written(value: object) -> str:
+    """A plain value in YAML's words."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "nothing"
+    return "true or false" if isinstance(value, bool) else "a number" if isinstance(value, int | float) else "a date"
 
 
 def _reads_as_float(text: str) -> bool:

@@ -6,13 +6,11 @@ import pandas as pd
 from pipeline.evaluation.figures import Metrics
 from pipeline.evaluation.scoring import Matrix
 from pipeline.metrics import roc_curve
+from pipeline.protocol.vocabulary import MATCHING_TASKS, learnt_tasks
 
 # Shares of impostors at which the curves are read: dense at both ends, where DET plots stretch the axis. 443 points.
 _GRID = np.unique(np.concatenate([np.geomspace(1e-4, 1e-2, 81), np.linspace(0.0, 0.1, 91), np.linspace(0.1, 1.0, 271)]))
 _DECIMALS = 4
-_TASKS = ("f2v", "v2f", "f2f", "v2v")
-# train.modality -> directions that such a run has learnt, the one of the report's figures first
-_LEARNT = {"both": ("v2f", "f2v", "v2v", "f2f"), "voice": ("v2v",), "face": ("f2f",)}
 
 
 def roc_and_det(name: str, scores: Matrix, labels: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -40,14 +38,15 @@ def matching_curve(matching: Metrics, modality: str = "both") -> pd.DataFrame:
     so that one plot can show runs of different modalities, each by what it was trained for; empty where there is none.
     """
     rows: dict[int, dict[str, float]] = {}
-    for task in _TASKS:
+    for task in MATCHING_TASKS:
         group = matching.get(task, {})
         for size, figures in group.items() if isinstance(group, dict) else ():
             if isinstance(figures, dict) and isinstance(accuracy := figures["accuracy"], float):
                 rows.setdefault(int(size), {})[task] = round(accuracy, _DECIMALS)
     table = pd.DataFrame([{"size": size, **rows[size]} for size in sorted(rows)])
-    table = table.reindex(columns=["size", "task", "accuracy", *_TASKS])
-    shown = next((task for task in _LEARNT[modality] if table[task].notna().any()), None)
+    table = table.reindex(columns=["size", "task", "accuracy", *MATCHING_TASKS])
+    learnt = [task.name for task in learnt_tasks(modality, MATCHING_TASKS)]
+    shown = next((task for task in learnt if table[task].notna().any()), None)
     return table.assign(task=shown, accuracy=table[shown]) if shown else table
 
 

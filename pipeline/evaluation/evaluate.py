@@ -22,10 +22,19 @@ from pipeline.evaluation.figures import (
     retrieval_figures,
     verification_figures,
 )
-from pipeline.evaluation.lists import LEARNT, SIDES, UNSEEN, Lists, Rows, candidates
+from pipeline.evaluation.lists import Lists, Rows, candidates
 from pipeline.evaluation.scoring import Encoder, Matrix, Scorer
 from pipeline.files import atomic_path, write_text
 from pipeline.metrics.official_grid import FOLDS
+from pipeline.protocol.vocabulary import (
+    CROSS_MODAL,
+    RANDOM,
+    TASKS,
+    UNSEEN,
+    VERIFICATION_TASKS,
+    judged_on,
+    learnt_tasks,
+)
 from pipeline.settings import EvaluateSettings
 from pipeline.store import Store
 
@@ -75,9 +84,10 @@ def evaluate(
     for (regime, *names), probes in lists.galleries():
         nest(metrics, [*_regime_path(regime), *names], matching_figures(scorer, names[1], probes, settings))
     random = _random_lists(scored)
-    if "cross_modal" in random and lists.names_people(UNSEEN, "random"):  # else identities are unknown
-        trials, models = random["cross_modal"].trials, len(random["cross_modal"].scores)
-        nest(metrics, ["retrieval"], retrieval_figures(scorer, trials, models, settings))
+    cross_modal = random.get(CROSS_MODAL.name)
+    if cross_modal and lists.names_people(UNSEEN.name, RANDOM.name):  # else identities are unknown
+        figures = retrieval_figures(scorer, cross_modal.trials, len(cross_modal.scores), settings)
+        nest(metrics, ["retrieval"], figures)
     roc, det = _curves(random, modality, settings)
     matching = matching_curve(_group(metrics, "matching"), modality)
     return Evaluation(_without_empty_groups(metrics), _score_table(scored), roc, det, matching)
@@ -100,7 +110,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation, selection: Metrics, m
 def headline(metrics: Metrics, modality: str) -> Metrics:
     """The few figures to compare runs by: of the random list that a run of this modality is judged on first."""
     group: object = metrics
-    for key in ("verification", LEARNT[modality][0], "random"):
+    for key in ("verification", judged_on(modality).name, RANDOM.name):
         group = group.get(key, {}) if isinstance(group, dict) else {}
     wanted = ("eer", "eer_std", "auc", "auc_std", "min_dcf", "identities")
     return {key: group[key] for key in wanted if key in group} if isinstance(group, dict) else {}
@@ -120,14 +130,16 @@ def _score_lists(scorer: Scorer, lists: Lists) -> list[_ScoredList]:
     scored = []
     for name, trials in lists.trials():
         left, right = (trials[f"{side}_row"].to_numpy(dtype=np.int64) for side in ("left", "right"))
-        scored.append(_ScoredList(name, trials, scorer.pairs(SIDES[name[1]], left, right)))
+        scored.append(_ScoredList(name, trials, scorer.pairs(TASKS[name[1]].sides, left, right)))
     return scored
 
 
 def _random_lists(scored: list[_ScoredList]) -> dict[str, _ScoredList]:
     """The random lists of unseen-unheard people by task, those with both kinds of trial."""
     random = {
-        one.name[1]: one for one in scored if (one.name[0], one.name[2]) == (UNSEEN, "random") and _both_kinds(one)
+        one.name[1]: one
+        for one in scored
+        if (one.name[0], one.name[2]) == (UNSEEN.name, RANDOM.name) and _both_kinds(one)
     }
     if not random:
         raise ProtocolError("no random test list has genuine and impostor trials: there is nothing to evaluate")
@@ -138,17 +150,17 @@ def _curves(
     random: Mapping[str, _ScoredList], modality: str, settings: EvaluateSettings
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """ROC and DET of what a run of `modality` was trained for, from random lists by task."""
-    shown = next((task for task in LEARNT[modality] if task in random), None)
+    shown = next((task.name for task in learnt_tasks(modality, VERIFICATION_TASKS) if task.name in random), None)
     if shown is None:
         _LOG.warning("no random test list of task %s, which the run was trained for: no curves", modality)
         return no_curves()
     one = random[shown]
     if _too_short(one, settings):
         raise ScoreError(
-            f"list {UNSEEN}/{shown}/random, which the run is judged on, has {len(one.trials)} trials, too few for "
-            f"{FOLDS} folds: set evaluate.rates: exact, or raise protocol.trials and add media"
+            f"list {UNSEEN.name}/{shown}/{RANDOM.name}, which the run is judged on, has {len(one.trials)} trials, "
+            f"too few for {FOLDS} folds: set evaluate.rates: exact, or raise protocol.trials and add media"
         )
-    return roc_and_det(f"{shown}.random", one.scores, one.trials["label"].to_numpy())
+    return roc_and_det(f"{shown}.{RANDOM.name}", one.scores, one.trials["label"].to_numpy())
 
 
 def _measure_verification(metrics: Metrics, one: _ScoredList, settings: EvaluateSettings, lists: Lists) -> None:
@@ -166,10 +178,10 @@ def _measure_verification(metrics: Metrics, one: _ScoredList, settings: Evaluate
         )
         return
     figures = verification_figures(one.scores, one.trials, settings)
-    if task == "cross_modal" and not lists.names_people(regime, criterion):
+    if task == CROSS_MODAL.name and not lists.names_people(regime, criterion):
         del figures["identities"]
     nest(metrics, [*_regime_path(regime), "verification", task, criterion], figures)
-    if task == "cross_modal":
+    if task == CROSS_MODAL.name:
         nest(metrics, [*_regime_path(regime), "parity_labels", criterion], parity_figures(one.scores, one.trials))
 
 
@@ -188,7 +200,7 @@ def _warn_of_absent_sizes(lists: Lists, settings: EvaluateSettings) -> None:
 
 def _regime_path(regime: str) -> list[str]:
     """Where a regime's figures stand in metrics.json: unseen-unheard ones, the contract's, at the top."""
-    return [] if regime == UNSEEN else [regime]
+    return [] if regime == UNSEEN.name else [regime]
 
 
 def _both_kinds(one: _ScoredList) -> bool:
@@ -199,11 +211,11 @@ def _named_rows(lists: Lists) -> tuple[Rows, Rows]:
     """Every face row and every voice row that a list names."""
     rows: dict[str, list[Rows]] = {"face": [], "voice": []}
     for (_, task, _), trials in lists.trials():
-        for side, modality in zip(("left", "right"), SIDES[task], strict=True):
+        for side, modality in zip(("left", "right"), TASKS[task].sides, strict=True):
             rows[modality].append(trials[f"{side}_row"].to_numpy(dtype=np.int64))
     for (_, _, task, *_), probes in lists.galleries():
-        rows[SIDES[task][0]].append(probes["probe_row"].to_numpy(dtype=np.int64))
-        rows[SIDES[task][1]].append(candidates(probes).reshape(-1))
+        rows[TASKS[task].left].append(probes["probe_row"].to_numpy(dtype=np.int64))
+        rows[TASKS[task].right].append(candidates(probes).reshape(-1))
     none = [np.empty(0, dtype=np.int64)]
     return np.concatenate(none + rows["face"]), np.concatenate(none + rows["voice"])
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.lists import SIDES, Rows, candidates
+from pipeline.evaluation.lists import Rows, candidates
 from pipeline.evaluation.scoring import Matrix, Scorer
 from pipeline.metrics import (
     IdentityResamples,
@@ -25,6 +25,7 @@ from pipeline.metrics import (
     roc_curve,
     verification_intervals,
 )
+from pipeline.protocol.vocabulary import F2V, TASKS, V2F
 from pipeline.settings import EvaluateSettings
 
 Metrics = dict[str, "Metrics | float | int | str"]  # nested, as metrics.json holds them
@@ -68,10 +69,8 @@ def parity_figures(scores: Matrix, trials: pd.DataFrame) -> Metrics:
     if differing == 0.0 or len(set(parity)) < 2:
         return {}
     curves = [roc_curve(row, parity) for row in scores]
-    figures = _over_models("auc", [auc_of(curve) for curve in curves]) | _over_models(
-        "eer", [eer_of(curve) for curve in curves]
-    )
-    return figures | {"labels_differing": _rounded(differing)}
+    auc, eer = [auc_of(curve) for curve in curves], [eer_of(curve) for curve in curves]
+    return _over_models("auc", auc) | _over_models("eer", eer) | {"labels_differing": _rounded(differing)}
 
 
 def matching_figures(scorer: Scorer, task: str, probes: pd.DataFrame, settings: EvaluateSettings) -> Metrics:
@@ -81,7 +80,7 @@ def matching_figures(scorer: Scorer, task: str, probes: pd.DataFrame, settings: 
     probes. Sizes beyond the galleries of the list are absent.
     """
     rows = candidates(probes)  # (P, G), the genuine one first
-    scores = scorer.galleries(SIDES[task], probes["probe_row"].to_numpy(), rows)  # (S, P, G)
+    scores = scorer.galleries(TASKS[task].sides, probes["probe_row"].to_numpy(), rows)  # (S, P, G)
     codes = pd.factorize(probes["probe_identity"], sort=True)[0]
     resamples = IdentityResamples(codes, settings.bootstrap, settings.seed) if settings.bootstrap else None
     figures: Metrics = {}
@@ -103,15 +102,14 @@ def retrieval_figures(scorer: Scorer, trials: pd.DataFrame, models: int, setting
     figures: Metrics = {}
     if not set(speakers) & set(shown):
         return figures
-    tables = [scorer.table(("voice", "face"), voices, faces, model) for model in range(models)]
+    tables = [scorer.table(V2F.sides, voices, faces, model) for model in range(models)]
     directions = {
-        "v2f": [retrieval_rates(table, speakers, shown) for table in tables],
-        "f2v": [retrieval_rates(np.ascontiguousarray(table.T), shown, speakers) for table in tables],
+        V2F.name: [retrieval_rates(table, speakers, shown) for table in tables],
+        F2V.name: [retrieval_rates(np.ascontiguousarray(table.T), shown, speakers) for table in tables],
     }
     for name, rates in directions.items():
-        nest(
-            figures, [name], _direction_figures(rates, settings) | {"gallery": len(faces if name == "v2f" else voices)}
-        )
+        size = len(faces if name == V2F.name else voices)
+        nest(figures, [name], _direction_figures(rates, settings) | {"gallery": size})
     return figures
 
 

@@ -10,22 +10,10 @@ from numpy.typing import NDArray
 from pipeline.errors import ProtocolError
 from pipeline.protocol import ProtocolTables
 from pipeline.protocol.parity import parity_lists
+from pipeline.protocol.vocabulary import REGIMES, TASKS
 from pipeline.store import Store
 
-UNSEEN = "unseen_unheard"  # the regime whose figures stand at the top of metrics.json
 Rows = NDArray[np.int64]
-# task -> modality of the left (probe) and the right (gallery) rows
-SIDES = {
-    "cross_modal": ("voice", "face"),
-    "face": ("face", "face"),
-    "voice": ("voice", "voice"),
-    "f2v": ("face", "voice"),
-    "v2f": ("voice", "face"),
-    "f2f": ("face", "face"),
-    "v2v": ("voice", "voice"),
-}
-# what a run was trained on (train.modality) -> tasks that it has learnt; it is judged on the first
-LEARNT = {"both": ("cross_modal", "voice", "face"), "voice": ("voice",), "face": ("face",)}
 
 
 @dataclass(frozen=True)
@@ -39,7 +27,7 @@ class Lists:
 
     def names_people(self, regime: str, criterion: str) -> bool:
         """Whether the identities of a cross-modal list are people, not made up for each trial."""
-        return f"{criterion}_{regime.replace('_', '')}" not in self.unnamed
+        return f"{criterion}_{REGIMES[regime].run_together}" not in self.unnamed
 
     def trials(self) -> Iterator[tuple[tuple[str, str, str], pd.DataFrame]]:
         """Each verification list as ((regime, task, criterion), trials), names in order."""
@@ -66,10 +54,10 @@ def lists_of(tables: ProtocolTables, faces: Store, voices: Store) -> Lists:
     lists = Lists(verification, matching, released, frozenset(parity_lists(tables.summary)))
     stores = {"face": faces, "voice": voices}
     for (_, task, _), trials in lists.trials():
-        for side, modality in zip(("left", "right"), SIDES[task], strict=True):
+        for side, modality in zip(("left", "right"), TASKS[task].sides, strict=True):
             _check(trials, f"{side}_row", f"{side}_identity", stores[modality], f"verification, {task}")
     for (_, kind, task, *_), probes in lists.galleries():
-        left, right = (stores[modality] for modality in SIDES[task])
+        left, right = (stores[modality] for modality in TASKS[task].sides)
         _check(probes, "probe_row", "probe_identity", left, f"{kind}, {task}")
         _check(probes, "genuine_row", "probe_identity", right, f"{kind}, {task}")
         _check(_flat(probes), "impostor_rows", None, right, f"{kind}, {task}")

@@ -11,14 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from pipeline.errors import StoreError
 from pipeline.extraction.face_table import read_detections
 from pipeline.extraction.item_cache import Arrays, ItemCache
 from pipeline.extraction.rows import rows_by_key
-from pipeline.runtime.fast_yaml import parse_yaml
 from pipeline.runtime.workspace import project_root
+from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
 from pipeline.store import INDEX, MATRIX, read_files
 
 Reader = Callable[[dict[str, Path], set[str]], dict[str, Arrays]]  # files by name, and the keys that are wanted
@@ -103,7 +102,7 @@ def _locked_digests() -> dict[str, str]:
     text = lock.read_text(encoding="utf-8")
     try:
         read = parse_yaml(text)
-    except yaml.YAMLError as error:  # two branches of git met in it
+    except YAMLError as error:  # two branches of git met in it
         raise StoreError(
             f"dvc.lock is not valid YAML, as after a merge: `git checkout` one side of it ({error})"
         ) from error

@@ -9,15 +9,15 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.errors import ManifestError
-from pipeline.manifest import folders, mavceleb, table, voxceleb1
 from pipeline.manifest.checks import refuse, refuse_contradictions, refuse_shared_media
+from pipeline.manifest.csv_rows import read_rows
 from pipeline.manifest.identities import read_identities
 from pipeline.manifest.known_media import known_path, read_known, write_known
+from pipeline.manifest.layouts import Layout, LayoutInput, layout_named
 from pipeline.manifest.measure import changed_since, measure
-from pipeline.manifest.media_folder import Listing, list_media, media_root
+from pipeline.manifest.media_folder import Listing, list_media
 from pipeline.manifest.medium import Measured
-from pipeline.manifest.renames import check_renames
-from pipeline.manifest.schema import COLUMNS, KIND_OF_SUFFIX, TRAITS, Entry, Traits, suffix_of
+from pipeline.manifest.schema import COLUMNS, KIND_OF_SUFFIX, TABLE_COLUMNS, TRAITS, Entry, Traits, suffix_of
 from pipeline.media.probe import Kind
 from pipeline.settings import ManifestSettings
 
@@ -42,16 +42,17 @@ def build_manifest(settings: ManifestSettings, sources: Sources) -> pd.DataFrame
     Media that cannot be read stay in it with nulls: the extraction stages write down why. Raises ManifestError, naming
     the items or lines, for whatever contradicts itself, and when more than max_skip_ratio of the media cannot be read.
     """
-    check_renames(settings, sources.table, sources.identities)
+    layout = layout_named(settings.layout)
+    _check_renames(settings.columns, sources, layout)
     people = read_identities(sources.identities, settings.columns)
-    listing, entries = _entries(settings, sources)
+    listing, entries = layout.find(LayoutInput(sources.media, sources.table, settings.columns))
     if not entries:
-        raise ManifestError(_nothing_found(settings, sources.media, listing))
+        raise ManifestError(_nothing_found(settings.layout, layout, sources.media, listing))
     refuse_contradictions(entries, people)
     known = read_known(known_path(sources.cache))
     measured = measure(listing.root, [entry.path for entry in entries], known)
     write_known(known_path(sources.cache), measured.values())
-    _refuse_changes(settings, sources, listing, measured)
+    _refuse_changes(sources.media, listing, measured)
     _refuse_unreadable(measured, settings.max_skip_ratio)
     _refuse_other_kinds(entries, measured)
     rows = [_row(entry, measured[entry.path], people.get(entry.identity, Traits())) for entry in entries]
@@ -62,26 +63,27 @@ def build_manifest(settings: ManifestSettings, sources: Sources) -> pd.DataFrame
     return manifest
 
 
-def _entries(settings: ManifestSettings, sources: Sources) -> tuple[Listing, list[Entry]]:
-    if settings.layout == "csv":
-        root = media_root(sources.media)
-        found = table.entries(root, sources.table, settings.columns)
-        return Listing(root, [entry.path for entry in found]), found
-    listing = list_media(sources.media)
-    if settings.layout == "voxceleb1":
-        return listing, voxceleb1.entries(listing, sources.table)
-    return listing, (folders if settings.layout == "folders" else mavceleb).entries(listing)
+def _check_renames(columns: Mapping[str, str], sources: Sources, layout: Layout) -> None:
+    """Raise ManifestError for names in manifest.columns that are not ours, and for columns that no table in use has."""
+    known = ", ".join(TABLE_COLUMNS)
+    unknown = [f"{name}: no such name; it must be one of {known}" for name in columns if name not in TABLE_COLUMNS]
+    refuse(unknown, "manifest.columns", "The key is our name, the value the column of your table.")
+    used = [read_rows(sources.identities, "identities")]
+    if layout.renames:
+        used.append(read_rows(sources.table, "table"))
+    filled = [one for one in used if one.rows]
+    if not filled:
+        return  # no metadata, so there is nothing to rename
+    headers = {column for one in filled for column in one.header}
+    absent = [f"{ours}: {theirs!r}" for ours, theirs in columns.items() if theirs not in headers]
+    names = " or ".join(str(one.path) for one in filled)
+    remedy = "Mend the name, or remove the line where your column has our name."
+    refuse(absent, f"manifest.columns names columns that are not in {names}", remedy)
 
 
-def _nothing_found(settings: ManifestSettings, media: Path, listing: Listing) -> str:
-    expected = {
-        "folders": "<identity>/clip.mp4 (a folder for each person)",
-        "voxceleb1": "wav/id10001/<video>/00001.wav and faces/<Name>/1.6/<video>/0000375.jpg",
-        "mavceleb": "voices/id0001/<language>/<video>/00000.wav and faces/id0001/<language>/<video>/00000.jpg",
-        "csv": f"a row for each medium in {settings.table}",
-    }[settings.layout]
+def _nothing_found(name: str, layout: Layout, media: Path, listing: Listing) -> str:
     seen = ", ".join(f"{count} {reason}" for reason, count in sorted(listing.ignored.items())) or "nothing else"
-    return f"{media}: no media for layout {settings.layout}, which wants {expected}. Ignored there: {seen}"
+    return f"{media}: no media for layout {name}, which wants {layout.wants}. Ignored there: {seen}"
 
 
 def _row(entry: Entry, medium: Measured, person: Traits) -> dict[str, object]:
@@ -98,17 +100,12 @@ def _kind_by_name(path: str) -> Kind:
     return KIND_OF_SUFFIX.get(suffix_of(path), "video")
 
 
-def _refuse_changes(
-    settings: ManifestSettings, sources: Sources, listing: Listing, measured: Mapping[str, Measured]
-) -> None:
+def _refuse_changes(media: Path, listing: Listing, measured: Mapping[str, Measured]) -> None:
     """DVC hashes the media folder after the manifest is made: what came meanwhile would be missing for good."""
     changed = [f"{path!r} changed" for path in changed_since(listing.root, measured)]
-    if settings.layout != "csv":
-        new = set(list_media(sources.media).paths) - set(listing.paths)
-        changed += [f"{path!r} is new" for path in sorted(new)]
-    refuse(
-        changed, f"{sources.media}: media that changed while they were read", "Run `dvc repro` again once it is still."
-    )
+    if listing.whole:
+        changed += [f"{path!r} is new" for path in sorted(set(list_media(media).paths) - set(listing.paths))]
+    refuse(changed, f"{media}: media that changed while they were read", "Run `dvc repro` again once it is still.")
 
 
 def _refuse_unreadable(measured: Mapping[str, Measured], allowed: float) -> None:

@@ -18,6 +18,7 @@ class Listing:
     root: Path  # resolved
     paths: list[str]  # posix, sorted
     ignored: Counter[str] = field(default_factory=Counter)  # reason or suffix: number of files
+    whole: bool = True  # every medium of the folder is in `paths`, so that one more is a change
 
 
 def media_root(media: Path) -> Path:

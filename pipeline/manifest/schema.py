@@ -28,6 +28,7 @@ COLUMNS = {
     "language": "string",
 }
 TRAITS = ("gender", "nationality", "age", "language")
+TABLE_COLUMNS = ("path", "identity", "clip", "kind", *TRAITS)  # of a table of the user's
 _SUFFIXES: dict[Kind, str] = {
     "video": "mp4 m4v mov mkv webm avi mpg mpeg flv wmv asf 3gp mts m2ts",
     "audio": "wav flac ogg oga opus m4a mp3 aac aif aiff wma amr au caf",
@@ -64,8 +65,21 @@ def suffix_of(path: str) -> str:
 
 
 def recording_of(path: str) -> str:
-    """The path without its suffix: what a recording is called that nothing else names."""
-    return path.removesuffix(PurePosixPath(path).suffix)
+    """What the recording of a file is called: its second folder names it, or else its path without the suffix.
+
+    clip.mp4, clip.wav and clip.jpg beside each other in an identity's folder are one recording.
+    """
+    return recording_by_folder(path) or path.removesuffix(PurePosixPath(path).suffix)
+
+
+def recording_by_folder(path: str) -> str | None:
+    """The recording that a second folder names; None for a file in one folder, or in none.
+
+    <identity>/<video>/00001.wav and <identity>/<video>/faces/0000375.jpg are one video's utterance and frame. Nothing
+    of one recording ends on both sides of a seen-heard split, or in a trial of two recordings.
+    """
+    folders = path.split("/")[:-1]
+    return "/".join(folders[:2]) if len(folders) > 1 else None
 
 
 def empty_manifest() -> pd.DataFrame:

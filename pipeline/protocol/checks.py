@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from pipeline.errors import ProtocolError
 from pipeline.protocol.corpus import Corpus, Flags, Rows
 from pipeline.protocol.tables import ProtocolTables
-
-_SIDES = {"cross_modal": ("voice", "face"), "face": ("face", "face"), "voice": ("voice", "voice")}
-_LETTERS = {"f": "face", "v": "voice"}
+from pipeline.protocol.vocabulary import MATCHING_TASKS, REGIMES, SEEN, VERIFICATION_TASKS
 
 
 def check_protocol(tables: ProtocolTables, corpus: Corpus, held_out: Flags) -> None:
@@ -25,12 +23,13 @@ def check_protocol(tables: ProtocolTables, corpus: Corpus, held_out: Flags) -> N
     people = _check_identities(tables.identities, corpus)
     rows = {"face": corpus.faces, "voice": corpus.voices}
     _check_training(tables.train_pairs, rows, people["class_index"].to_numpy(), held_out)
-    for task, (left, right) in _SIDES.items():
-        chosen = tables.verification[tables.verification["task"] == task]
-        _check_trials(chosen, rows[left], rows[right], people, held_out)
+    for task in VERIFICATION_TASKS.values():
+        chosen = tables.verification[tables.verification["task"] == task.name]
+        _check_trials(chosen, rows[task.left], rows[task.right], people, held_out)
     for name in ("matching", "matching_released"):
-        for task, chosen in getattr(tables, name).groupby("task"):
-            _check_galleries(name, chosen, rows[_LETTERS[task[0]]], rows[_LETTERS[task[-1]]], people)
+        for task_name, chosen in getattr(tables, name).groupby("task"):
+            task = MATCHING_TASKS[task_name]
+            _check_galleries(name, chosen, rows[task.left], rows[task.right], people)
 
 
 def refuse(table: str, rows: pd.Index, bad: NDArray[np.bool_], what: str) -> None:
@@ -85,7 +84,7 @@ def _check_trials(trials: pd.DataFrame, left: Rows, right: Rows, people: pd.Data
         )
         refuse("verification", trials.index, ~named, f"{side}_identity is not the identity of {side}_row")
         _check_split("verification", trials, rows.person[row], people)
-        trained = (trials["regime"] == "seen_heard").to_numpy() & ~held_out[rows.clip[row]]
+        trained = (trials["regime"] == SEEN.name).to_numpy() & ~held_out[rows.clip[row]]
         refuse(
             "verification", trials.index, trained, f"a seen-heard trial whose {side}_row is of a recording that trains"
         )
@@ -117,8 +116,8 @@ def _check_galleries(name: str, galleries: pd.DataFrame, probes: Rows, gallery: 
 
 
 def _check_split(name: str, table: pd.DataFrame, person: np.ndarray, people: pd.DataFrame) -> None:
-    seen = (table["regime"] == "seen_heard").to_numpy()
-    due = np.where(seen, "train", table["subset"].to_numpy(dtype=object))
+    cells = zip(table["regime"], table["subset"], strict=True)
+    due = np.array([REGIMES[regime].split(subset) for regime, subset in cells], dtype=object)
     wrong = people["split"].to_numpy(dtype=object)[person] != due
     refuse(name, table.index, wrong, "an identity is not of the split that the subset and regime ask for")
 

@@ -7,10 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
+from pipeline.protocol.vocabulary import TRAITS
 
 Codes = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-METADATA = ("gender", "nationality", "age")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _factorized(column: pd.Series) -> tuple[NDArray[np.object_], Codes]:
 
 
 def _people(manifest: pd.DataFrame, names: NDArray[np.object_]) -> pd.DataFrame:
-    known = manifest.groupby("identity", sort=True)[list(METADATA)].first()  # the first value that is not missing
+    known = manifest.groupby("identity", sort=True)[list(TRAITS)].first()  # the first value that is not missing
     strangers = [name for name in names if name not in known.index]
     if strangers:
         raise ProtocolError(

@@ -9,17 +9,16 @@ from pipeline.protocol.genuine import ClipRule, Pairs, genuine_pairs
 from pipeline.protocol.pools import Pool
 from pipeline.protocol.tables import shaped
 from pipeline.protocol.trials import Drawn, Scene
+from pipeline.protocol.vocabulary import CROSS_MODAL, VERIFICATION_TASKS, Task
 from pipeline.settings import ProtocolSettings
 
-TASKS = {"f2v": ("face", "voice"), "v2f": ("voice", "face"), "f2f": ("face", "face"), "v2v": ("voice", "voice")}
 
-
-def matching_list(corpus: Corpus, scene: Scene, task: str, settings: ProtocolSettings) -> Drawn:
+def matching_list(corpus: Corpus, scene: Scene, task: Task, settings: ProtocolSettings) -> Drawn:
     """Draw one direction, probes balanced over people; impostors are of other people, each of another one.
 
     Where there are fewer people than `gallery_size`, galleries hold all of them and coverage says so.
     """
-    name = f"matching/{scene.subset}/{scene.regime}/{task}"
+    name = f"matching/{scene.subset}/{scene.regime.name}/{task.name}"
     probes, gallery = _pools(corpus, scene, task, settings)
     able = np.flatnonzero((probes.counts > 0) & (gallery.counts > 0))
     size = min(settings.gallery_size, len(able))
@@ -35,7 +34,7 @@ def matching_list(corpus: Corpus, scene: Scene, task: str, settings: ProtocolSet
     if probes is gallery:
         pairs = _either_way(pairs, chance)
     impostors = _impostor_rows(gallery, able, pairs.left_person, size - 1, chance)
-    table = _table(corpus, pairs, impostors).assign(subset=scene.subset, regime=scene.regime, task=task)
+    table = _table(corpus, pairs, impostors).assign(subset=scene.subset, regime=scene.regime.name, task=task.name)
     limit = "" if size == settings.gallery_size else f"; galleries of {size}, because there are no more identities"
     reason = f"{len(np.unique(pairs.left_person))} identities{limit}"
     return Drawn(shaped("matching", table), name, settings.galleries, reason)
@@ -52,12 +51,11 @@ def _table(corpus: Corpus, pairs: Pairs, impostors: Codes) -> pd.DataFrame:
     )
 
 
-def _pools(corpus: Corpus, scene: Scene, task: str, settings: ProtocolSettings) -> tuple[Pool, Pool]:
-    probe, other = TASKS[task]
-    if probe == other:
-        return scene.pools(corpus, probe, settings)
-    voices, faces = scene.pools(corpus, "cross_modal", settings)
-    return (voices, faces) if probe == "voice" else (faces, voices)
+def _pools(corpus: Corpus, scene: Scene, task: Task, settings: ProtocolSettings) -> tuple[Pool, Pool]:
+    if not task.is_cross_modal:
+        return scene.pools(corpus, VERIFICATION_TASKS[task.left], settings)
+    voices, faces = scene.pools(corpus, CROSS_MODAL, settings)
+    return (voices, faces) if task.left == "voice" else (faces, voices)
 
 
 def _either_way(pairs: Pairs, chance: np.random.Generator) -> Pairs:

@@ -6,15 +6,7 @@ import pandas as pd
 from pipeline.protocol.corpus import Codes
 from pipeline.protocol.genuine import Pairs
 from pipeline.protocol.pools import Pool, level
-from pipeline.settings import Criterion
-
-_SHARED: dict[Criterion, tuple[str, ...]] = {
-    "random": (),
-    "G": ("gender",),
-    "N": ("nationality",),
-    "A": ("age_bin",),
-    "GNA": ("gender", "nationality", "age_bin"),
-}
+from pipeline.protocol.vocabulary import Criterion
 
 
 def alike(people: pd.DataFrame, chosen: Codes, criterion: Criterion, age_bin: float) -> list[Codes]:
@@ -22,10 +14,10 @@ def alike(people: pd.DataFrame, chosen: Codes, criterion: Criterion, age_bin: fl
 
     Someone of whom the criterion's metadata is unknown is in no group.
     """
-    shared = list(_SHARED[criterion])
+    shared = list(criterion.shared)
     if not shared:
         return [chosen] if len(chosen) > 1 else []
-    table = people.iloc[chosen].assign(age_bin=people["age"].iloc[chosen] // age_bin, position=chosen)
+    table = people.iloc[chosen].assign(age=people["age"].iloc[chosen] // age_bin, position=chosen)
     groups = table.dropna(subset=shared).groupby(shared, sort=True)["position"]
     return [group.to_numpy(dtype=np.int64) for _, group in groups if len(group) > 1]
 

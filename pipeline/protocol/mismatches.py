@@ -4,10 +4,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.protocol.corpus import Corpus, Flags
-from pipeline.protocol.galleries import TASKS
 from pipeline.protocol.trials import Drawn
-
-_TRAITS = {"G": "gender", "N": "nationality", "A": "age_bin"}  # letter of a criterion -> what impostors share
+from pipeline.protocol.vocabulary import CRITERIA, MATCHING_TASKS, RELEASED_MATCHING
 
 
 def mismatched(corpus: Corpus, drawn: Drawn, age_bin: float) -> int | None:
@@ -18,11 +16,11 @@ def mismatched(corpus: Corpus, drawn: Drawn, age_bin: float) -> int | None:
     gender, which vox1_meta.csv has right; they are in every such trial.
     """
     table = drawn.table
-    traits = [_TRAITS[letter] for letter in _criterion(table) if letter in _TRAITS]
+    traits = _traits(table)
     if not traits:
         return None
     left, right = _impostors(corpus, table)
-    people = corpus.people.assign(age_bin=corpus.people["age"] // age_bin).set_index("identity")
+    people = corpus.people.assign(age=corpus.people["age"] // age_bin).set_index("identity")
     known, differ = np.zeros(len(left), dtype=np.bool_), np.zeros(len(left), dtype=np.bool_)
     for trait in traits:
         ours, theirs = (people[trait].reindex(names).reset_index(drop=True) for names in (left, right))
@@ -32,8 +30,10 @@ def mismatched(corpus: Corpus, drawn: Drawn, age_bin: float) -> int | None:
     return int(differ.sum()) if known.any() else None
 
 
-def _criterion(table: pd.DataFrame) -> str:
-    return str(table["criterion"].iloc[0]) if "criterion" in table and len(table) else ""
+def _traits(table: pd.DataFrame) -> tuple[str, ...]:
+    if "criterion" not in table or not len(table):
+        return ()
+    return {**RELEASED_MATCHING, **CRITERIA}[table["criterion"].iloc[0]].shared
 
 
 def _impostors(corpus: Corpus, table: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
@@ -42,7 +42,7 @@ def _impostors(corpus: Corpus, table: pd.DataFrame) -> tuple[pd.Series, pd.Serie
         trials = table[table["label"] == 0]
         return trials["left_identity"], trials["right_identity"]
     flat = table[["task", "probe_identity", "impostor_rows"]].explode("impostor_rows")
-    gallery = corpus.faces if TASKS[flat["task"].iloc[0]][1] == "face" else corpus.voices
+    gallery = corpus.faces if MATCHING_TASKS[flat["task"].iloc[0]].right == "face" else corpus.voices
     person = gallery.person[flat["impostor_rows"].to_numpy(dtype=np.int64)]
     return flat["probe_identity"], corpus.people["identity"].iloc[person]
 

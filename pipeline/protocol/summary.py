@@ -5,6 +5,7 @@ import pandas as pd
 
 from pipeline.protocol.corpus import Corpus, Flags
 from pipeline.protocol.trials import Drawn
+from pipeline.protocol.vocabulary import CROSS_MODAL
 from pipeline.settings import ProtocolSettings
 
 
@@ -34,6 +35,6 @@ def summarise(
         "recordings": len(corpus.clips),
         "recordings_held_out": int(held_out.sum()),
         "train_pairs": len(train_pairs),
-        "cross_modal": any(len(drawn.table) for drawn in lists if "/cross_modal/" in drawn.name),
+        CROSS_MODAL.name: any(len(drawn.table) for drawn in lists if f"/{CROSS_MODAL.name}/" in drawn.name),
         "absent": {drawn.name: drawn.reason for drawn in lists if not len(drawn.table)},
     }

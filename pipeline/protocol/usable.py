@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 from pipeline.errors import ProtocolError
 from pipeline.protocol.tables import ProtocolTables
+from pipeline.protocol.vocabulary import RANDOM, UNSEEN, VERIFICATION_TASKS, Task, judged_on, learnt_tasks
 from pipeline.settings import TrainSettings
 
-_TASKS = ("cross_modal", "voice", "face")
+_TASKS = learnt_tasks("both", VERIFICATION_TASKS)
 _SKIPPED = "artifacts/faces/skipped.csv and artifacts/voices/skipped.csv say what could not be used"
 
 
@@ -22,21 +23,22 @@ def unchoosable(tables: ProtocolTables, runs: Mapping[str, TrainSettings]) -> di
     """Runs of which no model can be chosen, in lists by reason: their `selection` needs trials that are absent."""
     found: dict[str, list[str]] = {}
     for name, settings in runs.items():
-        task = "cross_modal" if settings.modality == "both" else settings.modality
+        task = judged_on(settings.modality)
         if settings.selection != "last" and not _has(tables, settings.selection, task):
             reason = f"no {settings.selection} trials, {_told(tables, settings.selection, task)}"
             found.setdefault(reason, []).append(name)
     return found
 
 
-def _has(tables: ProtocolTables, subset: str, task: str) -> bool:
-    return len(tables.trials(subset, "unseen_unheard", task, "random")["label"].unique()) == 2
+def _has(tables: ProtocolTables, subset: str, task: Task) -> bool:
+    return len(tables.trials(subset, UNSEEN.name, task.name, RANDOM.name)["label"].unique()) == 2
 
 
-def _told(tables: ProtocolTables, subset: str, task: str) -> str:
+def _told(tables: ProtocolTables, subset: str, task: Task) -> str:
     """What coverage.csv says of a random list."""
-    lines = tables.coverage[tables.coverage["list"] == f"verification/{subset}/unseen_unheard/{task}/random"]
-    return f"{task} {lines['reason'].iloc[0] if len(lines) else 'absent'}"
+    name = f"verification/{subset}/{UNSEEN.name}/{task.name}/{RANDOM.name}"
+    lines = tables.coverage[tables.coverage["list"] == name]
+    return f"{task.name} {lines['reason'].iloc[0] if len(lines) else 'absent'}"
 
 
 def _no_pairs(summary: Mapping[str, object]) -> str:

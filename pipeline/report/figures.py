@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.protocol.vocabulary import CROSS_MODAL, RANDOM
 from pipeline.report import paper
 from pipeline.report.figure_style import MUTED, new_axes, series_style
 from pipeline.report.runs import Run
@@ -22,7 +23,7 @@ KINDS = {
 }
 _LABEL_GAP = 6.5  # percent, least distance of two labels
 _LEADER = 0.5  # candidates, from a line's end to its label
-_CROSS_MODAL = "cross_modal.random"  # as roc.csv and det.csv name their list
+_CROSS_MODAL = f"{CROSS_MODAL.name}.{RANDOM.name}"  # as roc.csv and det.csv name their list
 _TICKS = (1, 2, 5, 10, 20, 40, 60, 80)  # percent, of a DET plot
 _LIMITS = (0.5, 90.0)  # percent
 _NORMAL = NormalDist()
@@ -154,7 +155,7 @@ def _draw_line(axes: Axes, kind: str, x: "pd.Series[float]", y: "pd.Series[float
 
 
 def _curve_label(run: Run, kind: str, measure: str, title: str) -> str:
-    figure = run.measured("verification", "cross_modal", "random", measure)
+    figure = run.measured("verification", CROSS_MODAL.name, RANDOM.name, measure)
     return KINDS[kind][0] + run.mark + (f", {title} {figure.value:.1f}" if figure else "")
 
 

@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from pipeline.errors import StoreError
 from pipeline.protocol.parity import parity_lists
+from pipeline.protocol.vocabulary import CROSS_MODAL
 from pipeline.report.runs import MARK, Run
 from pipeline.settings import Params
 from pipeline.store import MATRIX
@@ -21,7 +22,7 @@ _STAND_INS = {
     "distilled": "STAND-IN weights: the {modality} network's are not the official ones, but {label}. What its vectors "
     "lack, every figure that involves {modality}s lacks, too.",
 }
-_CROSS = ("verification", "cross_modal")
+_CROSS = ("verification", CROSS_MODAL.name)
 _GRID = "ten folds on a grid of 0.01, as the official code does"
 
 

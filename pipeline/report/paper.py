@@ -17,8 +17,7 @@ TABLE_1: dict[str, dict[str, Pair]] = {
 # The order that gave Table I's single-branch figures, by its agreement with Table IV.
 TABLE_1_ORDER = {"fop": "vfvf", "center": "fvfv", "git": "fvfv"}
 
-CRITERIA = ("random", "G", "N", "A", "GNA")
-# loss -> AUC by criterion, single and two-branch
+# loss -> AUC by criterion (vocabulary.PUBLISHED), single and two-branch
 TABLE_2: dict[str, dict[str, tuple[float, ...]]] = {
     "fop": {"single": (79.7, 59.6, 53.5, 74.3, 51.5), "two": (80.0, 64.1, 53.7, 74.3, 52.1)},
     "center": {"single": (81.6, 68.6, 52.0, 76.1, 52.7), "two": (75.3, 63.6, 50.8, 71.3, 53.2)},

@@ -3,21 +3,23 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.protocol.vocabulary import CROSS_MODAL, FACES, PUBLISHED, RANDOM, VOICES
 from pipeline.report import paper
 from pipeline.report.runs import Measured, Run, Settings, run_of
 from pipeline.report.tables import csv_text
 
 _COLUMNS = ("row", "column", "measure", "paper", "recipe", "run", "ours", "low", "high", "std", "seeds", "chosen_on")
+_CROSS_MODAL = ("verification", CROSS_MODAL.name, RANDOM.name)
 _SINGLE: Settings = {"branch": "single", "modality": "both"}
 _NETWORKS: dict[str, tuple[str, Settings, tuple[str, ...]]] = {
-    "single": ("Single branch", _SINGLE, ("verification", "cross_modal", "random")),
+    "single": ("Single branch", _SINGLE, _CROSS_MODAL),
     "two": (
         "Two-branch",
         {"branch": "two", "modality": "both"},
-        ("verification", "cross_modal", "random"),
+        _CROSS_MODAL,
     ),
-    "voice": ("Voice only", {"branch": "single", "modality": "voice"}, ("verification", "voice", "random")),
-    "face": ("Face only", {"branch": "single", "modality": "face"}, ("verification", "face", "random")),
+    "voice": ("Voice only", {"branch": "single", "modality": "voice"}, ("verification", VOICES.name, RANDOM.name)),
+    "face": ("Face only", {"branch": "single", "modality": "face"}, ("verification", FACES.name, RANDOM.name)),
 }
 
 
@@ -29,7 +31,7 @@ class Cell:
     column: str
     paper: Mapping[str, float | None]  # measure (eer, auc) -> percent
     wanted: Settings | None  # None: another's method, which no run of ours can be
-    path: tuple[str, ...] = ("verification", "cross_modal", "random")  # in metrics.json
+    path: tuple[str, ...] = _CROSS_MODAL  # in metrics.json
 
     def ours(self, run: Run | None) -> dict[str, Measured | None]:
         """Our figures by measure; None where the run, or this list of it, is absent."""
@@ -115,14 +117,14 @@ def _table_2() -> PaperTable:
     cells = [
         Cell(
             f"{name}, {_NETWORKS[network][0].lower()}",
-            criterion if criterion != "random" else "Random",
+            criterion if criterion != RANDOM.name else "Random",
             {"auc": auc},
             wanted_for(loss, network),
-            ("verification", "cross_modal", criterion),
+            ("verification", CROSS_MODAL.name, criterion),
         )
         for loss, name in paper.LOSSES.items()
         for network in ("single", "two")
-        for criterion, auc in zip(paper.CRITERIA, paper.TABLE_2[loss][network], strict=True)
+        for criterion, auc in zip(PUBLISHED, paper.TABLE_2[loss][network], strict=True)
     ]
     wrong = " and ".join(f"{share} % ({name})" for name, share in paper.PARITY_WRONG.items())
     notes = (

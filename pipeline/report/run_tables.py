@@ -3,12 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pipeline.protocol.vocabulary import (
+    CROSS_MODAL,
+    F2F,
+    F2V,
+    PUBLISHED,
+    RANDOM,
+    RELEASED_MATCHING,
+    SEEN,
+    V2F,
+    V2V,
+    judged_on,
+)
 from pipeline.report.runs import Run, departures
 from pipeline.report.tables import ReportTable, Value
 
-_CROSS = ("verification", "cross_modal")
-_CRITERIA = ("random", "G", "N", "A", "GNA")
-_DIRECTIONS = {"v2f": "voice to face", "f2v": "face to voice", "f2f": "face to face", "v2v": "voice to voice"}
+_CROSS = ("verification", CROSS_MODAL.name)
+_DIRECTIONS = {task.name: task.words for task in (V2F, F2V, F2F, V2V)}
 
 
 def run_tables(runs: Sequence[Run], placed: set[str]) -> list[ReportTable]:
@@ -65,12 +76,12 @@ def _extra(runs: Sequence[Run]) -> ReportTable:
 def _seen_heard(runs: Sequence[Run]) -> ReportTable:
     rows = []
     for run in runs:
-        lists = run.group("seen_heard", *_CROSS)
+        lists = run.group(SEEN.name, *_CROSS)
         if lists:
-            aucs = [run.measured("seen_heard", *_CROSS, criterion, "auc") for criterion in _CRITERIA]
-            rows.append((run.name, run.measured("seen_heard", *_CROSS, "random", "eer"), *aucs))
+            aucs = [run.measured(SEEN.name, *_CROSS, criterion, "auc") for criterion in PUBLISHED]
+            rows.append((run.name, run.measured(SEEN.name, *_CROSS, RANDOM.name, "eer"), *aucs))
     notes = ("Other recordings of the identities that were trained on, voice against face.",)
-    header = ("Run", "EER", *(f"AUC {criterion}" for criterion in _CRITERIA))
+    header = ("Run", "EER", *(f"AUC {criterion}" for criterion in PUBLISHED))
     return ReportTable("seen_heard", "Seen-heard identities", notes, header, tuple(rows), folded=True)
 
 
@@ -89,7 +100,7 @@ def _matching(runs: Sequence[Run]) -> ReportTable:
 
 def _released(runs: Sequence[Run]) -> ReportTable:
     groups = [(run, task, run.group("matching_released", task)) for run in runs for task in _DIRECTIONS]
-    lists = [name for name in ("U", "G", "N", "GN") if any(name in group for _, _, group in groups)]
+    lists = [name for name in RELEASED_MATCHING if any(name in group for _, _, group in groups)]
     rows = tuple(
         (
             run.name,
@@ -109,7 +120,7 @@ def _retrieval(runs: Sequence[Run]) -> ReportTable:
     rows = tuple(
         (run.name, _DIRECTIONS[task], *(run.measured("retrieval", task, measure) for measure in measures))
         for run in runs
-        for task in ("v2f", "f2v")
+        for task in (V2F.name, F2V.name)
         if run.group("retrieval", task)
     )
     notes = (
@@ -152,8 +163,7 @@ def _all(runs: Sequence[Run]) -> ReportTable:
 
 def _path(run: Run) -> tuple[str, ...]:
     """The list that a run is judged by first: of the modalities that it was trained on."""
-    task = "cross_modal" if run.settings.modality == "both" else run.settings.modality
-    return ("verification", task, "random")
+    return ("verification", judged_on(run.settings.modality).name, RANDOM.name)
 
 
 def _figure(run: Run, measure: str) -> Value:

@@ -11,11 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.errors import RunError
 from pipeline.files import sha256_of
-from pipeline.runtime.fast_yaml import parse_yaml
+from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
 
 _HASHED = 1 << 20  # bytes; smaller files by content, so that a save without a change, or git, does no harm
 _SHOWN = 5
@@ -51,7 +49,7 @@ def _inputs(stage: str, run: str) -> dict[str, object] | None:
     try:
         params, graph = (parse_yaml(Path(name).read_text(encoding="utf-8")) for name in ("params.yaml", "dvc.yaml"))
         entry = graph["stages"][stage]
-    except (OSError, yaml.YAMLError, KeyError, TypeError):  # TypeError: an empty file, as while it is saved
+    except (OSError, YAMLError, KeyError, TypeError):  # TypeError: an empty file, as while it is saved
         return None
     entry = entry.get("do", entry)
     names = [name.replace("${key}", run) for name in entry.get("params", [])]

@@ -9,13 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
+from pipeline.protocol.vocabulary import RANDOM, UNSEEN, judged_on
 from pipeline.settings import TrainSettings
 
 PAIRS, TRIALS, IDENTITIES = "train_pairs.parquet", "verification.parquet", "identities.parquet"
 COVERAGE = "coverage.csv"
 Rows = NDArray[np.int64]
-_SIDES = {"both": ("voice", "face"), "face": ("face", "face"), "voice": ("voice", "voice")}  # left, right
-_TASKS = {"both": "cross_modal", "face": "face", "voice": "voice"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def read_training_lists(folder: Path, settings: TrainSettings, faces: int, voice
         raise ProtocolError(f"{folder / PAIRS}: every class from 0 to the highest needs a training pair; run protocol")
     chosen_on = {"validation": lists.validation, "test": lists.test}
     if settings.selection in chosen_on and chosen_on[settings.selection] is None:
-        task = _TASKS[settings.modality]
+        task = judged_on(settings.modality).name
         raise ProtocolError(
             f"{folder / TRIALS}: no {settings.selection} trials of task {task!r} with both labels to choose a model on "
             f"({_remark(folder, settings.selection, task)}): mend that, take this run out of experiments: in "
@@ -89,7 +88,7 @@ def _remark(folder: Path, subset: str, task: str) -> str:
     """What the protocol says of the list that models are chosen on."""
     try:
         coverage = pd.read_csv(folder / COVERAGE).set_index("list")
-        used, reason = coverage.loc[f"verification/{subset}/unseen_unheard/{task}/random", ["used", "reason"]]
+        used, reason = coverage.loc[f"verification/{subset}/{UNSEEN.name}/{task}/{RANDOM.name}", ["used", "reason"]]
         return f"{COVERAGE}: {used} used; {reason}"
     except (OSError, ValueError, KeyError):
         return "protocol.criteria needs random"
@@ -113,7 +112,8 @@ def _rows(table: pd.DataFrame, column: str, end: int) -> Rows:
 def _trials(
     table: pd.DataFrame, subset: str, settings: TrainSettings, trained: set[str], ends: dict[str, int]
 ) -> Trials | None:
-    wanted = {"subset": subset, "regime": "unseen_unheard", "task": _TASKS[settings.modality], "criterion": "random"}
+    task = judged_on(settings.modality)
+    wanted = {"subset": subset, "regime": UNSEEN.name, "task": task.name, "criterion": RANDOM.name}
     chosen = table[np.logical_and.reduce([table[column] == value for column, value in wanted.items()])]
     if chosen["label"].nunique() < 2:
         return None
@@ -122,6 +122,5 @@ def _trials(
         raise ProtocolError(
             f"training identity {leaks[0]!r} is in the {subset} trials ({len(leaks)} such): the splits leak"
         )
-    sides = _SIDES[settings.modality]
-    left, right = _rows(chosen, "left_row", ends[sides[0]]), _rows(chosen, "right_row", ends[sides[1]])
-    return Trials(left, right, chosen["label"].to_numpy(np.int64), sides)
+    left, right = _rows(chosen, "left_row", ends[task.left]), _rows(chosen, "right_row", ends[task.right])
+    return Trials(left, right, chosen["label"].to_numpy(np.int64), task.sides)

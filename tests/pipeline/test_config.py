@@ -1,5 +1,6 @@
 """params.yaml: what it refuses, and whether the message helps."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,14 @@ def load(raw: object, tmp_path: Path):
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(raw))
     return load_params(path)
+
+
+def written(tmp_path: Path, old: str, new: str):
+    """The shipped file with one piece of its text replaced, read."""
+    text = (ROOT / "params.yaml").read_text()
+    assert text.count(old) >= 1
+    (tmp_path / "params.yaml").write_text(text.replace(old, new, 1))
+    return load_params(tmp_path / "params.yaml")
 
 
 def refusal(raw: object, tmp_path: Path) -> str:
@@ -85,10 +94,88 @@ def test_all_problems_come_in_one_message(raw, tmp_path) -> None:
     assert "train.epochs" in message and "evaluate.bootstrap" in message and "2 problem(s)" in message
 
 
-def test_number_that_yaml_reads_as_text_gets_its_remedy(raw, tmp_path) -> None:
-    raw["train"]["learning_rate"] = "1e-3"  # what PyYAML makes of a bare 1e-3
-    with pytest.raises(ConfigError, match=r"train\.learning_rate: '1e-3' is text to YAML.*1\.0e-5"):
-        load(raw, tmp_path)
+@pytest.mark.parametrize("text", ["1e-5", "1e-05", "1.0e-5", "0.00001", "1.e-5"])
+def test_every_spelling_of_a_small_number_is_a_number(tmp_path, text) -> None:
+    assert written(tmp_path, "learning_rate: 1.0e-2", f"learning_rate: {text}").train.learning_rate == 1e-5
+
+
+def test_leading_zero_does_not_make_a_number_octal(tmp_path) -> None:
+    """DVC writes 10 into dvc.lock for it."""
+    assert written(tmp_path, "seeds: [0, 1, 2]", "seeds: [010]").train.seeds == [10]
+
+
+@pytest.mark.parametrize("text", ["no", "yes", "on", "off", "y", "12:30"])
+def test_word_that_older_yaml_takes_for_something_else_is_text(tmp_path, text) -> None:
+    title = "title: Single-branch network for face-voice association"
+    assert written(tmp_path, title, f"title: {text}").report.title == text
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "remedy"),
+    [
+        ("train", "epochs", "010", "train.epochs: .*found '010', which quotes make text: write 10 without them"),
+        ("train", "epochs", 10.0, "train.epochs: .*found 10.0: write 10"),
+        (
+            "report",
+            "title",
+            2024,
+            "report.title: .*a number to YAML: quote it, as in '2024' .*-S 'report.title=\"2024\"'",
+        ),
+        ("report", "title", True, "report.title: .*true or false to YAML: quote it, as in 'true'"),
+        ("manifest", "media", 2024, "manifest.media: .*quote it, as in '2024'"),
+        ("manifest", "columns", {"gender": 1}, "manifest.columns.gender: .*quote it, as in '1'"),
+    ],
+)
+def test_plain_value_of_another_kind_gets_its_remedy(raw, tmp_path, section, key, value, remedy) -> None:
+    raw[section][key] = value
+    assert re.search(remedy, refusal(raw, tmp_path))
+
+
+def test_quoted_number_is_text_and_gets_its_remedy(tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r"train\.learning_rate: .*found '1e-3', which quotes make text: write 1e-3"):
+        written(tmp_path, "learning_rate: 1.0e-2", "learning_rate: '1e-3'")
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("2024_11", "202411 as a number"),
+        ("1", "1 as a number"),
+        ("1e3", "1000.0 as a number"),
+        ("true", "true as true or false"),
+        ("null", "null as nothing"),
+        ("2026-11-23", "2026-11-23 as a date"),
+    ],
+)
+def test_run_whose_name_is_no_text_is_told_to_be_quoted(tmp_path, name, read) -> None:
+    with pytest.raises(ConfigError, match=rf"experiments: YAML reads the name {read}, not as text; quote it"):
+        written(tmp_path, "  single_fop: {", f"  {name}: {{")
+    assert name in written(tmp_path, "  single_fop: {", f'  "{name}": {{').experiments
+
+
+@pytest.mark.parametrize("name", ["yes", "no", "off"])
+def test_run_named_by_a_word_of_older_yaml_is_a_run(tmp_path, name) -> None:
+    assert run_settings(written(tmp_path, "  single_fop: {", f"  {name}: {{"), name).loss == "fop"
+
+
+def test_key_of_a_section_that_is_no_text_is_refused(raw, tmp_path) -> None:
+    raw["train"][1] = 2
+    raw["experiments"] = {"mine": {}}
+    assert "train: YAML reads the name 1 as a number" in refusal(raw, tmp_path)
+    del raw["train"][1]
+    raw["experiments"] = {"mine": {1: 2}}
+    assert "experiments.mine: YAML reads the name 1 as a number" in refusal(raw, tmp_path)
+
+
+def test_key_that_stands_twice_is_refused_with_its_line(tmp_path) -> None:
+    with pytest.raises(ConfigError, match=r'duplicate key "epochs"(.|\n)*line \d+'):
+        written(tmp_path, "  epochs: 20\n", "  epochs: 20\n  epochs: 30\n")
+
+
+@pytest.mark.parametrize("number", [".inf", "-.inf", ".nan", "1e400"])
+def test_number_that_is_not_finite_is_refused(tmp_path, number) -> None:
+    with pytest.raises(ConfigError, match=r"train\.initial_bias: Input should be a finite number"):
+        written(tmp_path, "initial_bias: 0.0 #", f"initial_bias: {number} #")
 
 
 def test_split_that_leaves_nobody_to_train_on_is_refused(raw, tmp_path) -> None:
@@ -99,6 +186,11 @@ def test_split_that_leaves_nobody_to_train_on_is_refused(raw, tmp_path) -> None:
 def test_criteria_without_the_list_that_runs_are_judged_on_are_refused(raw, tmp_path) -> None:
     raw["protocol"]["criteria"] = ["G", "N"]
     assert "protocol: criteria must hold random: models are chosen" in refusal(raw, tmp_path)
+
+
+def test_unknown_criterion_is_refused_with_the_known_ones(raw, tmp_path) -> None:
+    raw["protocol"]["criteria"] = ["random", "H"]
+    assert "protocol.criteria: no criterion 'H'; known are random, G, N, A, GNA" in refusal(raw, tmp_path)
 
 
 def test_mapping_of_which_every_line_was_removed_is_empty(raw, tmp_path) -> None:

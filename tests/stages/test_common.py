@@ -8,13 +8,15 @@ import pytest
 from pipeline.extraction.item_cache import ItemCache
 from tests.stages.project import Project
 
+pytestmark = pytest.mark.stage
+
 STAGES = ("manifest", "detect_faces", "embed_faces", "embed_voices", "protocol", "report")
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """A project of which only params.yaml exists: a stage that ran would fail or leave artifacts."""
-    made = Project(tmp_path)
+    made = Project(tmp_path, in_process=True)
     made.params()
     return made
 
@@ -29,6 +31,11 @@ def test_help_tells_and_runs_nothing(project: Project, stage: str) -> None:
 def test_arguments_that_a_stage_does_not_take_are_refused(project: Project, stage: str) -> None:
     assert "It takes no arguments, but got --days 3" in project.run(stage, "--days", "3", fails=True)
     assert not (project.folder / "artifacts").exists()
+
+
+def test_a_stage_started_by_its_module_takes_its_arguments_from_the_command_line(project: Project) -> None:
+    apart = Project(project.folder)
+    assert "It takes no arguments, but got --days 3" in apart.run("manifest", "--days", "3", fails=True)
 
 
 @pytest.fixture

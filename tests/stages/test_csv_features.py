@@ -15,6 +15,8 @@ from stages.common import Artifacts
 from tests.pipeline.protocol.corpora import PARAMS
 from tests.pipeline.protocol.sources.feature_files import write_features
 
+pytestmark = pytest.mark.stage
+
 
 def go_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lists: bool) -> None:
     """Every stage in turn, on features with or without their released lists, working in `tmp_path`."""
@@ -31,9 +33,10 @@ def go_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lists: bool) -> 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SBNET_HOME", str(tmp_path / "home"))
     stages = ("manifest", "detect_faces", "embed_faces", "embed_voices", "protocol", "train", "evaluate", "report")
+    read = load_params(Path("params.yaml"))
     for stage in stages:
         run = ["single_fop"] if stage in ("train", "evaluate") else []
-        importlib.import_module(f"stages.{stage}").main(load_params(Path("params.yaml")), Artifacts(), Artifacts(), *run)
+        importlib.import_module(f"stages.{stage}").main(read, Artifacts(), Artifacts(), *run)
 
 
 def test_feature_files_go_through_to_the_report_and_no_medium_is_needed(

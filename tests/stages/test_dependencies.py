@@ -23,12 +23,14 @@ PLUMBING = {
     "pipeline/runtime/locks.py",
     "pipeline/runtime/orphans.py",
     "pipeline/runtime/input_guard.py",
-    "pipeline/runtime/fast_yaml.py",
+    "pipeline/runtime/yaml_reader.py",
+    "pipeline/registry.py",
     "pipeline/extraction/limits.py",
     "pipeline/extraction/executors/local.py",
     "pipeline/extraction/executors/worker.py",
     "pipeline/extraction/item_cache.py",  # its entries are named by what they are made of
     "pipeline/extraction/prefill.py",
+    "pipeline/protocol/vocabulary.py",  # names; the stage that writes lists by them depends on its whole folder
     "stages/common.py",
 }
 # Read, not run: the stage that writes the file names them.
@@ -66,11 +68,13 @@ def imported(*files: str) -> set[str]:
 
 
 def run_by(stage: str) -> set[str]:
-    """The code of a stage. Extractors are found by name: what they import counts, whichever is chosen."""
+    """The code of a stage. Extractors and layouts are found by name: what they import counts, whichever is chosen."""
     files = imported(f"stages/{stage}.py")
     if "extractors/registry.py" in files:
         modality = "voices" if stage == "embed_voices" else "faces"
         files |= imported(*(path.relative_to(ROOT).as_posix() for path in ROOT.glob(f"extractors/{modality}/*.py")))
+    if "pipeline/manifest/layouts/__init__.py" in files:
+        files |= imported(*(path.relative_to(ROOT).as_posix() for path in ROOT.glob("pipeline/manifest/layouts/*.py")))
     return files
 
 

@@ -9,6 +9,8 @@ from pipeline.files import sha256_of
 from tests.media_factory import noise, write_image, write_sound
 from tests.stages.project import DEMO, Project, make_project
 
+pytestmark = pytest.mark.stage
+
 SILENT_ABOUT_SKIPS = {
     name: {"max_skip_ratio": 1.0} for name in ("manifest", "detect_faces", "embed_faces", "embed_voices")
 }
@@ -28,9 +30,23 @@ def last_lines(log: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def extracted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
-    """Four demo people, two clips each, extracted once."""
+    """Four demo people, two clips each, extracted once, by stages in processes of their own with decode workers."""
     project = make_project(tmp_path_factory.mktemp("demo"), demo_clips(4, 2))
     return project, project.extract()
+
+
+@pytest.fixture(scope="module")
+def two_extracted(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Two demo people, one clip each, extracted once: tests change a copy."""
+    project = make_project(tmp_path_factory.mktemp("two"), demo_clips(2, 1), in_process=True)
+    project.extract()
+    return project
+
+
+@pytest.fixture
+def two(two_extracted: Project, tmp_path: Path) -> Project:
+    """A copy of the two people's project, with stores and item cache."""
+    return two_extracted.copy(tmp_path)
 
 
 def test_every_clip_yields_faces_and_a_voice_as_unit_vectors(extracted: tuple[Project, str]) -> None:
@@ -66,47 +82,40 @@ def test_empty_cache_other_workers_and_order_give_the_same_bytes(
     extracted: tuple[Project, str], tmp_path: Path
 ) -> None:
     media = dict(reversed(demo_clips(4, 2).items()))
-    again = make_project(tmp_path, media)
-    again.extract(SBNET_WORKERS="0")
+    again = make_project(tmp_path, media, in_process=True)
+    again.extract()
     for name in ("faces/embeddings.safetensors", "faces/index.parquet", "voices/embeddings.safetensors"):
         assert sha256_of(again.folder / "artifacts" / name) == sha256_of(extracted[0].folder / "artifacts" / name), name
 
 
-def test_one_more_clip_costs_one_extraction_of_each_kind(extracted: tuple[Project, str], tmp_path: Path) -> None:
-    project = make_project(tmp_path, demo_clips(2, 1))
-    project.extract()
+def test_one_more_clip_costs_one_extraction_of_each_kind(two: Project) -> None:
     name, clip = list(demo_clips(3, 1).items())[2]
-    (project.media / name).parent.mkdir()
-    (project.media / name).write_bytes(clip.read_bytes())
-    log = project.extract()
-    assert set(last_lines(log).values()) == {"1 extracted, 2 cached, 0 skipped"}
-    (project.media / name).unlink()
-    assert set(last_lines(project.extract()).values()) == {"0 extracted, 2 cached, 0 skipped"}
-    assert name not in set(project.store("faces").index["item"])
+    (two.media / name).parent.mkdir()
+    (two.media / name).write_bytes(clip.read_bytes())
+    assert set(last_lines(two.extract()).values()) == {"1 extracted, 2 cached, 0 skipped"}
+    (two.media / name).unlink()
+    assert set(last_lines(two.extract()).values()) == {"0 extracted, 2 cached, 0 skipped"}
+    assert name not in set(two.store("faces").index["item"])
 
 
-def test_changed_crop_margin_embeds_faces_anew_and_detects_none(tmp_path: Path) -> None:
-    project = make_project(tmp_path, demo_clips(2, 1))
-    project.extract()
-    before = project.store("faces").matrix
-    project.params(embed_faces={"margin": 20})
-    counts = last_lines(project.extract())
+def test_changed_crop_margin_embeds_faces_anew_and_detects_none(two: Project) -> None:
+    before = two.store("faces").matrix
+    two.params(embed_faces={"margin": 20})
+    counts = last_lines(two.extract())
     assert counts["detect_faces"] == counts["embed_voices"] == "0 extracted, 2 cached, 0 skipped"
     assert counts["embed_faces"] == "2 extracted, 0 cached, 0 skipped"
-    assert not np.array_equal(before, project.store("faces").matrix)
+    assert not np.array_equal(before, two.store("faces").matrix)
 
 
-def test_renamed_medium_is_not_extracted_again(tmp_path: Path) -> None:
-    project = make_project(tmp_path, demo_clips(2, 1))
-    project.extract()
+def test_renamed_medium_is_not_extracted_again(two: Project) -> None:
     name = next(iter(demo_clips(2, 1)))
-    (project.media / name).rename(project.media / Path(name).parent / "renamed.mp4")
-    assert set(last_lines(project.extract()).values()) == {"0 extracted, 2 cached, 0 skipped"}
-    assert any(item.endswith("renamed.mp4") for item in project.store("voices").index["item"])
+    (two.media / name).rename(two.media / Path(name).parent / "renamed.mp4")
+    assert set(last_lines(two.extract()).values()) == {"0 extracted, 2 cached, 0 skipped"}
+    assert any(item.endswith("renamed.mp4") for item in two.store("voices").index["item"])
 
 
 def test_medium_that_changed_since_the_manifest_is_not_cached_under_its_old_digest(tmp_path: Path) -> None:
-    project = make_project(tmp_path, {}, **SILENT_ABOUT_SKIPS)
+    project = make_project(tmp_path, {}, in_process=True, **SILENT_ABOUT_SKIPS)
     sound = write_sound(project.media / "id1" / "a.wav", noise(1.2, 16000, 1))
     write_sound(project.media / "id2" / "b.wav", noise(1.2, 16000, 2))
     project.run("manifest")
@@ -120,7 +129,7 @@ def test_medium_that_changed_since_the_manifest_is_not_cached_under_its_old_dige
 
 
 def test_media_that_cannot_be_used_is_skipped_with_its_reason(tmp_path: Path) -> None:
-    project = make_project(tmp_path, demo_clips(2, 1), **SILENT_ABOUT_SKIPS)
+    project = make_project(tmp_path, demo_clips(2, 1), in_process=True, **SILENT_ABOUT_SKIPS)
     bad = project.media / "id9999"
     bad.mkdir()
     clip = next(iter(demo_clips(1, 1).values())).read_bytes()
@@ -145,7 +154,7 @@ def test_media_that_cannot_be_used_is_skipped_with_its_reason(tmp_path: Path) ->
 
 
 def test_too_many_unusable_media_stop_the_stage_and_say_so(tmp_path: Path) -> None:
-    project = make_project(tmp_path, demo_clips(1, 1))
+    project = make_project(tmp_path, demo_clips(1, 1), in_process=True)
     write_sound(project.media / "id9999" / "silent.wav", np.zeros(16000, np.float32))
     project.run("manifest")
     log = project.run("embed_voices", fails=True)
@@ -154,7 +163,7 @@ def test_too_many_unusable_media_stop_the_stage_and_say_so(tmp_path: Path) -> No
 
 
 def test_corpus_of_sound_alone_passes_every_stage(tmp_path: Path) -> None:
-    project = make_project(tmp_path, {})
+    project = make_project(tmp_path, {}, in_process=True)
     for person in range(2):
         write_sound(project.media / f"id{person}" / "a.wav", noise(1.2, 16000, person))
     project.extract()
@@ -162,6 +171,6 @@ def test_corpus_of_sound_alone_passes_every_stage(tmp_path: Path) -> None:
 
 
 def test_unknown_extractor_lists_the_known_ones(tmp_path: Path) -> None:
-    project = make_project(tmp_path, demo_clips(1, 1), embed_voices={"extractor": "wavlm"})
+    project = make_project(tmp_path, demo_clips(1, 1), in_process=True, embed_voices={"extractor": "wavlm"})
     project.run("manifest")
     assert "utterance_aggregator" in project.run("embed_voices", fails=True)

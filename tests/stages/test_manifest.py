@@ -1,8 +1,5 @@
-"""The stage as it is run: params.yaml in, artifacts/manifest.parquet out, errors without a traceback."""
+"""The manifest stage: params.yaml in, artifacts/manifest.parquet out, errors without a traceback."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,12 +7,13 @@ import yaml
 
 from pipeline.manifest.schema import read_manifest
 from tests import media_factory as make
+from tests.stages.project import ROOT, Project
 
-ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.stage
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Project:
     """A folder with the shipped params.yaml, one person's clip and header-only tables."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     params["manifest"] |= {"media": "media", "table": "items.csv", "identities": "people.csv", "columns": {}}
@@ -23,37 +21,26 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "items.csv").write_text("path,identity\n")
     (tmp_path / "people.csv").write_text("identity,gender\nann,f\n")
     make.write_video(tmp_path / "media" / "ann" / "talk.mp4", 0.4, samples=make.tone(0.4, 16000))
-    return tmp_path
+    return Project(tmp_path, in_process=True)
 
 
-def run(project: Path) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "SBNET_"))}
-    command = [sys.executable, "-m", "stages.manifest"]
-    return subprocess.run(
-        command, cwd=project, env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
-    )
+def test_the_stage_writes_the_manifest_and_says_what_it_did(project: Project) -> None:
+    log = project.run("manifest")
+    assert read_manifest(project.folder / "artifacts/manifest.parquet")["gender"].tolist() == ["f"]
+    assert "manifest: 1 items (1 video) of 1 identities; 1 read, 0 cached, 0 unreadable" in log.splitlines()[-1]
 
 
-def test_the_stage_writes_the_manifest_and_says_what_it_did(project: Path) -> None:
-    done = run(project)
-    assert done.returncode == 0, done.stderr
-    assert read_manifest(project / "artifacts/manifest.parquet")["gender"].tolist() == ["f"]
-    assert "manifest: 1 items (1 video) of 1 identities; 1 read, 0 cached, 0 unreadable" in done.stderr.splitlines()[-1]
-    assert done.stdout == ""
+def test_the_stage_fails_with_a_message_and_without_output(project: Project) -> None:
+    (project.folder / "people.csv").write_text("identity,gender\nann,x\n")
+    log = project.run("manifest", fails=True)
+    assert "ManifestError: people.csv: metadata that cannot be read (1):" in log
+    assert "people.csv line 2: gender 'x'" in log
+    assert not (project.folder / "artifacts").exists()
 
 
-def test_the_stage_fails_with_a_message_and_without_output(project: Path) -> None:
-    (project / "people.csv").write_text("identity,gender\nann,x\n")
-    done = run(project)
-    assert done.returncode != 0
-    assert "ManifestError: people.csv: metadata that cannot be read (1):" in done.stderr
-    assert "people.csv line 2: gender 'x'" in done.stderr and "Traceback" not in done.stderr
-    assert not (project / "artifacts").exists()
-
-
-def test_a_failed_run_leaves_the_last_manifest(project: Path) -> None:
-    assert run(project).returncode == 0
-    before = (project / "artifacts/manifest.parquet").read_bytes()
-    (project / "media" / "ann" / "two\nlines.jpg").write_bytes(b"")
-    assert run(project).returncode != 0
-    assert (project / "artifacts/manifest.parquet").read_bytes() == before
+def test_a_failed_run_leaves_the_last_manifest(project: Project) -> None:
+    project.run("manifest")
+    before = (project.folder / "artifacts/manifest.parquet").read_bytes()
+    (project.media / "ann" / "two\nlines.jpg").write_bytes(b"")
+    project.run("manifest", fails=True)
+    assert (project.folder / "artifacts/manifest.parquet").read_bytes() == before

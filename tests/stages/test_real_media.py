@@ -9,6 +9,8 @@ import pytest
 
 from tests.stages.project import Project, make_project
 
+pytestmark = pytest.mark.stage
+
 SMALL_PROTOCOL = {"validation_ratio": 0.2, "test_ratio": 0.3, "seen_heard_clips": 0.0, "gallery_size": 2}
 ONE_QUICK_RUN = {"epochs": 2, "batch_size": 4, "seeds": [0]}
 
@@ -22,6 +24,7 @@ def grid(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = make_project(
         tmp_path_factory.mktemp("grid"),
         media,
+        in_process=True,
         protocol=SMALL_PROTOCOL,
         train=ONE_QUICK_RUN,
         evaluate={"matching_sizes": [2], "bootstrap": 50},
@@ -73,7 +76,8 @@ def libri(shared: Path, tmp_path: Path, utterances: int) -> Project:
     """Utterances as a corpus of sound alone, a folder per speaker, shortest first."""
     files = sorted((shared / "data/librispeech").glob("*.flac"), key=lambda path: path.stat().st_size)[:utterances]
     assert files
-    return make_project(tmp_path, {f"{path.name.split('-')[0]}/{path.name}": path for path in files})
+    media = {f"{path.name.split('-')[0]}/{path.name}": path for path in files}
+    return make_project(tmp_path, media, in_process=True)
 
 
 def check_sound_alone(project: Project, utterances: int) -> None:

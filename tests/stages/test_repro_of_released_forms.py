@@ -14,6 +14,8 @@ from tests.pipeline.protocol.sources.feature_files import write_features
 from tests.pipeline.protocol.sources.release import PEOPLE, SPLIT, video, write_release
 from tests.stages.project import DEMO
 
+pytestmark = pytest.mark.stage
+
 STAGES = ["manifest", "detect_faces", "embed_faces", "embed_voices", "protocol"]
 STAGES += [f"train@{RUN}", f"evaluate@{RUN}", "report"]
 CLIPS = 3  # videos of a person, as in write_release

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import ConfigError
+from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
 
 RECIPE = Path(__file__).with_name("recipe.yaml")
 
@@ -93,6 +93,6 @@ class Recipe(_Section):
 def load_recipe(path: Path = RECIPE) -> Recipe:
     """Read and check the recipe; raises ConfigError naming each bad key."""
     try:
-        return Recipe.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (ValidationError, yaml.YAMLError) as error:
+        return Recipe.model_validate(parse_yaml(path.read_text(encoding="utf-8")))
+    except (ValidationError, YAMLError) as error:
         raise ConfigError(f"{path}: {error}") from error

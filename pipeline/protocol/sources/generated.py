@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.protocol.corpus import Corpus, Flags
-from pipeline.protocol.galleries import TASKS, matching_list
+from pipeline.protocol.galleries import matching_list
 from pipeline.protocol.held_out import held_out_clips
 from pipeline.protocol.mismatches import mismatched
 from pipeline.protocol.splits import assign_splits
@@ -14,7 +14,17 @@ from pipeline.protocol.summary import summarise
 from pipeline.protocol.tables import ProtocolTables, shaped, stacked
 from pipeline.protocol.training_pairs import class_indexes, training_pairs
 from pipeline.protocol.trials import Drawn, Scene, verification_list
-from pipeline.settings import Criterion, ProtocolSettings
+from pipeline.protocol.vocabulary import (
+    CROSS_MODAL,
+    FACES,
+    MATCHING_TASKS,
+    RANDOM,
+    SEEN,
+    UNSEEN,
+    VOICES,
+    criterion_named,
+)
+from pipeline.settings import ProtocolSettings
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +45,7 @@ def generate(corpus: Corpus, settings: ProtocolSettings) -> tuple[ProtocolTables
         seen(corpus, training, held_out),
     ]
     verification = [drawn for scene in scenes for drawn in scene_lists(corpus, scene, settings)]
-    matching = [matching_list(corpus, scenes[1], task, settings) for task in TASKS]
+    matching = [matching_list(corpus, scenes[1], task, settings) for task in MATCHING_TASKS.values()]
     pairs = training_pairs(corpus, training, held_out, settings)
     return assembled(corpus, settings, split, training, held_out, [*verification, *matching], pairs), held_out
 
@@ -71,18 +81,18 @@ def _line(corpus: Corpus, drawn: Drawn, settings: ProtocolSettings) -> dict[str,
 
 def scene_lists(corpus: Corpus, scene: Scene, settings: ProtocolSettings) -> list[Drawn]:
     """The verification lists of one scene: cross-modal by criterion, and one of each modality alone."""
-    wanted: list[tuple[str, Criterion]] = [("cross_modal", criterion) for criterion in settings.criteria]
-    wanted += [("face", "random"), ("voice", "random")]
+    wanted = [(CROSS_MODAL, criterion_named(name)) for name in settings.criteria]
+    wanted += [(FACES, RANDOM), (VOICES, RANDOM)]
     return [verification_list(corpus, scene, task, criterion, settings) for task, criterion in wanted]
 
 
 def unseen(corpus: Corpus, subset: str, split: np.ndarray) -> Scene:
     """All rows of a split's people."""
     members = np.asarray(split == subset)
-    return Scene(subset, "unseen_unheard", members[corpus.faces.person], members[corpus.voices.person])
+    return Scene(subset, UNSEEN, members[corpus.faces.person], members[corpus.voices.person])
 
 
 def seen(corpus: Corpus, training: Flags, held_out: Flags) -> Scene:
     """The rows of training people in recordings that were held out."""
     faces = training[corpus.faces.person] & held_out[corpus.faces.clip]
-    return Scene("test", "seen_heard", faces, training[corpus.voices.person] & held_out[corpus.voices.clip])
+    return Scene("test", SEEN, faces, training[corpus.voices.person] & held_out[corpus.voices.clip])

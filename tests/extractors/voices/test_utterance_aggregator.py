@@ -14,6 +14,7 @@ from extractors.voices.utterance_aggregator import VoiceExtractor, load_keras_we
 from extractors.voices.voice_spectrogram import frame_spectrogram
 from pipeline.errors import MediaError
 from pipeline.settings import EmbedVoicesSettings
+from tests.oracles import inputs, stored
 
 
 def settings(**changes: object) -> EmbedVoicesSettings:
@@ -50,31 +51,25 @@ def with_trained_norms(seed: int) -> UtteranceAggregator:
     return network
 
 
-@pytest.fixture(scope="module")
-def oracle(shared: Path) -> dict[str, NDArray[np.float32]]:
-    with np.load(shared / "oracles" / "vgg_speaker.npz") as arrays:
-        return dict(arrays)
+@pytest.mark.parametrize("index", [0, 1])
+def test_spectrogram_equals_the_official_one(index: int) -> None:
+    found = spectrogram(inputs.waveforms()[index])[:, :: inputs.SPECTROGRAM_STEPS[index]]
+    np.testing.assert_allclose(found, stored("aggregator")[f"spectrogram{index}"], atol=1e-5)
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_spectrogram_equals_the_official_one(oracle: dict[str, NDArray[np.float32]], index: int) -> None:
-    np.testing.assert_allclose(spectrogram(oracle[f"wav{index}"]), oracle[f"spec{index}"], atol=1e-5)
-
-
-@pytest.mark.parametrize("index", [0, 1])
-def test_embedding_equals_the_official_networks(
-    oracle: dict[str, NDArray[np.float32]], shared: Path, index: int
-) -> None:
-    network = load_keras_weights(shared / "oracles" / "vgg_speaker.h5")
+def test_embedding_equals_the_official_networks(keras_weights: Path, index: int) -> None:
+    network = load_keras_weights(keras_weights)
     with torch.inference_mode():
-        embedding = network(torch.from_numpy(spectrogram(oracle[f"wav{index}"]))[None, None])[0].numpy()
-    np.testing.assert_allclose(embedding, oracle[f"embedding{index}"], atol=1e-5)
+        embedding = network(torch.from_numpy(spectrogram(inputs.waveforms()[index]))[None, None])[0].numpy()
+    np.testing.assert_allclose(embedding, stored("aggregator")[f"embedding{index}"], atol=1e-5)
 
 
-def test_official_weights_through_the_extractor(oracle: dict[str, NDArray[np.float32]], shared: Path) -> None:
-    chosen = settings(weights=str(shared / "oracles" / "vgg_speaker.h5"))
-    embeddings = VoiceExtractor(chosen, torch.device("cpu"))([oracle["wav0"], oracle["wav1"]])
-    np.testing.assert_allclose(embeddings, np.stack([oracle["embedding0"], oracle["embedding1"]]), atol=1e-5)
+def test_official_weights_through_the_extractor(keras_weights: Path) -> None:
+    """Its batch norms are folded into the convolutions, and it takes each waveform by itself."""
+    embeddings = VoiceExtractor(settings(weights=str(keras_weights)), torch.device("cpu"))(inputs.waveforms())
+    expected = [stored("aggregator")[f"embedding{index}"] for index in (0, 1)]
+    np.testing.assert_allclose(embeddings, np.stack(expected), atol=1e-5)
 
 
 def test_spectrogram_frames_are_windowed_fourier_magnitudes() -> None:
@@ -224,12 +219,3 @@ def test_folded_network_equals_the_network_to_rounding() -> None:
     assert any(isinstance(part, torch.nn.BatchNorm2d) for part in network.modules())  # the original stays
     with torch.inference_mode():
         torch.testing.assert_close(fast(spectrograms), network(spectrograms), rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("index", [0, 1])
-def test_the_folded_network_meets_the_official_embedding_too(
-    oracle: dict[str, NDArray[np.float32]], shared: Path, index: int
-) -> None:
-    weights = str(shared / "oracles" / "vgg_speaker.h5")
-    embedding = VoiceExtractor(settings(weights=weights), torch.device("cpu"))([oracle[f"wav{index}"]])[0]
-    np.testing.assert_allclose(embedding, oracle[f"embedding{index}"], atol=1e-5)

@@ -78,9 +78,9 @@ def test_keras_file_without_a_layer_is_refused_by_name(tmp_path: Path) -> None:
         read_keras_state(tmp_path / "weights.h5")
 
 
-def test_oracle_file_loads_from_a_path(shared: Path) -> None:
-    weights = voice_weights.voice_weights(settings(str(shared / "oracles" / "vgg_speaker.h5")))
-    assert weights.label == "vgg_speaker.h5 (the user's own)"
+def test_a_keras_file_loads_from_a_path(keras_weights: Path) -> None:
+    weights = voice_weights.voice_weights(settings(str(keras_weights)))
+    assert weights.label == "seeded.h5 (the user's own)"
     assert not weights.network.training
 
 

@@ -6,6 +6,7 @@ import torch
 from pipeline.losses import build_loss
 from pipeline.losses.center import official_center, printed_center
 from pipeline.losses.centres import initial_centres, moved_centres
+from tests.oracles import inputs, stored
 from tests.pipeline.losses import naive
 from tests.pipeline.losses.batch import make_batch
 from tests.pipeline.settings_for_training import train_settings
@@ -20,6 +21,11 @@ def test_loss_is_the_loop_over_the_batch(form: str) -> None:
     expected = [naive.center(*row, form) for row in rows]
     found = FORMS[form](batch.embedding, batch.labels, batch.centres)
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_official_form_meets_the_official_output() -> None:
+    features, labels, centres = (torch.from_numpy(array) for array in inputs.centre_batch())
+    assert abs(float(official_center(features, labels, centres)) - float(stored("centres")["center"])) < 1e-5
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from pipeline.losses import build_loss
+from pipeline.losses.center import official_center
 from pipeline.losses.git_loss import official_git, printed_git
+from tests.oracles import inputs, stored
 from tests.pipeline.losses import naive
 from tests.pipeline.losses.batch import make_batch
 from tests.pipeline.settings_for_training import train_settings
@@ -19,6 +21,12 @@ def test_push_is_the_loop_over_samples_and_centres(form: str) -> None:
     expected = [naive.git(*row, form) for row in rows]
     found = FORMS[form](batch.embedding, batch.labels, batch.centres)
     torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_official_pull_and_push_together_meet_the_official_output() -> None:
+    batch = tuple(torch.from_numpy(array) for array in inputs.centre_batch())
+    found = official_center(*batch) + official_git(*batch)
+    assert abs(float(found) - float(stored("centres")["git"])) < 1e-5
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ManifestError
-from pipeline.manifest.voxceleb1 import read_meta
+from pipeline.manifest.layouts.voxceleb1 import read_meta
 from tests import media_factory as make
 from tests.pipeline.manifest.conftest import Build
 

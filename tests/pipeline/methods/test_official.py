@@ -11,41 +11,71 @@ import pytest
 import torch
 
 from pipeline.errors import CheckpointError
-from pipeline.methods import SingleBranch, TwoBranch, load_official_checkpoint
+from pipeline.methods import Network, SingleBranch, TwoBranch, load_official_checkpoint
+from tests.oracles import inputs, stored
+from tests.oracles.seeded import single_branch_state, two_branch_state
 
 ORDERS = ["face_only", "voice_only", "hefhev", "hevhef", "random", "vfvf", "fvfv"]
 
 
+def checkpoint(folder: Path, state: dict[str, np.ndarray]) -> Path:
+    """A state in a file of the form in which the authors released theirs."""
+    path = folder / "checkpoint.pth.tar"
+    torch.save({"epoch": 1, "state_dict": {name: torch.from_numpy(value) for name, value in state.items()}}, path)
+    return path
+
+
+def test_single_branch_gives_the_official_outputs(tmp_path: Path) -> None:
+    network = load_official_checkpoint(checkpoint(tmp_path, single_branch_state()))
+    assert isinstance(network, SingleBranch)
+    assert not network.training
+    with torch.no_grad():
+        embedding, logits = network(torch.from_numpy(inputs.faces()))
+    oracle = stored("fop")
+    assert np.abs(embedding.numpy() - oracle["single/embedding"]).max() < 1e-5
+    assert np.abs(logits.numpy() - oracle["single/logits"]).max() < 1e-5
+
+
+def check_two_branch(network: Network, faces: np.ndarray, voices: np.ndarray, expected: dict[str, np.ndarray]) -> None:
+    assert isinstance(network, TwoBranch)
+    with torch.no_grad():
+        output = network(torch.from_numpy(faces), torch.from_numpy(voices))
+    found = {"fused": output.embedding, "logits": output.logits, "face": output.face, "voice": output.voice}
+    for name, value in found.items():
+        assert np.abs(value.numpy() - expected[name]).max() < 1e-5, name
+
+
+@pytest.mark.parametrize("fusion", ["gated", "linear"])
+def test_two_branch_gives_the_official_outputs(tmp_path: Path, fusion: str) -> None:
+    network = load_official_checkpoint(checkpoint(tmp_path, two_branch_state(fusion)))
+    oracle = stored("fop")
+    expected = {name: oracle[f"{fusion}/{name}"] for name in ("fused", "logits", "face", "voice")}
+    check_two_branch(network, inputs.faces(), inputs.voices(), expected)
+
+
 @pytest.fixture(scope="module")
-def oracle(shared: Path) -> dict[str, np.ndarray]:
+def released(shared: Path) -> dict[str, np.ndarray]:
+    """Outputs of the official code with the released checkpoints."""
     with np.load(shared / "oracles" / "sbnet_official.npz", allow_pickle=False) as archive:
         return dict(archive)
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_single_branch_gives_the_official_outputs(shared: Path, oracle: dict[str, np.ndarray], order: str) -> None:
+def test_released_single_branches_give_the_official_outputs(
+    shared: Path, released: dict[str, np.ndarray], order: str
+) -> None:
     network = load_official_checkpoint(shared / "data" / "sbnet_official" / f"fop_facenet_fc2_{order}.pth.tar")
-    assert isinstance(network, SingleBranch)
-    assert not network.training
     for modality in ("face", "voice"):
         with torch.no_grad():
-            embedding, logits = network(torch.from_numpy(oracle[modality]))
-        assert np.abs(embedding.numpy() - oracle[f"single/{order}/{modality}/embedding"]).max() < 1e-5
-        assert np.abs(logits.numpy() - oracle[f"single/{order}/{modality}/logits"]).max() < 1e-5
+            embedding, logits = network(torch.from_numpy(released[modality]))
+        assert np.abs(embedding.numpy() - released[f"single/{order}/{modality}/embedding"]).max() < 1e-5
+        assert np.abs(logits.numpy() - released[f"single/{order}/{modality}/logits"]).max() < 1e-5
 
 
-def test_two_branch_gives_the_official_outputs(shared: Path, oracle: dict[str, np.ndarray]) -> None:
+def test_the_released_two_branch_gives_the_official_outputs(shared: Path, released: dict[str, np.ndarray]) -> None:
     network = load_official_checkpoint(shared / "data" / "sbnet_official" / "twobranch_fop_gated_alpha1.pth.tar")
-    assert isinstance(network, TwoBranch)
-    with torch.no_grad():
-        output = network(torch.from_numpy(oracle["face"]), torch.from_numpy(oracle["voice"]))
-    for name, value in {
-        "fused": output.embedding,
-        "logits": output.logits,
-        "face": output.face,
-        "voice": output.voice,
-    }.items():
-        assert np.abs(value.numpy() - oracle[f"two/gated/{name}"]).max() < 1e-5, name
+    expected = {name: released[f"two/gated/{name}"] for name in ("fused", "logits", "face", "voice")}
+    check_two_branch(network, released["face"], released["voice"], expected)
 
 
 def official_state() -> dict[str, torch.Tensor]:

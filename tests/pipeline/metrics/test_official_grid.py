@@ -1,12 +1,11 @@
 """The official ten-fold grid: the official code's own figures, and a plain loop over its description."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from pipeline.errors import ScoreError
 from pipeline.metrics import equal_error_rate, official_rates
+from tests.oracles import inputs, stored
 
 
 def naive_official(distances: np.ndarray, labels: np.ndarray) -> tuple[float, float, float]:
@@ -40,13 +39,18 @@ def test_rates_equal_those_of_a_plain_loop(count: int) -> None:
     assert (rates.eer, rates.auc, rates.accuracy) == pytest.approx(naive_official(distances, labels), abs=1e-9)
 
 
-def test_rates_equal_those_the_official_code_gave(shared: Path) -> None:
-    with np.load(shared / "oracles" / "sbnet_official.npz") as oracle:
-        distances = np.square(oracle["eval/left"] - oracle["eval/right"]).sum(axis=1)
-        rates = official_rates(distances, np.arange(len(distances)) % 2 == 0)
-        assert rates.eer / 100 == pytest.approx(float(oracle["eval/official_eer"]), abs=1e-6)
-        assert rates.auc / 100 == pytest.approx(float(oracle["eval/official_auc"]), abs=1e-6)
-        assert rates.accuracy / 100 == pytest.approx(float(oracle["eval/official_accuracy"]), abs=1e-6)
+def test_rates_equal_those_the_official_code_gave() -> None:
+    left, right = inputs.trials()
+    distances = np.square(left - right).sum(axis=1)
+    rates, oracle = official_rates(distances, np.arange(len(distances)) % 2 == 0), stored("fop")
+    for name in ("eer", "auc", "accuracy"):
+        assert getattr(rates, name) / 100 == pytest.approx(float(oracle[f"grid/{name}"]), abs=1e-6)
+
+
+def test_no_trial_of_the_oracle_lies_so_near_a_threshold_that_rounding_could_move_it() -> None:
+    left, right = inputs.trials()
+    distances = np.square(left - right).sum(axis=1)
+    assert np.abs(distances[:, None] - np.arange(0, 4, 0.01)).min() > 1e-8
 
 
 def test_grid_differs_from_the_exact_rate_by_little() -> None:

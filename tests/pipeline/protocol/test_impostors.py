@@ -7,7 +7,7 @@ import pytest
 from pipeline.protocol.corpus import Rows
 from pipeline.protocol.impostors import alike, impostor_pairs
 from pipeline.protocol.pools import Pool, pool
-from pipeline.settings import Criterion
+from pipeline.protocol.vocabulary import CRITERIA
 
 
 def even_pool(people: int, rows: int, seed: int = 0) -> Pool:
@@ -56,8 +56,8 @@ def test_no_group_gives_no_pairs() -> None:
     assert len(impostor_pairs(both, both, [], 10, np.random.default_rng(0))) == 0
 
 
-@pytest.mark.parametrize("criterion", ["random", "G", "N", "A", "GNA"])
-def test_groups_share_what_the_criterion_names(criterion: Criterion) -> None:
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_groups_share_what_the_criterion_names(criterion: str) -> None:
     chance = np.random.default_rng(0)
     people = pd.DataFrame(
         {
@@ -80,6 +80,6 @@ def test_groups_share_what_the_criterion_names(criterion: Criterion) -> None:
         known = all(pd.notna(who[column[letter]]) for letter in needed for who in (a, b))
         return known and all(tests[letter]() for letter in needed)
 
-    groups = alike(people, chosen, criterion, 10.0)
+    groups = alike(people, chosen, CRITERIA[criterion], 10.0)
     together = {frozenset((int(a), int(b))) for group in groups for a in group for b in group if a != b}
     assert together == {frozenset((int(a), int(b))) for a in chosen for b in chosen if a != b and same(a, b)}

@@ -10,7 +10,7 @@ from pipeline.errors import ProtocolError
 from pipeline.protocol.chance import rank_key
 from pipeline.protocol.checks import check_protocol
 from pipeline.protocol.corpus import Corpus, Flags, read_corpus
-from pipeline.protocol.galleries import TASKS, matching_list
+from pipeline.protocol.galleries import matching_list
 from pipeline.protocol.sources.feature_files.official import TRIAL_LISTS, TrialList
 from pipeline.protocol.sources.feature_files.pairing import FileRows, training_rows, trial_rows
 from pipeline.protocol.sources.feature_files.people import labels
@@ -18,6 +18,7 @@ from pipeline.protocol.sources.generated import assembled, scene_lists
 from pipeline.protocol.tables import ProtocolTables, shaped
 from pipeline.protocol.training_pairs import class_indexes
 from pipeline.protocol.trials import Drawn, Scene, verification_list
+from pipeline.protocol.vocabulary import CROSS_MODAL, FACES, MATCHING_TASKS, RANDOM, UNSEEN, VOICES
 from pipeline.settings import ProtocolSettings
 
 _LEAST = 2  # validation identities: an impostor needs a second person
@@ -64,7 +65,7 @@ def _splits(
     people = len(corpus.people)
     where = {"train": np.zeros(people, dtype=np.bool_), "test": np.zeros(people, dtype=np.bool_)}
     for listed, rows in tried.items():
-        members = where["test" if listed.regime == "unseen_unheard" else "train"]
+        members = where["test" if listed.regime == UNSEEN.name else "train"]
         members[corpus.faces.person[rows.faces]] = members[corpus.voices.person[rows.voices]] = True
     both = where["train"] & where["test"]
     if both.any():
@@ -90,11 +91,11 @@ def _splits(
 def _trials(corpus: Corpus, listed: TrialList, rows: FileRows, verdicts: np.ndarray) -> Drawn:
     names = corpus.people["identity"].to_numpy(dtype=object)
     table = pd.DataFrame({"left_row": rows.voices, "right_row": rows.faces, "label": verdicts})
-    table = table.assign(subset="test", regime=listed.regime, task="cross_modal", criterion=listed.criterion)
+    table = table.assign(subset="test", regime=listed.regime, task=CROSS_MODAL.name, criterion=listed.criterion)
     table["left_identity"] = names[corpus.voices.person[rows.voices]]
     table["right_identity"] = names[corpus.faces.person[rows.faces]]
     table = shaped("verification", table.assign(position=np.arange(len(table))))
-    return Drawn(table, f"verification/test/{listed.regime}/cross_modal/{listed.criterion}", len(table), "")
+    return Drawn(table, f"verification/test/{listed.regime}/{CROSS_MODAL.name}/{listed.criterion}", len(table), "")
 
 
 def _drawn(
@@ -105,13 +106,13 @@ def _drawn(
     The latter only where the list names the people: an impostor whom nobody knows might be the person.
     """
     choosing = _scene(corpus, "validation", trained, np.asarray(split == "validation"))
-    lists = scene_lists(corpus, choosing, settings.model_copy(update={"criteria": ["random"]}))
+    lists = scene_lists(corpus, choosing, settings.model_copy(update={"criteria": [RANDOM.name]}))
     if tested is None:
         reason = f"absent: no {_DRAWN_FROM.source(Path())} beside the features names its people"
-        return [*lists, Drawn(shaped("matching"), "matching/test/unseen_unheard", settings.galleries, reason)]
+        return [*lists, Drawn(shaped("matching"), f"matching/test/{UNSEEN.name}", settings.galleries, reason)]
     test = _scene(corpus, "test", tested, np.asarray(split == "test"))
-    lists += [verification_list(corpus, test, task, "random", settings) for task in ("face", "voice")]
-    return lists + [matching_list(corpus, test, task, settings) for task in TASKS]
+    lists += [verification_list(corpus, test, task, RANDOM, settings) for task in (FACES, VOICES)]
+    return lists + [matching_list(corpus, test, task, settings) for task in MATCHING_TASKS.values()]
 
 
 def _scene(corpus: Corpus, subset: str, rows: FileRows, members: Flags) -> Scene:
@@ -120,7 +121,7 @@ def _scene(corpus: Corpus, subset: str, rows: FileRows, members: Flags) -> Scene
         flags = np.zeros(len(store.person), dtype=np.bool_)
         flags[chosen] = True
         usable.append(flags & members[store.person])
-    return Scene(subset, "unseen_unheard", usable[0], usable[1])
+    return Scene(subset, UNSEEN, usable[0], usable[1])
 
 
 def _training_pairs(corpus: Corpus, training: Flags, trained: FileRows) -> pd.DataFrame:

@@ -10,9 +10,10 @@ import pandas as pd
 from pipeline.errors import StoreError
 from pipeline.extraction.skips import write_skips
 from pipeline.files import sha256_of
-from pipeline.protocol.sources.feature_files.official import TRAIN, TRIAL_LISTS, Modality, TrialList
+from pipeline.protocol.sources.feature_files.official import TRAIN, TRIAL_LISTS, TrialList
 from pipeline.protocol.sources.feature_files.people import trained, tried
 from pipeline.protocol.sources.feature_files.reading import DIMENSION, Features, read_features
+from pipeline.protocol.vocabulary import Modality
 from pipeline.store import write_store
 
 WEIGHTS = {"face": "authors-facenet (CSV)", "voice": "authors-aggregator (CSV)"}

@@ -8,16 +8,30 @@ import pandas as pd
 
 from pipeline.errors import ProtocolError
 from pipeline.protocol.corpus import Codes, Corpus, Flags
-from pipeline.protocol.galleries import TASKS, matching_list
+from pipeline.protocol.galleries import matching_list
 from pipeline.protocol.sources.generated import assembled, scene_lists, seen, unseen
-from pipeline.protocol.sources.voxceleb_lists.release import REGIMES, People, read_matching, read_people, read_trials
+from pipeline.protocol.sources.voxceleb_lists.release import People, read_matching, read_people, read_trials
 from pipeline.protocol.sources.voxceleb_lists.stores import Finder, finder
 from pipeline.protocol.tables import ProtocolTables, shaped
 from pipeline.protocol.training_pairs import training_pairs
 from pipeline.protocol.trials import Drawn, verification_list
+from pipeline.protocol.vocabulary import (
+    CROSS_MODAL,
+    F2V,
+    FACES,
+    MATCHING_TASKS,
+    RANDOM,
+    REGIMES,
+    RELEASED_MATCHING,
+    SEEN,
+    UNSEEN,
+    V2F,
+    VOICES,
+    Regime,
+    Task,
+)
 from pipeline.settings import ProtocolSettings
 
-_MATCHING = ("U", "G", "N", "GN")
 _SHOWN = 3
 
 
@@ -47,16 +61,16 @@ def import_lists(
     stores = Stores(finder(faces, "face", people), finder(voices, "voice", people))
     released = {
         (regime, criterion): read_trials(folder, criterion, regime, people)
-        for regime in REGIMES
+        for regime in REGIMES.values()
         for criterion in settings.criteria
     }
-    held_out = _held_out(corpus, stores, [table for (regime, _), table in released.items() if regime == "seen_heard"])
+    held_out = _held_out(corpus, stores, [table for (regime, _), table in released.items() if regime is SEEN])
     training = (split == "train") & _can_train(corpus, held_out)
     lists = [_present(corpus, people)]
     lists += [_trials(table, stores, regime, criterion) for (regime, criterion), table in released.items()]
     lists += _drawn(corpus, split, held_out, settings)
-    for task in ("f2v", "v2f"):
-        for criterion in _MATCHING:
+    for task in (F2V, V2F):
+        for criterion in RELEASED_MATCHING:
             lists.append(_galleries(read_matching(folder, task, criterion, people), stores, task, criterion))
     pairs = training_pairs(corpus, training, held_out, settings)
     return assembled(corpus, settings, split, training, held_out, lists, pairs), held_out
@@ -67,8 +81,8 @@ def _drawn(corpus: Corpus, split: np.ndarray, held_out: Flags, settings: Protoco
     test, heard = unseen(corpus, "test", split), seen(corpus, np.asarray(split == "train"), held_out)
     lists = scene_lists(corpus, unseen(corpus, "validation", split), settings)
     for scene in (test, heard):
-        lists += [verification_list(corpus, scene, task, "random", settings) for task in ("face", "voice")]
-    return lists + [matching_list(corpus, test, task, settings) for task in TASKS]
+        lists += [verification_list(corpus, scene, task, RANDOM, settings) for task in (FACES, VOICES)]
+    return lists + [matching_list(corpus, test, task, settings) for task in MATCHING_TASKS.values()]
 
 
 def _splits(corpus: Corpus, people: People) -> np.ndarray:
@@ -106,26 +120,28 @@ def _can_train(corpus: Corpus, held_out: Flags) -> Flags:
     return np.asarray(kept[0] & kept[1])
 
 
-def _trials(table: pd.DataFrame, stores: Stores, regime: str, criterion: str) -> Drawn:
+def _trials(table: pd.DataFrame, stores: Stores, regime: Regime, criterion: str) -> Drawn:
     left, right = stores.voice.find(table["left_key"]), stores.face.find(table["right_key"])
     found = (left >= 0) & (right >= 0)
     names = {f"{side}_identity": table[f"{side}_person"] for side in ("left", "right")}
-    rows = table.assign(subset="test", regime=regime, task="cross_modal", criterion=criterion, **names)
+    rows = table.assign(subset="test", regime=regime.name, task=CROSS_MODAL.name, criterion=criterion, **names)
     rows = shaped("verification", rows.assign(left_row=left, right_row=right)[found])
     missing = _missing([(table["left_key"], left), (table["right_key"], right)])
-    return _reported(rows, f"verification/test/{regime}/cross_modal/{criterion}", len(table), missing)
+    return _reported(rows, f"verification/test/{regime.name}/{CROSS_MODAL.name}/{criterion}", len(table), missing)
 
 
-def _galleries(table: pd.DataFrame, stores: Stores, task: str, criterion: str) -> Drawn:
-    probes, gallery = (stores.of(modality) for modality in TASKS[task])
+def _galleries(table: pd.DataFrame, stores: Stores, task: Task, criterion: str) -> Drawn:
+    probes, gallery = (stores.of(modality) for modality in task.sides)
     at = {"probe": probes, "genuine": gallery, "impostor": gallery}
     rows = {side: store.find(table[f"{side}_key"]) for side, store in at.items()}
     found = np.logical_and.reduce([row >= 0 for row in rows.values()])
-    made = table.assign(subset="test", regime="unseen_unheard", task=task, criterion=criterion)
+    made = table.assign(subset="test", regime=UNSEEN.name, task=task.name, criterion=criterion)
     made = made.assign(probe_row=rows["probe"], genuine_row=rows["genuine"], probe_identity=table["probe_person"])
     made = made.assign(impostor_rows=list(rows["impostor"][:, None]))[found]
     missing = _missing([(table[f"{side}_key"], row) for side, row in rows.items()])
-    return _reported(shaped("matching_released", made), f"matching_released/{task}/{criterion}", len(table), missing)
+    return _reported(
+        shaped("matching_released", made), f"matching_released/{task.name}/{criterion}", len(table), missing
+    )
 
 
 def _missing(sides: list[tuple[pd.Series, Codes]]) -> list[str]:

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
 from pipeline.protocol.sources.voxceleb_lists.names import parse
+from pipeline.protocol.vocabulary import Regime, Task
 
 _SPLITS = {"1": "train", "2": "validation", "4": "test"}  # 3, seen-heard, is of recordings and not of identities
 _META = ["VoxCeleb1 ID", "VGGFace1 ID", "Gender", "Nationality", "Set"]
 TRIALS_HEADER = "id,voice-speaker-id,face-speaker-id,label,voice-path,face-path"
 _NUMBER = "[0-9]{1,4}"  # of a speaker
 _FIRST_CODE = 10_000  # speaker 1 of the verification lists is id10001
-REGIMES = {"unseen_unheard": ("unseenunheard", "test"), "seen_heard": ("seenheard", "train")}  # file name, split
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,14 @@ def _refuse_two_splits(lines: Lines, person: pd.Series) -> None:
     lines.refuse(again, "this identity is there twice")
 
 
-def read_trials(folder: Path, criterion: str, regime: str, people: People) -> pd.DataFrame:
+def read_trials(folder: Path, criterion: str, regime: Regime, people: People) -> pd.DataFrame:
     """One verification list in its order: left (voice) and right (face) person, video and key, and the label.
 
     Raises ProtocolError for a path of neither style, a person outside the split of the regime, speaker numbers that
     are not the paths' people, a label that contradicts them and a trial that is there twice.
     """
-    name, split = REGIMES[regime]
-    path = folder / "veriflist" / f"veriflist_test_{criterion}_{name}.txt"
+    split = regime.split("test")
+    path = folder / "veriflist" / f"veriflist_test_{criterion}_{regime.run_together}.txt"
     lines = read_lines(path, ",", len(TRIALS_HEADER.split(",")), TRIALS_HEADER)
     table = pd.DataFrame()
     for side, modality, speaker, column in (("left", "voice", 1, 4), ("right", "face", 2, 5)):
@@ -114,14 +114,14 @@ def read_trials(folder: Path, criterion: str, regime: str, people: People) -> pd
     return table.assign(label=lines.fields[3].astype("int64"), position=np.arange(len(table)))
 
 
-def read_matching(folder: Path, task: str, criterion: str, people: People) -> pd.DataFrame:
+def read_matching(folder: Path, task: Task, criterion: str, people: People) -> pd.DataFrame:
     """One 1:2 matching list in its order: probe, genuine and impostor person, video and key.
 
     Raises ProtocolError for a path of neither style, a person outside the test split, a genuine candidate who is not
     the probe's person, an impostor who is and a trial that is there twice.
     """
-    lines = read_lines(folder / "matching" / f"matching_{task}_{criterion}.csv", None, 3)
-    modalities = {"f2v": ("face", "voice", "voice"), "v2f": ("voice", "face", "face")}[task]
+    lines = read_lines(folder / "matching" / f"matching_{task.name}_{criterion}.csv", None, 3)
+    modalities = (task.left, task.right, task.right)
     sides = zip(range(3), ("probe", "genuine", "impostor"), modalities, strict=True)
     parts = [_side(lines, column, side, modality, people, "test") for column, side, modality in sides]
     table = pd.concat(parts, axis=1)

@@ -1,12 +1,17 @@
 """Layout MAV-Celeb: voices/id0001/<language>/<video>/00000.wav and faces/id0001/<language>/<video>/00000.jpg."""
 
-from pipeline.manifest.media_folder import Listing
+from pipeline.manifest.layouts import LayoutInput, register
+from pipeline.manifest.media_folder import Listing, list_media
 from pipeline.manifest.schema import Entry, Traits
 
 
-def entries(listing: Listing) -> list[Entry]:
+@register(
+    "mavceleb",
+    wants="voices/id0001/<language>/<video>/00000.wav and faces/id0001/<language>/<video>/00000.jpg",
+)
+def find(given: LayoutInput) -> tuple[Listing, list[Entry]]:
     """One entry per utterance and face frame; the recording is <identity>/<video>, the language comes from the path."""
-    found = []
+    listing, found = list_media(given.media), []
     for path in listing.paths:
         folders = path.split("/")[:-1]
         if len(folders) < 3:
@@ -14,4 +19,4 @@ def entries(listing: Listing) -> list[Entry]:
             continue
         identity, language, video = folders[-3:]
         found.append(Entry(path, identity, f"{identity}/{video}", Traits(language=language)))
-    return found
+    return listing, found

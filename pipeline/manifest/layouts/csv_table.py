@@ -1,33 +1,33 @@
 """Layout csv: the user's own table, one row per medium: path, identity, and where they like clip, kind and traits."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import cast, get_args
 
 from pipeline.errors import ManifestError
 from pipeline.manifest.checks import path_problem, refuse, refuse_duplicates
 from pipeline.manifest.csv_rows import Row, Rows, read_rows, renamed
-from pipeline.manifest.folders import recording_by_folder
 from pipeline.manifest.identities import parse_traits
-from pipeline.manifest.schema import TRAITS, Entry, recording_of
+from pipeline.manifest.layouts import LayoutInput, register
+from pipeline.manifest.media_folder import Listing, media_root
+from pipeline.manifest.schema import TABLE_COLUMNS, Entry, recording_by_folder, recording_of
 from pipeline.media.probe import Kind
-
-NAMES = ("path", "identity", "clip", "kind", *TRAITS)
 
 logger = logging.getLogger(__name__)
 
 
-def entries(root: Path, table: Path, columns: Mapping[str, str]) -> list[Entry]:
-    """One entry per row; paths are relative to the media folder `root` (resolved).
+@register("csv", wants="a row for each medium in manifest.table", renames=True)
+def find(given: LayoutInput) -> tuple[Listing, list[Entry]]:
+    """One entry per row; paths are relative to the media folder.
 
     A row without clip is of the recording that its second folder names, as in layout folders, and where there is none
     a recording of its own (the path without its suffix); a warning counts both. `kind: audio` uses only the sound of a
     video. Raises ManifestError, naming the lines, for missing columns or values, paths that do not exist or leave
     the folder, unknown kinds, unreadable traits, and media that are listed twice.
     """
+    root, table = media_root(given.media), given.table
     raw = read_rows(table, "table")
-    rows = renamed(raw, NAMES, columns)
+    rows = renamed(raw, TABLE_COLUMNS, given.columns)
     if missing := [name for name in ("path", "identity") if name not in rows.header]:
         raise ManifestError(
             f"{table} has no column(s) {', '.join(missing)} (it has {', '.join(raw.header)}); "
@@ -38,7 +38,7 @@ def entries(root: Path, table: Path, columns: Mapping[str, str]) -> list[Entry]:
     refuse(problems, f"{table}: rows that cannot be used", "Mend or remove these rows.")
     refuse_duplicates(found)
     _tell_recordings(rows)
-    return found
+    return Listing(root, [entry.path for entry in found], whole=False), found
 
 
 def _entry(root: Path, row: Row, problems: list[str]) -> Entry:
@@ -50,7 +50,7 @@ def _entry(root: Path, row: Row, problems: list[str]) -> Entry:
         problems.append(f"{row.source}: no identity")
     if kind is not None and kind not in get_args(Kind):
         problems.append(f"{row.source}: kind {kind!r} is none of {', '.join(get_args(Kind))}")
-    clip = row.values.get("clip") or recording_by_folder(path) or recording_of(path)
+    clip = row.values.get("clip") or recording_of(path)
     return Entry(path, identity, clip, parse_traits(row, problems), cast(Kind | None, kind), row.source)
 
 

@@ -7,7 +7,8 @@ from pipeline.errors import ManifestError
 from pipeline.manifest.checks import refuse
 from pipeline.manifest.csv_rows import read_rows, renamed
 from pipeline.manifest.identities import parse_traits
-from pipeline.manifest.media_folder import Listing
+from pipeline.manifest.layouts import LayoutInput, register
+from pipeline.manifest.media_folder import Listing, list_media
 from pipeline.manifest.schema import Entry, Traits
 
 _COLUMNS = {"identity": "VoxCeleb1 ID", "name": "VGGFace1 ID", "gender": "Gender", "nationality": "Nationality"}
@@ -22,13 +23,15 @@ class Person:
     traits: Traits
 
 
-def entries(listing: Listing, meta: Path) -> list[Entry]:
+@register("voxceleb1", wants="wav/id10001/<video>/00001.wav and faces/<Name>/1.6/<video>/0000375.jpg")
+def find(given: LayoutInput) -> tuple[Listing, list[Entry]]:
     """One entry per utterance and face frame; the identity is the VoxCeleb1 ID, the recording <identity>/<video>.
 
     The folders may lie below others (wav/, faces/, unzippedFaces/). Raises ManifestError for people that vox1_meta.csv
     does not know.
     """
-    people, found, strangers = read_meta(meta), [], []
+    listing, people = list_media(given.media), read_meta(given.table)
+    found, strangers = [], []
     for path in listing.paths:
         folders = path.split("/")[:-1]
         if folders[-2:-1] == [_FACE_SCALE]:
@@ -42,9 +45,11 @@ def entries(listing: Listing, meta: Path) -> list[Entry]:
         else:
             strangers.append(f"{path!r}: {name!r}")
     refuse(
-        strangers, f"people that {meta.name} knows neither by ID nor by name", "Remove them, or mend manifest.table."
+        strangers,
+        f"people that {given.table.name} knows neither by ID nor by name",
+        "Remove them, or mend manifest.table.",
     )
-    return found
+    return listing, found
 
 
 def read_meta(path: Path) -> dict[str, Person]:

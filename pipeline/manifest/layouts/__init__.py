@@ -1,0 +1,52 @@
+"""Layouts: how the files of a media folder, or the rows of a table, become items with an identity and a recording.
+
+A new layout is one file here: a function from LayoutInput to a Listing and its entries, under `@register("name", ...)`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.manifest.media_folder import Listing
+from pipeline.manifest.schema import Entry
+from pipeline.registry import import_files, named
+
+
+@dataclass(frozen=True)
+class LayoutInput:
+    """What a layout may read."""
+
+    media: Path  # manifest.media
+    table: Path  # manifest.table
+    columns: Mapping[str, str]  # manifest.columns: our name -> the user's
+
+
+Find = Callable[[LayoutInput], tuple[Listing, list[Entry]]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A way to read a media folder."""
+
+    find: Find
+    wants: str  # where its media lie, said where it finds none
+    renames: bool  # whether manifest.columns holds for manifest.table, too
+
+
+_LAYOUTS: dict[str, Layout] = {}
+
+
+def register(name: str, wants: str, renames: bool = False) -> Callable[[Find], Find]:
+    """Make a function known as layout `name`."""
+
+    def add(find: Find) -> Find:
+        _LAYOUTS[name] = Layout(find, wants, renames)
+        return find
+
+    return add
+
+
+def layout_named(name: str) -> Layout:
+    """The layout that manifest.layout names; raises ConfigError, naming the known ones, where no file registers it."""
+    import_files(__name__)
+    return named(_LAYOUTS, name, "manifest.layout")

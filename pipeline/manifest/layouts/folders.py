@@ -1,0 +1,18 @@
+"""Layout folder-per-identity: <identity>/.../clip.mp4, with any folders in between."""
+
+from pipeline.manifest.layouts import LayoutInput, register
+from pipeline.manifest.media_folder import Listing, list_media
+from pipeline.manifest.schema import Entry, recording_of
+
+
+@register("folders", wants="<identity>/clip.mp4 (a folder for each person)")
+def find(given: LayoutInput) -> tuple[Listing, list[Entry]]:
+    """One entry per medium inside an identity's folder."""
+    listing, found = list_media(given.media), []
+    for path in listing.paths:
+        folders = path.split("/")[:-1]
+        if folders:
+            found.append(Entry(path, folders[0], recording_of(path)))
+        else:
+            listing.ignored["outside an identity's folder"] += 1
+    return listing, found

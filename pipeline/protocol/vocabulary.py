@@ -1,0 +1,133 @@
+"""The words of a protocol, each defined once: tasks, regimes, and the criteria by which impostors are chosen.
+
+Every other module takes names, sides and wording from here. A new criterion is one entry of CRITERIA.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.errors import ConfigError
+
+Modality = Literal["face", "voice"]
+MODALITIES: tuple[Modality, ...] = ("face", "voice")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is compared with what: the two sides of a verification trial, or a matching probe and its gallery."""
+
+    name: str
+    left: Modality  # of a gallery: the probe
+    right: Modality  # of a gallery: the candidates
+    words: str  # in tables
+
+    @property
+    def sides(self) -> tuple[Modality, Modality]:
+        """Modalities of the left and of the right row."""
+        return self.left, self.right
+
+    @property
+    def is_cross_modal(self) -> bool:
+        """Whether a face is compared with a voice."""
+        return self.left != self.right
+
+
+CROSS_MODAL = Task("cross_modal", "voice", "face", "voice against face")
+FACES = Task("face", "face", "face", "face against face")
+VOICES = Task("voice", "voice", "voice", "voice against voice")
+F2V = Task("f2v", "face", "voice", "face to voice")
+V2F = Task("v2f", "voice", "face", "voice to face")
+F2F = Task("f2f", "face", "face", "face to face")
+V2V = Task("v2v", "voice", "voice", "voice to voice")
+
+
+def _by_name(tasks: Iterable[Task]) -> dict[str, Task]:
+    return {task.name: task for task in tasks}
+
+
+VERIFICATION_TASKS: Mapping[str, Task] = _by_name([CROSS_MODAL, FACES, VOICES])
+MATCHING_TASKS: Mapping[str, Task] = _by_name([F2V, V2F, F2F, V2V])
+TASKS: Mapping[str, Task] = {**VERIFICATION_TASKS, **MATCHING_TASKS}
+
+
+def learnt_tasks(modality: str, tasks: Mapping[str, Task]) -> list[Task]:
+    """Those of `tasks` that a run of `train.modality` (both | face | voice) was trained for.
+
+    The one that it is judged on comes first: cross-modal before one modality, voices as probes before faces, as in the
+    paper's figures.
+    """
+    seen = set(MODALITIES) if modality == "both" else {modality}
+    learnt = [task for task in tasks.values() if seen.issuperset(task.sides)]
+    return sorted(learnt, key=lambda task: (not task.is_cross_modal, task.left != "voice"))
+
+
+def judged_on(modality: str) -> Task:
+    """The verification task that a run of `train.modality` is selected and compared on."""
+    return learnt_tasks(modality, VERIFICATION_TASKS)[0]
+
+
+@dataclass(frozen=True)
+class Regime:
+    """Whether the people of a trial were trained on."""
+
+    name: str
+    trained: bool  # the people train; their recordings in the trials do not
+
+    @property
+    def run_together(self) -> str:
+        """As the released files write it, such as unseenunheard."""
+        return self.name.replace("_", "")
+
+    def split(self, subset: str) -> str:
+        """The split that the people of its trials are of; `subset` is validation or test."""
+        return "train" if self.trained else subset
+
+
+UNSEEN = Regime("unseen_unheard", trained=False)  # its figures stand at the top of metrics.json
+SEEN = Regime("seen_heard", trained=True)
+REGIMES: Mapping[str, Regime] = {regime.name: regime for regime in (UNSEEN, SEEN)}
+
+
+# What may be known of a person: column of the manifest -> what two people share who have it in common.
+TRAITS: Mapping[str, str] = {"gender": "gender", "nationality": "nationality", "age": "age bin"}
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """What the impostors of a list have in common with the person that they stand beside."""
+
+    name: str
+    shared: tuple[str, ...]  # keys of TRAITS
+
+    @property
+    def words(self) -> str:
+        """Such as "gender, nationality and age bin"; empty where nothing is asked for."""
+        words = [TRAITS[trait] for trait in self.shared]
+        return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
+
+
+RANDOM = Criterion("random", ())
+CRITERIA: Mapping[str, Criterion] = {
+    criterion.name: criterion
+    for criterion in (
+        RANDOM,
+        Criterion("G", ("gender",)),
+        Criterion("N", ("nationality",)),
+        Criterion("A", ("age",)),
+        Criterion("GNA", ("gender", "nationality", "age")),
+    )
+}
+PUBLISHED = ("random", "G", "N", "A", "GNA")  # those of the released verification lists, and of the paper's Table II
+# The released 1:2 matching lists have names of their own.
+RELEASED_MATCHING: Mapping[str, Criterion] = {
+    criterion.name: criterion
+    for criterion in (Criterion("U", ()), CRITERIA["G"], CRITERIA["N"], Criterion("GN", ("gender", "nationality")))
+}
+
+
+def criterion_named(name: str) -> Criterion:
+    """The criterion that `protocol.criteria` names; raises ConfigError for an unknown one."""
+    if name not in CRITERIA:
+        raise ConfigError(f"protocol.criteria: no criterion {name!r}; known are {', '.join(CRITERIA)}")
+    return CRITERIA[name]
