@@ -57,10 +57,14 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def sha256_hex(*parts: object) -> str:
-    """Hex SHA-256 of the parts, bytes as they are and others as UTF-8 text, with a zero byte between two."""
-    data = [part if isinstance(part, bytes) else str(part).encode() for part in parts]
-    return hashlib.sha256(b"\0".join(data)).hexdigest()
+def sha256_hex(*parts: object, separator: bytes = b"\0") -> str:
+    """Hex SHA-256 of the parts, bytes and memory as they are and others as UTF-8 text, with `separator` between two."""
+    digest = hashlib.sha256()
+    for number, part in enumerate(parts):
+        if number:
+            digest.update(separator)  # else ("ab", "c") and ("a", "bc") would be one
+        digest.update(part if isinstance(part, bytes | memoryview) else str(part).encode())
+    return digest.hexdigest()
 
 
 def git_blob_id(path: Path) -> str:

@@ -1,11 +1,10 @@
-"""The packed store: a matrix of embeddings and the table that says what each row is.
+"""The packed store: a matrix of embeddings and the table that describes each row.
 
 `embeddings.safetensors` holds one tensor `embeddings` (N, 512) float32; `index.parquet` holds one row per row of it,
 sorted, so that the same items give the same bytes whatever the order they were extracted in. The matrix file also
 holds the digests of the vectors and of the index file: one flipped bit is noticed, and so are files of two runs.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,17 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from pipeline.errors import StoreError
-from pipeline.files import atomic_path, sha256_of
+from pipeline.files import atomic_path, sha256_hex, sha256_of
 
 MATRIX, INDEX = "embeddings.safetensors", "index.parquet"
 # frame: -1 where the row is a whole utterance; key: of the item cache, so that a store can fill an empty cache
 INDEX_COLUMNS = ("item", "frame", "identity", "clip", "digest", "key")
 _SORT = ["item", "frame"]
 _REMEDY = "remove it and run `dvc repro` or `dvc pull` again"
+_NORM_TOLERANCE = 1e-3
 _DIGEST, _INDEX_DIGEST = "digest", "index_digest"  # beside the provenance, in the one metadata key
 
 
@@ -98,21 +99,24 @@ def _read_matrix(path: Path) -> tuple[np.ndarray, dict[str, object], str]:
 
 def _digest(matrix: np.ndarray, described: Mapping[str, object]) -> str:
     header = json.dumps([str(matrix.dtype), matrix.shape, dict(described)], sort_keys=True)
-    digest = hashlib.sha256(header.encode())
-    digest.update(np.ascontiguousarray(matrix).data)
-    return digest.hexdigest()
+    return sha256_hex(header, np.ascontiguousarray(matrix).data, separator=b"")
 
 
 def _unreadable(path: Path, error: Exception) -> StoreError:
     return StoreError(f"{path}: store cannot be read ({error}); {_REMEDY}")
 
 
-def _check_vectors(matrix: np.ndarray, index: pd.DataFrame) -> None:
+def _off_unit_norm(matrix: np.ndarray) -> NDArray[np.intp]:
+    """Rows (K,) of vectors (N, D) that are not finite or not of unit norm, to three decimals."""
     norms = np.linalg.norm(matrix, axis=1)
-    bad = np.flatnonzero(~(np.abs(norms - 1.0) < 1e-3))  # NaN compares false, so it is caught here too
+    return np.flatnonzero(~(np.abs(norms - 1.0) < _NORM_TOLERANCE))  # NaN compares false, so it is found here too
+
+
+def _check_vectors(matrix: np.ndarray, index: pd.DataFrame) -> None:
+    bad = _off_unit_norm(matrix)
     if len(bad):
         row = index.iloc[bad[0]]
         raise StoreError(
             f"{len(bad)} embedding(s) are not finite unit vectors, first: item {row['item']!r} frame {row['frame']} "
-            f"with norm {norms[bad[0]]}"
+            f"with norm {np.linalg.norm(matrix[bad[0]])}"
         )

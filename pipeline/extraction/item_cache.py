@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from pipeline.errors import StoreError
+from pipeline.files import sha256_hex
 
 Arrays = dict[str, np.ndarray]
 
@@ -36,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 def item_key(*parts: str) -> str:
     """Key of one result: hash of the medium's digest, the extractor's fingerprint and what else it depends on."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return sha256_hex(*parts)
 
 
 class ItemCache:

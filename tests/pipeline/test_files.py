@@ -4,9 +4,10 @@ import hashlib
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pipeline.files import atomic_path, git_blob_id, sha256_of, write_text
+from pipeline.files import atomic_path, git_blob_id, sha256_hex, sha256_of, write_text
 
 
 def test_target_appears_only_at_the_end(tmp_path: Path) -> None:
@@ -45,3 +46,10 @@ def test_digests_equal_those_of_hashlib_and_git(tmp_path: Path) -> None:
     assert sha256_of(path) == hashlib.sha256(path.read_bytes()).hexdigest()
     answer = subprocess.run(["git", "hash-object", str(path)], capture_output=True, text=True, check=True)
     assert git_blob_id(path) == answer.stdout.strip()
+
+
+def test_digest_of_parts_is_that_of_their_bytes_with_a_separator() -> None:
+    assert sha256_hex("a", 1, b"\xff") == hashlib.sha256(b"a\x001\x00\xff").hexdigest()
+    assert sha256_hex("ab", "c") != sha256_hex("a", "bc")
+    grid = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert sha256_hex("head", grid.data, separator=b"") == hashlib.sha256(b"head" + grid.tobytes()).hexdigest()

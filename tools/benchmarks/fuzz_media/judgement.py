@@ -1,11 +1,11 @@
 """What is kept of a decoded payload: whether it is sound, and a digest by which two decodings compare."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from extractors.faces.crop import CROP_SIZE, crop_face
+from pipeline.files import sha256_hex
 from pipeline.media import SampledFrame
 from pipeline.media.audio import SHORTEST
 from stages import decoding
@@ -67,7 +67,4 @@ def _middles(frames: list[SampledFrame]) -> decoding.Boxes:
 
 
 def _digest(arrays: list[np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+    return sha256_hex(*(np.ascontiguousarray(array).data for array in arrays))

@@ -1,11 +1,11 @@
 """A sample of the mutants through the stages themselves: each must be in a store or in skipped.csv."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from pipeline.files import sha256_of
 from tests.stages.project import Project, make_project
 
 _ALL = {"max_skip_ratio": 1.0}  # all may be bad
@@ -33,7 +33,7 @@ def run_stages(folder: Path, paths: Sequence[Path], workers: int) -> tuple[dict[
 
 def _distinct(paths: Sequence[Path]) -> dict[str, Path]:
     """Name below the media folder -> file, one person per original; of equal bytes one, as the manifest demands."""
-    by_digest = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in paths}
+    by_digest = {sha256_of(path): path for path in paths}
     return {f"id{number % 4:04d}/{path.name}": path for number, path in enumerate(sorted(by_digest.values()))}
 
 
