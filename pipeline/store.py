@@ -67,6 +67,14 @@ def read_store(folder: Path) -> Store:
     return read_files(folder / MATRIX, folder / INDEX)
 
 
+def read_index(folder: Path) -> pd.DataFrame:
+    """The index of a packed store, without its vectors; raises StoreError when it is absent or damaged."""
+    try:
+        return pd.read_parquet(folder / INDEX)
+    except (OSError, ValueError) as error:
+        raise _unreadable(folder / INDEX, error) from error
+
+
 def read_files(matrix_file: Path, index_file: Path) -> Store:
     """Read a packed store whose files lie anywhere, such as in the DVC cache; raises StoreError as read_store does."""
     matrix, provenance, index_digest = _read_matrix(matrix_file)

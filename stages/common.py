@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from pipeline.config import load_params
 from pipeline.errors import PipelineError
-from pipeline.runtime.input_guard import unchanged_inputs
+from pipeline.runtime.input_guard import refuse_absent_inputs, unchanged_inputs, warn_of_linked_folders
 from pipeline.runtime.locks import stage_lock
 from pipeline.runtime.workspace import project_root
 from pipeline.settings import Params
@@ -79,7 +79,11 @@ def run_stage(
 
     def locked() -> None:
         with stage_lock("-".join([stage, *given])), unchanged_inputs(stage, *given):
-            main(load_params(PARAMS), Artifacts(), Artifacts(), *given)
+            params = load_params(PARAMS)
+            refuse_absent_inputs(stage, *given)
+            if params.features.source == "media" and stage != "manifest":  # which refuses such links itself
+                warn_of_linked_folders(media_path(params, ""))
+            main(params, Artifacts(), Artifacts(), *given)
 
     run_command(locked)
 

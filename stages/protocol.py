@@ -3,8 +3,6 @@
 import logging
 from pathlib import Path
 
-import pandas as pd
-
 from pipeline.config import run_settings
 from pipeline.manifest.schema import read_manifest
 from pipeline.protocol import write_protocol
@@ -13,7 +11,7 @@ from pipeline.protocol.parity import parity_lists
 from pipeline.protocol.sources.feature_files.protocol import protocol_of_features
 from pipeline.protocol.usable import check_usable, unchoosable
 from pipeline.settings import Params
-from pipeline.store import INDEX
+from pipeline.store import read_index
 from stages.common import Artifacts, run_stage
 
 logger = logging.getLogger("stages.protocol")
@@ -22,8 +20,7 @@ logger = logging.getLogger("stages.protocol")
 def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     """Build the protocol of params.yaml, check it against the stores, name the runs it is too little for, write it."""
     settings = params.protocol
-    faces = pd.read_parquet(deps.faces / INDEX)
-    voices = pd.read_parquet(deps.voices / INDEX)
+    faces, voices = read_index(deps.faces), read_index(deps.voices)
     if params.features.source == "csv":
         tables = protocol_of_features(faces, voices, Path(params.features.folder), settings)
     else:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.errors import ManifestError
-from pipeline.manifest.checks import refuse, refuse_contradictions, refuse_shared_media
+from pipeline.manifest.checks import folded, refuse, refuse_contradictions, refuse_shared_media
 from pipeline.manifest.csv_rows import read_rows
-from pipeline.manifest.identities import read_identities
+from pipeline.manifest.identities import read_identities, warn_of_alike, with_canonical_names
 from pipeline.manifest.known_media import known_path, read_known, write_known
 from pipeline.manifest.layouts import Layout, LayoutInput, layout_named
 from pipeline.manifest.measure import changed_since, measure
-from pipeline.manifest.media_folder import Listing, list_media
+from pipeline.manifest.media_folder import Listing, folders_without_media, list_media
 from pipeline.manifest.medium import Measured
 from pipeline.manifest.schema import COLUMNS, KIND_OF_SUFFIX, TABLE_COLUMNS, TRAITS, Entry, Traits, suffix_of
 from pipeline.media.probe import Kind
@@ -46,8 +46,11 @@ def build_manifest(settings: ManifestSettings, sources: Sources) -> pd.DataFrame
     _check_renames(settings.columns, sources, layout)
     people = read_identities(sources.identities, settings.columns)
     listing, entries = layout.find(LayoutInput(sources.media, sources.table, settings.columns))
+    _warn_of_unread(listing)
     if not entries:
         raise ManifestError(_nothing_found(settings.layout, layout, sources.media, listing))
+    entries = with_canonical_names(entries)
+    warn_of_alike({entry.identity for entry in entries}, people.keys())
     refuse_contradictions(entries, people)
     known = read_known(known_path(sources.cache))
     measured = measure(listing.root, [entry.path for entry in entries], known)
@@ -57,6 +60,8 @@ def build_manifest(settings: ManifestSettings, sources: Sources) -> pd.DataFrame
     _refuse_other_kinds(entries, measured)
     rows = [_row(entry, measured[entry.path], people.get(entry.identity, Traits())) for entry in entries]
     manifest = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS).sort_values("item", ignore_index=True)
+    for name in ("nationality", "language"):
+        manifest[name] = _in_one_spelling(manifest[name])
     repeated = refuse_shared_media(manifest, [path for path, one in measured.items() if one.info])
     _log_counts(manifest, listing, measured, known)
     _warn(repeated, set(people), set(manifest["identity"]))
@@ -94,6 +99,14 @@ def _row(entry: Entry, medium: Measured, person: Traits) -> dict[str, object]:
     traits = {name: getattr(entry.traits, name) or getattr(person, name) for name in TRAITS}
     own = {"item": entry.path, "identity": entry.identity, "clip": entry.clip, "kind": kind, "path": entry.path}
     return {**own, "digest": medium.digest, "size": medium.size, **described, **traits}
+
+
+def _in_one_spelling(values: "pd.Series[str]") -> "pd.Series[str]":
+    """Texts that differ by case or Unicode form alone become the first of them by order: lists compare them."""
+    spellings: dict[str, str] = {}
+    for text in sorted(values.dropna().unique()):
+        spellings.setdefault(folded(text), text)
+    return values.map(lambda text: spellings[folded(text)], na_action="ignore").astype(values.dtype)
 
 
 def _kind_by_name(path: str) -> Kind:
@@ -141,6 +154,16 @@ def _log_counts(
         "manifest: %d items (%s) of %d identities; %d read, %d cached, %d unreadable",
         *(len(manifest), kinds, manifest["identity"].nunique(), len(manifest) - cached, cached, unreadable),
     )
+
+
+def _warn_of_unread(listing: Listing) -> None:
+    """Name the folders of which no file is read: a person whose photos are all HEIC would be missing without a word."""
+    folders = folders_without_media(listing)
+    for folder in sorted(folders)[:_SHOWN]:
+        held = ", ".join(f"{count} {suffix}" for suffix, count in sorted(folders[folder].items()))
+        logger.warning("%r holds no file of a kind that is read (%s): convert them, if these are media", folder, held)
+    if len(folders) > _SHOWN:
+        logger.warning("... and %d more such folders", len(folders) - _SHOWN)
 
 
 def _warn(repeated: Sequence[str], described: set[str], seen: set[str]) -> None:

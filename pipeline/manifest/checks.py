@@ -58,6 +58,16 @@ def unprintable(text: str) -> bool:
     return not text.isprintable() and any(unicodedata.category(letter) in _UNPRINTABLE for letter in text)
 
 
+def same_text(one: object, other: object) -> bool:
+    """Whether two values are equal; texts, such as nationalities, whatever their case and Unicode form."""
+    return folded(one) == folded(other) if isinstance(one, str) and isinstance(other, str) else one == other
+
+
+def folded(text: str) -> str:
+    """A text without case, composed: `norway` and `Norway` are one country."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
 def refuse_duplicates(entries: Iterable[Entry]) -> None:
     """Raise ManifestError for items that are listed twice."""
     seen: dict[str, Entry] = {}
@@ -81,7 +91,7 @@ def refuse_contradictions(entries: Iterable[Entry], people: Mapping[str, Traits]
             value, (known, source) = getattr(entry.traits, name), said.get((entry.identity, name), (None, ""))
             if known is None:
                 said[entry.identity, name] = (value, entry.source or entry.path)
-            elif value is not None and value != known:
+            elif value is not None and not same_text(value, known):
                 where = entry.source or entry.path
                 problems.append(f"{entry.identity!r}: {name} {value!r} in {where}, {known!r} in {source}")
     refuse(problems, "contradicting metadata", "Mend the rows: a person has one gender, nationality and age.")

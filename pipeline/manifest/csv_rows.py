@@ -2,12 +2,18 @@
 
 import csv
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import ManifestError
 from pipeline.manifest.checks import refuse
+
+_SEPARATOR = re.compile(r'"?sep=(.)"?[,;]*\s*$')  # what spreadsheets take for the name of the separator
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,13 +31,15 @@ class Rows:
     path: Path
     header: tuple[str, ...]
     rows: tuple[Row, ...]
+    comments: tuple[int, ...]  # numbers of the lines that begin with #
 
 
 def read_rows(path: Path, key: str) -> Rows:
     """Read a table with a header line; `key` of params.yaml is named where it fails.
 
-    Raises ManifestError for a file that is absent, not UTF-8 or not a table, and for lines with too many or too few
-    values, naming them.
+    Lines that begin with # are comments, a first line `sep=;` names the separator, and empty columns behind the last
+    named one are dropped, as spreadsheets leave them. Raises ManifestError for a file that is absent, not UTF-8 or not
+    a table, and for lines with too many or too few values, naming them.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -39,36 +47,67 @@ def read_rows(path: Path, key: str) -> Rows:
         raise ManifestError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
     except OSError as error:
         raise ManifestError(f"{path} cannot be read ({error.strerror}); mend manifest.{key} in params.yaml") from error
-    first = text.split("\n", 1)[0]
-    delimiter = "\t" if "\t" in first else ";" if ";" in first and "," not in first else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        numbered = [(reader.line_num, [value.strip() for value in line]) for line in reader if any(line)]
-    except csv.Error as error:
-        raise ManifestError(f"{path} line {reader.line_num} is no table line: {error}") from error
+    numbered, comments = _lines(path, text)
     if not numbered:
         raise ManifestError(f"{path} is empty: its first line must name the columns; mend manifest.{key}")
     (_, header), lines = numbered[0], numbered[1:]
+    width = max((at for at, name in enumerate(header, 1) if name), default=0)
+    header, lines = header[:width], [(number, _trimmed(line, width)) for number, line in lines]
     _refuse_ragged(path, header, lines)
     rows = tuple(
         Row(f"{path.name} line {number}", {name: value for name, value in zip(header, line, strict=True) if value})
         for number, line in lines
     )
-    return Rows(path, tuple(header), rows)
+    return Rows(path, tuple(header), rows, comments)
+
+
+def _lines(path: Path, text: str) -> tuple[list[tuple[int, list[str]]], tuple[int, ...]]:
+    """Number and values of every line that holds any, without a line that names the separator; numbers of comments."""
+    written = list(io.StringIO(text, newline=""))
+    named = _SEPARATOR.match(written[0]) if written else None
+    skipped = 1 if named else 0
+    reader = csv.reader(written[skipped:], delimiter=named[1] if named else _separator(written), strict=True)
+    numbered, comments, begin = [], [], skipped
+    try:
+        for line in reader:
+            number, values = skipped + reader.line_num, [value.strip() for value in line]
+            if written[begin].startswith("#"):
+                comments.append(number)
+            elif any(values):
+                numbered.append((number, values))
+            begin = number  # of the next line, counted from 0
+    except csv.Error as error:
+        raise ManifestError(f"{path} line {skipped + reader.line_num} is no table line: {error}") from error
+    return numbered, tuple(comments)
+
+
+def _separator(written: Sequence[str]) -> str:
+    """What separates the values of the first line that is no comment."""
+    header = next((line for line in written if line.strip() and not line.startswith("#")), "")
+    return "\t" if "\t" in header else ";" if ";" in header and "," not in header else ","
+
+
+def _trimmed(line: list[str], width: int) -> list[str]:
+    """The line without empty values behind the named columns."""
+    filled = max((at for at, value in enumerate(line, 1) if value), default=0)
+    return line[: max(width, filled)]
 
 
 def renamed(table: Rows, names: tuple[str, ...], columns: Mapping[str, str]) -> Rows:
     """The table under our names: `columns` maps ours to the table's where they differ; other columns are dropped."""
+    if table.comments:
+        message = "%s: %d line(s) that begin with # are comments, first: line %d; a value that does so wants quotes"
+        logger.warning(message, table.path, len(table.comments), table.comments[0])
     theirs = {name: columns[name] if columns.get(name) in table.header else name for name in names}
     rows = tuple(
         Row(row.source, {name: row.values[their] for name, their in theirs.items() if their in row.values})
         for row in table.rows
     )
-    return Rows(table.path, tuple(name for name, their in theirs.items() if their in table.header), rows)
+    return replace(table, header=tuple(name for name, their in theirs.items() if their in table.header), rows=rows)
 
 
 def _refuse_ragged(path: Path, header: list[str], lines: list[tuple[int, list[str]]]) -> None:
-    twice = sorted({name for name in header if header.count(name) > 1})
+    twice = sorted({name for name in header if name and header.count(name) > 1})
     refuse(twice, f"{path}: columns that are named twice", "Rename or remove one of each.")
     problems = [
         f"line {number}: {len(line)} values for {len(header)} columns"

@@ -1,17 +1,78 @@
-"""What is known of people: gender, nationality, age and language from a table with one row per identity."""
+"""Who is who: the names of identities, and gender, nationality, age and language from a table with a row for each."""
 
+import logging
 import math
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import ManifestError
-from pipeline.manifest.checks import refuse, unprintable
+from pipeline.manifest.checks import refuse, same_text, unprintable
 from pipeline.manifest.csv_rows import Row, read_rows, renamed
-from pipeline.manifest.schema import TRAITS, Traits
+from pipeline.manifest.schema import TRAITS, Entry, Traits
 
 _GENDERS = {"f": "f", "female": "f", "woman": "f", "m": "m", "male": "m", "man": "m"}
 _OLDEST = 130.0  # years
 _REMEDY = "Mend these rows; leave a value empty where it is unknown."
+_SHOWN = 5  # pairs of names in a warning
+
+logger = logging.getLogger(__name__)
+
+
+def canonical(name: str) -> str:
+    """An identity's name as the manifest has it: composed (NFC; macOS decomposes names), without outer spaces."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def with_canonical_names(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries with canonical identities; raises ManifestError where two spellings of one name would become one.
+
+    Two folders that look alike hold one person or two: only the user knows, and either guess could falsify trials.
+    """
+    spellings: dict[str, dict[str, str]] = defaultdict(dict)  # canonical: as written: first item or line
+    of: dict[str, str] = {}
+    for entry in entries:
+        if entry.identity not in of:
+            of[entry.identity] = canonical(entry.identity)
+            spellings[of[entry.identity]][entry.identity] = entry.source or entry.path
+    problems = [
+        " and ".join(f"{name!a} ({place!a})" for name, place in sorted(written.items()))
+        for written in spellings.values()
+        if len(written) > 1
+    ]
+    what = "identities that differ only by the Unicode form of their letters or by outer spaces"
+    refuse(problems, what, "Give a person one spelling, and two people two names.")
+    nameless = [f"{place!a}" for name, written in spellings.items() if not name for place in written.values()]
+    refuse(nameless, "identities whose names are spaces alone", "Give them names.")
+    return [one if of[one.identity] == one.identity else replace(one, identity=of[one.identity]) for one in entries]
+
+
+def warn_of_alike(identities: Set[str], described: Set[str]) -> None:
+    """Name identities, of the media and of the metadata, that differ only by case, leading zeros or unseen letters.
+
+    Spreadsheets make 1 of 001. Two such names stay two people: `a1` and `A1` may well be.
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(identities | described):
+        groups[_core(name)].append(name)
+    alike = [names for names in groups.values() if len(names) > 1]
+    for names in alike[:_SHOWN]:
+        without = [name for name in names if name not in identities]
+        effect = f"; {', '.join(map(repr, without))} has metadata but no media" if without else ""
+        spelled = " and ".join(map(repr, names))
+        logger.warning("%s differ only by case, leading zeros or unseen letters: two people here%s", spelled, effect)
+    if len(alike) > _SHOWN:
+        logger.warning("... and %d more identities whose names are nearly the same", len(alike) - _SHOWN)
+
+
+def _core(name: str) -> str:
+    """What is left of a name without case, width, unseen letters and leading zeros."""
+    letters = unicodedata.normalize("NFKC", name).casefold()
+    seen = "".join(letter for letter in letters if unicodedata.category(letter) != "Cf")
+    return re.sub(r"(?<!\d)0+(?=\d)", "", " ".join(seen.split()))
 
 
 def read_identities(path: Path, columns: Mapping[str, str]) -> dict[str, Traits]:
@@ -31,12 +92,12 @@ def read_identities(path: Path, columns: Mapping[str, str]) -> dict[str, Traits]
     people: dict[str, tuple[Traits, str]] = {}
     problems: list[str] = []
     for row in table.rows:
-        identity, traits = row.values.get("identity", ""), parse_traits(row, problems)
+        identity, traits = canonical(row.values.get("identity", "")), parse_traits(row, problems)
         if not identity:
             problems.append(f"{row.source}: no identity")
             continue
         known, source = people.setdefault(identity, (traits, row.source))
-        if known != traits:
+        if not all(same_text(getattr(known, name), getattr(traits, name)) for name in TRAITS):
             problems.append(f"{row.source}: identity {identity!r} again, with other values than in {source}")
     refuse(problems, f"{path}: metadata that cannot be read", _REMEDY)
     return {identity: traits for identity, (traits, _) in people.items()}

@@ -2,13 +2,22 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import ManifestError
 from pipeline.manifest.checks import name_problem, path_problem, refuse
 from pipeline.manifest.schema import KIND_OF_SUFFIX, suffix_of
+
+# What network storage, desktops and file systems put beside a user's files: thumbnails, waste bins, snapshots. Some
+# are media by their names, and every person would seem to have the same ones. In lower case.
+_SYSTEM_FOLDERS = frozenset(
+    {
+        *("@eadir", "@recycle", "@tmp", "#recycle", "#snapshot", ".snapshot", ".thumbnails", ".trashes"),
+        *("$recycle.bin", "recycler", "system volume information", "__macosx", "lost+found"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -17,41 +26,63 @@ class Listing:
 
     root: Path  # resolved
     paths: list[str]  # posix, sorted
-    ignored: Counter[str] = field(default_factory=Counter)  # reason or suffix: number of files
+    ignored: Counter[str] = field(default_factory=Counter)  # what: how many
+    unread: Sequence[str] = ()  # the ignored files that are none by their suffix
     whole: bool = True  # every medium of the folder is in `paths`, so that one more is a change
 
 
 def media_root(media: Path) -> Path:
     """The media folder with its links resolved; raises ManifestError where it is none."""
+    if media.exists() and not media.is_dir():
+        raise ManifestError(
+            f"manifest.media in params.yaml names {str(media)!r}, which is no folder; name the folder that holds it"
+        )
     if not media.is_dir():
         raise ManifestError(f"the media folder {str(media)!r} does not exist; mend manifest.media, or `dvc pull` it")
     return media.resolve()
 
 
 def list_media(media: Path) -> Listing:
-    """Every file with a media suffix below the folder; hidden files and other suffixes are counted as ignored.
+    """Every file with a media suffix below the folder; hidden ones, system folders and other suffixes are counted.
 
-    Raises ManifestError for links that lead out of the folder and for names that would break a line.
+    Raises ManifestError for links that lead out of the folder, for names that would break a line and for folders that
+    cannot be opened.
     """
-    listing, problems = Listing(media_root(media), []), []
-    for path, entry in _walk(listing.root, ""):
-        if reason := _ignored(listing.root, path, entry):
-            listing.ignored[reason] += 1
-        elif problem := _problem(listing.root, path, entry):
+    root, problems = media_root(media), []
+    listing, unread = Listing(root, []), []
+    for path, entry in _walk(root, "", listing.ignored):
+        if _is_linked_folder(entry) and Path(entry.path).resolve().is_relative_to(root):
+            listing.ignored["linked folders"] += 1  # what they link to is found where it lies
+        elif suffix_of(path) not in KIND_OF_SUFFIX and not _is_linked_folder(entry):
+            listing.ignored[suffix_of(path) or "without suffix"] += 1
+            unread.append(path)
+        elif problem := _problem(root, path, entry):
             problems.append(f"{path!r} {problem}")
         else:
             listing.paths.append(path)
     refuse(problems, f"{media}: files that must not be used", "Mend or remove them.")
-    return Listing(listing.root, sorted(listing.paths), listing.ignored)
+    return Listing(root, sorted(listing.paths), listing.ignored, sorted(unread))
 
 
-def _ignored(root: Path, path: str, entry: os.DirEntry[str]) -> str | None:
-    if entry.is_symlink() and Path(entry.path).is_dir():  # Path: a link in a circle is no folder, to DirEntry an error
-        inside = Path(entry.path).resolve().is_relative_to(root)
-        return "linked folders" if inside else None  # what they link to is found where it lies
-    if suffix_of(path) not in KIND_OF_SUFFIX:
-        return suffix_of(path) or "without suffix"
-    return None
+def folders_without_media(listing: Listing) -> dict[str, Counter[str]]:
+    """The topmost folders that hold files but no medium, such as a person's of HEIC photos: the suffixes they hold."""
+    if not listing.unread:
+        return {}
+    with_media = {parent for path in listing.paths for parent in _parents(path)}
+    found: dict[str, Counter[str]] = {}
+    for path in listing.unread:
+        if without := [parent for parent in _parents(path) if parent not in with_media]:
+            found.setdefault(without[0], Counter())[suffix_of(path) or "without suffix"] += 1
+    return found
+
+
+def _parents(path: str) -> list[str]:
+    """The folders that a path lies in, the topmost first."""
+    return [path[:at] for at, letter in enumerate(path) if letter == "/"]
+
+
+def _is_linked_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and Path(entry.path).is_dir()  # Path: to DirEntry, a link in a circle is an error
 
 
 def _problem(root: Path, path: str, entry: os.DirEntry[str]) -> str | None:
@@ -59,14 +90,23 @@ def _problem(root: Path, path: str, entry: os.DirEntry[str]) -> str | None:
     return name_problem(path) if plain else path_problem(root, path)
 
 
-def _walk(folder: Path, below: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Relative path and entry of every file and link; folders are entered unless they are links or hidden."""
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
+def _walk(folder: Path, below: str, ignored: Counter[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Relative path and entry of every file and link; folders are entered unless they are links, hidden or a system's.
+
+    What is hidden and the systems' folders are counted in `ignored`.
+    """
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        raise ManifestError(f"{folder} cannot be opened ({error.strerror}); mend its permissions") from error
     for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), f"{below}{entry.name}/")
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if is_folder and entry.name.lower() in _SYSTEM_FOLDERS:
+            ignored[f"system folders ({entry.name})"] += 1
+        elif entry.name.startswith("."):
+            ignored["hidden folders" if is_folder else "hidden files"] += 1
+        elif is_folder:
+            yield from _walk(Path(entry.path), f"{below}{entry.name}/", ignored)
         else:
             yield f"{below}{entry.name}", entry

@@ -1,9 +1,10 @@
-"""The changed-inputs guard: what a stage reads must be the same when it ends as when it began.
+"""The input guard: what a stage reads must be there when it begins, and the same when it ends.
 
 DVC looks at dependencies and params after a stage has run and takes its outputs for results of what it finds then.
 After an edit of params.yaml or of the code during an hour of training, it would call the old results up to date.
 """
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -19,6 +20,10 @@ _HASHED = 1 << 20  # bytes; smaller files by content, so that a save without a c
 _SHOWN = 5
 # Hours may pass while media are looked at: the manifest compares them itself, file by file.
 _MEDIA = "${manifest.media}"
+_OUTPUTS = "artifacts/"  # what stages write, and others read
+_FEW = 16  # folders of the media folder, such as wav/ and faces/, that are looked into for links
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -44,21 +49,84 @@ def unchanged_inputs(stage: str, run: str = "") -> Iterator[None]:
         )
 
 
+def refuse_absent_inputs(stage: str, run: str = "") -> None:
+    """Raise RunError if a file that another stage makes for this one is not there: it is run by hand, not by DVC."""
+    graph = None if "DVC_ROOT" in os.environ else _params_and_stage(stage)
+    if graph is None or run not in {"", *(graph[0].get("experiments") or ())}:  # main() knows better what is wrong
+        return
+    absent = [dep for dep in _dependencies(*graph, run) if dep.startswith(_OUTPUTS) and not Path(dep).exists()]
+    if absent:
+        target = f"{stage}@{run}" if run else stage
+        more = f" (and {len(absent) - 1} more)" if len(absent) > 1 else ""
+        raise RunError(
+            f"{target} reads {absent[0]}{more}, which another stage makes and which is not there: run "
+            f"`dvc repro {target}`, which makes it first, or `dvc pull` what somebody else has made"
+        )
+
+
+def warn_of_linked_folders(media: Path) -> None:
+    """Name links in the media folder that lead to folders elsewhere: DVC passes over them, so no stage sees a change.
+
+    The manifest refuses them, but does not run for their sake. People are folders in the media folder, or one below.
+    """
+    try:
+        linked = sorted(entry.path for entry in _upper_entries(media) if _is_folder_elsewhere(entry, media.resolve()))
+    except OSError:  # the manifest says what is wrong with the folder
+        return
+    if linked:
+        more = f" and {len(linked) - _SHOWN} more" if len(linked) > _SHOWN else ""
+        logger.warning(
+            "%s%s: links to folders outside the media folder, which DVC does not follow: their media are in no result. "
+            "Move or copy the folders in, or mount them there",
+            ", ".join(linked[:_SHOWN]),
+            more,
+        )
+
+
+def _upper_entries(media: Path) -> Iterator[os.DirEntry[str]]:
+    """What lies in the media folder, and what lies in its folders if they are few."""
+    entries = list(os.scandir(media))
+    yield from entries
+    folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for folder in folders if len(folders) <= _FEW else []:
+        yield from os.scandir(folder)
+
+
+def _is_folder_elsewhere(entry: os.DirEntry[str], media: Path) -> bool:
+    path = Path(entry.path)
+    return entry.is_symlink() and path.is_dir() and not path.resolve().is_relative_to(media)
+
+
 def _inputs(stage: str, run: str) -> dict[str, object] | None:
     """Values of the stage's params and stamps of its files, by name; None where dvc.yaml does not name the stage."""
+    graph = _params_and_stage(stage)
+    if graph is None:
+        return None
+    params, entry = graph
+    names = [name.replace("${key}", run) for name in entry.get("params", [])]
+    found: dict[str, object] = {f"params.yaml {name}": _value(params, name) for name in names}
+    for path in _dependencies(params, entry, run):
+        found |= {file.as_posix(): _stamp(file) for file in _files(Path(path))}
+    return found
+
+
+def _params_and_stage(stage: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """What params.yaml holds, and what dvc.yaml says of the stage; None where it does not name it."""
     try:
         params, graph = (parse_yaml(Path(name).read_text(encoding="utf-8")) for name in ("params.yaml", "dvc.yaml"))
         entry = graph["stages"][stage]
+        return params, entry.get("do", entry)
     except (OSError, YAMLError, KeyError, TypeError):  # TypeError: an empty file, as while it is saved
         return None
-    entry = entry.get("do", entry)
-    names = [name.replace("${key}", run) for name in entry.get("params", [])]
-    found: dict[str, object] = {f"params.yaml {name}": _value(params, name) for name in names}
-    for dep in entry.get("deps", []):
-        if dep != _MEDIA:
-            path = re.sub(r"\$\{(.+?)\}", lambda match: run if match[1] == "key" else _value(params, match[1]), dep)
-            found |= {file.as_posix(): _stamp(file) for file in _files(Path(path))}
-    return found
+
+
+def _dependencies(params: dict[str, Any], entry: dict[str, Any], run: str) -> list[str]:
+    """Paths of the stage's dependencies, the media left out."""
+
+    def value(match: re.Match[str]) -> str:
+        return run if match[1] == "key" else str(_value(params, match[1]))
+
+    return [re.sub(r"\$\{(.+?)\}", value, dep) for dep in entry.get("deps", []) if dep != _MEDIA]
 
 
 def _value(params: dict[str, Any], name: str) -> Any:

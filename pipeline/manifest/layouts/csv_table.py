@@ -1,17 +1,19 @@
 """Layout csv: the user's own table, one row per medium: path, identity, and where they like clip, kind and traits."""
 
 import logging
+import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import cast, get_args
 
 from pipeline.errors import ManifestError
 from pipeline.manifest.checks import path_problem, refuse, refuse_duplicates
 from pipeline.manifest.csv_rows import Row, Rows, read_rows, renamed
-from pipeline.manifest.identities import parse_traits
+from pipeline.manifest.identities import canonical, parse_traits
 from pipeline.manifest.layouts import LayoutInput, register
 from pipeline.manifest.media_folder import Listing, media_root
 from pipeline.manifest.schema import TABLE_COLUMNS, Entry, recording_by_folder, recording_of
 from pipeline.media.probe import Kind
+from pipeline.settings import is_inside
 
 logger = logging.getLogger(__name__)
 
@@ -43,15 +45,21 @@ def find(given: LayoutInput) -> tuple[Listing, list[Entry]]:
 
 def _entry(root: Path, row: Row, problems: list[str]) -> Entry:
     raw, identity, kind = row.values.get("path", ""), row.values.get("identity", ""), row.values.get("kind")
-    path = str(PurePosixPath(raw))  # a/./b.mp4 and a//b.mp4 are a/b.mp4
+    path = _as_on_disk(root, str(PurePosixPath(raw)))  # a/./b.mp4 and a//b.mp4 are a/b.mp4
     if problem := path_problem(root, path):
         problems.append(f"{row.source}: path {raw!r} {problem}")
     if not identity:
         problems.append(f"{row.source}: no identity")
     if kind is not None and kind not in get_args(Kind):
         problems.append(f"{row.source}: kind {kind!r} is none of {', '.join(get_args(Kind))}")
-    clip = row.values.get("clip") or recording_of(path)
+    clip = canonical(row.values.get("clip", "")) or recording_of(path)
     return Entry(path, identity, clip, parse_traits(row, problems), cast(Kind | None, kind), row.source)
+
+
+def _as_on_disk(root: Path, path: str) -> str:
+    """The path in the Unicode form that the file's name has: tables and folders of two systems may differ in it."""
+    forms = (path, unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path))
+    return next((form for form in forms if is_inside(PurePosixPath(form)) and (root / form).exists()), path)
 
 
 def _tell_recordings(table: Rows) -> None:

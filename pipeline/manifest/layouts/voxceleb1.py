@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.errors import ManifestError
 from pipeline.manifest.checks import refuse
 from pipeline.manifest.csv_rows import read_rows, renamed
-from pipeline.manifest.identities import parse_traits
+from pipeline.manifest.identities import canonical, parse_traits
 from pipeline.manifest.layouts import LayoutInput, register
 from pipeline.manifest.media_folder import Listing, list_media
 from pipeline.manifest.schema import Entry, Traits
@@ -40,7 +40,7 @@ def find(given: LayoutInput) -> tuple[Listing, list[Entry]]:
             listing.ignored["outside <person>/<video>/"] += 1
             continue
         name, video = folders[-2:]
-        if person := people.get(name):
+        if person := people.get(canonical(name)):
             found.append(Entry(path, person.identity, f"{person.identity}/{video}", person.traits))
         else:
             strangers.append(f"{path!r}: {name!r}")
@@ -62,11 +62,11 @@ def read_meta(path: Path) -> dict[str, Person]:
     people: dict[str, Person] = {}
     problems: list[str] = []
     for row in renamed(raw, tuple(_COLUMNS), _COLUMNS).rows:
-        names = {row.values.get("identity", ""), row.values.get("name", "")}
+        names = {canonical(row.values.get(column, "")) for column in ("identity", "name")}
         if "" in names or names & people.keys():
             problems.append(f"{row.source}: an ID or a name is missing or stands there twice")
             continue
-        person = Person(row.values["identity"], parse_traits(row, problems))
+        person = Person(canonical(row.values["identity"]), parse_traits(row, problems))
         people.update(dict.fromkeys(names, person))
     refuse(problems, f"{path}: rows that cannot be read", "Take vox1_meta.csv as it is released.")
     return people

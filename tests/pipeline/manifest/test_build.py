@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,8 @@ def test_other_files_are_ignored_and_counted(build: Build, media: Path, caplog: 
     make.write_image(media / "group.jpg", number=4)
     with caplog.at_level(logging.INFO):
         assert len(build()) == 4
-    assert "ignored in media: 1 .csv, 1 .txt, 1 outside an identity's folder, 1 without suffix" in caplog.text
+    ignored = "1 .csv, 1 .txt, 1 hidden files, 1 hidden folders, 1 outside an identity's folder, 1 without suffix"
+    assert f"ignored in media: {ignored}" in caplog.text
     assert (
         "manifest: 4 items (1 audio, 1 image, 2 video) of 2 identities; 4 read, 0 cached, 0 unreadable" in caplog.text
     )
@@ -147,6 +149,13 @@ def test_an_empty_folder_names_what_the_layout_wants(build: Build, media: Path) 
 def test_an_absent_folder_names_the_key(build: Build, media: Path) -> None:
     media.rename(media.with_name("elsewhere"))
     with pytest.raises(ManifestError, match=r"does not exist; mend manifest.media"):
+        build()
+
+
+def test_a_media_folder_that_is_a_file_is_said_to_be_none(build: Build, media: Path) -> None:
+    shutil.rmtree(media)
+    media.write_bytes(b"all in one")
+    with pytest.raises(ManifestError, match=r"manifest.media in params.yaml names '.*media', which is no folder"):
         build()
 
 

@@ -37,6 +37,38 @@ def test_tables_of_every_spreadsheet_are_read(tmp_path: Path, separator: str, st
     assert read(tmp_path, start + end.join([*lines, "", ""])) == {"zoë": Traits(nationality="Côte d'Ivoire")}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "identity,gender,,,\nann,f,,,\nbob,m,,,\n,,,,\n",  # Excel, where cells beside the table were once filled
+        "identity,gender\nann,f,,\nbob,m\n",
+        "sep=;\nidentity;gender\nann;f\nbob;m\n",
+        'sep=,\n"identity","gender"\nann,f\nbob,m\n',
+        "sep=\t\r\nidentity\tgender\r\nann\tf\r\nbob\tm\r\n",
+        "sep=|\nidentity|gender\nann|f\nbob|m\n",
+        ",identity,gender\n0,ann,f\n1,bob,m\n",  # pandas, with its index
+        "# who is who; by hand\nidentity,gender\nann,f\n# bob, later\nbob,m\n",
+    ],
+)
+def test_what_spreadsheets_and_people_leave_in_tables_is_no_harm(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, text) == {"ann": Traits("f"), "bob": Traits("m")}
+
+
+def test_comment_lines_are_counted_and_numbers_stay_those_of_the_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ManifestError, match=r"line 5: gender 'x'"):
+        read(tmp_path, "sep=;\n# people\nidentity;gender\nann;f\nbob;x\n")
+    assert "people.csv: 1 line(s) that begin with # are comments, first: line 2" in caplog.text
+    assert read(tmp_path, 'identity,gender\n"#1",f\n') == {"#1": Traits("f")}
+
+
+def test_value_beside_the_table_is_a_line_that_does_not_fit(tmp_path: Path) -> None:
+    """As where a comma in a value was not quoted."""
+    with pytest.raises(ManifestError, match=r"line 3: 4 values for 2 columns"):
+        read(tmp_path, "identity,nationality,,\nann,Kent,,\nbob,Trinidad, Tobago,x\n")
+
+
 def test_columns_of_other_names_are_renamed_and_others_dropped(tmp_path: Path) -> None:
     people = read(tmp_path, "person,region,shoe size\nann,Kent,39\n", identity="person", nationality="region")
     assert people == {"ann": Traits(nationality="Kent")}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import RunError
-from pipeline.runtime.input_guard import unchanged_inputs
+from pipeline.runtime.input_guard import refuse_absent_inputs, unchanged_inputs, warn_of_linked_folders
 
 GRAPH = """
 stages:
@@ -98,3 +98,56 @@ def test_error_of_the_stage_itself_is_the_one_that_is_told() -> None:
     with pytest.raises(ValueError, match="its own"), unchanged_inputs("embed"):
         edit("margin: 0", "margin: 3")()
         raise ValueError("its own")
+
+
+@pytest.mark.parametrize(
+    ("stage", "run", "output", "target"),
+    [("embed", "", "artifacts/in.bin", "embed"), ("train", "one", "artifacts/one.bin", "train@one")],
+)
+def test_absent_output_of_another_stage_is_named_with_the_command_that_makes_it(
+    stage: str, run: str, output: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DVC_ROOT")
+    refuse_absent_inputs(stage, run)
+    Path(output).unlink()
+    with pytest.raises(RunError, match=rf"{target} reads {output}, .* run `dvc repro {target}`, .* or `dvc pull`"):
+        refuse_absent_inputs(stage, run)
+    monkeypatch.setenv("DVC_ROOT", ".")  # DVC has looked
+    refuse_absent_inputs(stage, run)
+
+
+@pytest.mark.parametrize(("stage", "run"), [("train", "three"), ("cache", "")])
+def test_run_or_command_that_the_graph_does_not_name_is_not_judged(
+    stage: str, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DVC_ROOT")
+    Path("artifacts/one.bin").unlink()
+    refuse_absent_inputs(stage, run)
+
+
+def test_absent_media_are_the_manifests_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_ROOT")
+    Path("media/a.mp4").unlink()
+    Path("media").rmdir()
+    refuse_absent_inputs("embed")
+
+
+@pytest.mark.parametrize("name", ["media/carl", "media/wav/carl"])
+def test_person_linked_in_from_elsewhere_is_named(name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write("elsewhere/1.mp4")()
+    Path("media/wav").mkdir()
+    Path(name).symlink_to(tmp_path / "elsewhere")
+    warn_of_linked_folders(Path("media"))
+    assert f"{name}: links to folders outside the media folder, which DVC does not follow" in caplog.text
+
+
+def test_links_to_files_and_to_folders_inside_are_no_persons(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write("elsewhere/1.mp4")()
+    write("media/ann/1.mp4")()
+    Path("media/bob.mp4").symlink_to(tmp_path / "elsewhere/1.mp4")
+    Path("media/anna").symlink_to(tmp_path / "media/ann")
+    Path("media/circle").symlink_to("circle")
+    Path("media/broken").symlink_to("nothing")
+    warn_of_linked_folders(Path("media"))
+    warn_of_linked_folders(Path("nowhere"))
+    assert not caplog.text
