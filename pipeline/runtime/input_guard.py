@@ -4,6 +4,7 @@ DVC looks at dependencies and params after a stage has run and takes its outputs
 After an edit of params.yaml or of the code during an hour of training, it would call the old results up to date.
 """
 
+import hashlib
 import logging
 import os
 import re
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import RunError
-from pipeline.files import sha256_of
 from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
 
 _HASHED = 1 << 20  # bytes; smaller files by content, so that a save without a change, or git, does no harm
@@ -150,6 +150,6 @@ def _stamp(path: Path) -> object:
         state = path.stat()
         if state.st_size > _HASHED:
             return state.st_size, state.st_mtime_ns
-        return sha256_of(path)
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:  # not there; the stage itself says what is wrong with that
         return None

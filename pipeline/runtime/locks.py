@@ -4,6 +4,7 @@ kill -9 of dvc leaves its stage running. What that orphan extracts is in the ite
 waiting for it instead of extracting the same beside it. The orphan publishes nothing (pipeline/runtime/orphans.py).
 """
 
+import hashlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,6 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pipeline.errors import StoreError
-from pipeline.files import sha256_hex
 from pipeline.runtime.workspace import home
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,8 @@ def stage_lock(name: str) -> Iterator[None]:
 
     Raises StoreError where no lock file can be made or locked.
     """
-    path = home() / "locks" / f"{sha256_hex(name, Path.cwd())[:16]}.lock"  # by folder: experiments work in copies
+    folder = hashlib.sha256(bytes(Path.cwd())).hexdigest()[:16]  # experiments work in copies, side by side
+    path = home() / "locks" / f"{name}-{folder}.lock"
     # No soft lock, which is a file that a killed process leaves behind: the next run would wait for it for ever.
     lock = FileLock(path, fallback_to_soft=False)
     try:
