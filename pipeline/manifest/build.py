@@ -21,7 +21,7 @@ from pipeline.manifest.schema import COLUMNS, KIND_OF_SUFFIX, TABLE_COLUMNS, TRA
 from pipeline.media.probe import Kind
 from pipeline.settings import ManifestSettings
 
-_SHOWN = 10  # unreadable media named in the log; all are in the extraction stages' skipped.csv
+_SHOWN = 10  # media named in the log; all unreadable ones are in the extraction stages' skipped.csv
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,7 @@ def build_manifest(settings: ManifestSettings, sources: Sources) -> pd.DataFrame
     manifest = pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS).sort_values("item", ignore_index=True)
     for name in ("nationality", "language"):
         manifest[name] = _in_one_spelling(manifest[name])
+    _warn_of_tracks(measured)
     repeated = refuse_shared_media(manifest, [path for path, one in measured.items() if one.info])
     _log_counts(manifest, listing, measured, known)
     _warn(repeated, set(people), set(manifest["identity"]))
@@ -94,7 +95,8 @@ def _nothing_found(name: str, layout: Layout, media: Path, listing: Listing) -> 
 def _row(entry: Entry, medium: Measured, person: Traits) -> dict[str, object]:
     info = medium.info
     kind = entry.kind or (info.kind if info else _kind_by_name(entry.path))
-    names = ("duration", "sample_rate") if kind == "audio" else ("duration", "fps", "width", "height", "sample_rate")
+    sound = ("duration", "sample_rate", "audio_tracks")
+    names = sound if kind == "audio" else (*sound, "fps", "width", "height")
     described = {name: getattr(info, name, None) for name in names}
     traits = {name: getattr(entry.traits, name) or getattr(person, name) for name in TRAITS}
     own = {"item": entry.path, "identity": entry.identity, "clip": entry.clip, "kind": kind, "path": entry.path}
@@ -131,6 +133,15 @@ def _refuse_unreadable(measured: Mapping[str, Measured], allowed: float) -> None
         refuse(reasons, f"media that cannot be read, {share}", remedy)
 
 
+def _warn_of_tracks(measured: Mapping[str, Measured]) -> None:
+    """Which of several tracks is taken, and what has no decoder: a wrong track is a wrong person."""
+    notes = [f"{path}: {one.info.notes}" for path, one in sorted(measured.items()) if one.info and one.info.notes]
+    for note in notes[:_SHOWN]:
+        logger.warning("%s", note)
+    if len(notes) > _SHOWN:
+        logger.warning("... and %d more media with several tracks, or one without a decoder", len(notes) - _SHOWN)
+
+
 def _refuse_other_kinds(entries: Sequence[Entry], measured: Mapping[str, Measured]) -> None:
     problems = []
     for entry in entries:
@@ -147,6 +158,9 @@ def _log_counts(
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(manifest["kind"]).items()))
     cached = sum(one.stamp in known for one in measured.values())
     unreadable = sum(one.info is None for one in measured.values())
+    mute = int(((manifest["kind"] == "video") & (manifest["audio_tracks"] == 0)).sum())
+    if mute:
+        logger.info("%d of the videos have no audio track; their voices are looked for in other items", mute)
     if listing.ignored:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(listing.ignored.items()))
         logger.info("ignored in %s: %s", listing.root.name, counts)

@@ -14,8 +14,9 @@ from pipeline.files import atomic_path
 from pipeline.manifest.medium import Measured
 from pipeline.media.probe import MediaInfo
 
-_VERSION = 1  # raise it when probe() comes to judge the same bytes differently
-_COLUMNS = ("stamp", "digest", "size", "kind", "duration", "fps", "width", "height", "sample_rate")
+_VERSION = 2  # raise it when probe() comes to judge the same bytes differently
+_INFO = ("kind", "duration", "fps", "width", "height", "sample_rate", "audio_tracks", "notes")
+_COLUMNS = ("stamp", "digest", "size", *_INFO)
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ def read_known(path: Path) -> dict[str, Measured]:
         return {}
     known = {}
     for row in table.astype(object).where(table.notna(), None).itertuples(index=False):
-        info = MediaInfo(row.kind, row.duration, row.fps, row.width, row.height, row.sample_rate)
+        info = MediaInfo(**{name: getattr(row, name) for name in _INFO})
         known[row.stamp] = Measured(row.digest, row.size, info, stamp=row.stamp)
     return known
 
@@ -44,12 +45,13 @@ def read_known(path: Path) -> dict[str, Measured]:
 def write_known(path: Path, measured: Iterable[Measured]) -> None:
     """Replace the file by the readable media that may be trusted; unreadable ones are judged anew each time."""
     rows = [
-        (one.stamp, one.digest, one.size, *(getattr(one.info, name) for name in _COLUMNS[3:]))
+        (one.stamp, one.digest, one.size, *(getattr(one.info, name) for name in _INFO))
         for one in measured
         if one.settled and one.info is not None
     ]
-    whole = dict.fromkeys(("size", "width", "height", "sample_rate"), "Int64")
-    types = {"stamp": "string", "digest": "string", "kind": "string", "duration": "Float64", "fps": "Float64", **whole}
+    whole = dict.fromkeys(("size", "width", "height", "sample_rate", "audio_tracks"), "Int64")
+    text = dict.fromkeys(("stamp", "digest", "kind", "notes"), "string")
+    types = {**text, "duration": "Float64", "fps": "Float64", **whole}
     table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(types)
     with atomic_path(path) as temporary:
         table.to_parquet(temporary, index=False)

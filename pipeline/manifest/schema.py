@@ -21,7 +21,8 @@ COLUMNS = {
     "fps": "Float64",  # Hz
     "width": "Int64",  # px
     "height": "Int64",  # px
-    "sample_rate": "Int64",  # Hz; null: no audio track
+    "sample_rate": "Int64",  # Hz; null: no audio track, or none that has a decoder
+    "audio_tracks": "Int64",  # with a decoder or without; 0: a mute video, in which no voice is looked for
     "gender": "string",  # f | m
     "nationality": "string",
     "age": "Float64",  # years

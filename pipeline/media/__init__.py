@@ -4,6 +4,6 @@ from pipeline.media.audio import decode_audio
 from pipeline.media.probe import MediaInfo, probe
 from pipeline.media.video import SampledFrame, read_frames, sample_frames
 
-MEDIA_VERSION = "media 1"  # raised when the same file decodes to other values: cached results are then made anew
+MEDIA_VERSION = "media 2"  # raised when the same file decodes to other values: cached results are then made anew
 
 __all__ = ["MEDIA_VERSION", "MediaInfo", "SampledFrame", "decode_audio", "probe", "read_frames", "sample_frames"]

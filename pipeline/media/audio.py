@@ -1,65 +1,195 @@
 """The sound of any medium as one waveform."""
 
+import itertools
 import logging
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import av
 import numpy as np
 import soundfile
 import soxr
 from av.audio.frame import AudioFrame
 
 from pipeline.errors import MediaError
-from pipeline.media.containers import audio_stream, decoded, open_container
-from pipeline.media.content import content_of
+from pipeline.media.containers import FAILURES, audio_tracks, codec_of, decoded, open_container, usable
+from pipeline.media.content import Content, content_of
+from pipeline.media.downmix import Downmix
+from pipeline.media.wave import open_wave, read_header, reason_of
 
 SHORTEST = 0.1  # s; less holds no syllable
 LONGEST = 6 * 3600.0  # s; 1.4 GB at 16 kHz, and as much again while it is put together
 LEAST_SHARE = 0.5  # of the declared length; a file of which less decodes is broken rather than clipped
-SILENCE = 2.0**-15  # amplitude of 16-bit audio's last bit
+SILENCE = 3 * 2.0**-15  # amplitude (RMS): three of 16-bit audio's last bits; what varies less is a converter's noise
 LOUDEST = 8.0  # amplitude, +18 dB; decoders overshoot 1 a little, unscaled floats by far
 
 _BLOCK = 1 << 18  # samples of all channels decoded at a time
 _RATES = range(1000, 768_001)  # Hz; anything else is a damaged header, and would blow up in resampling
-_ESTIMATED = ("mp3", "aac", "mpeg", "mpegts")  # formats whose length FFmpeg guesses from the bit rate
+_ESTIMATED = ("mp3", "aac", "mpeg", "mpegts", "wav")  # formats whose length FFmpeg guesses, or whose header lies
+_FRAME = 0.01  # s; by frames of this length it is judged what is sound
+_PLANES = 8  # from so many on, PyAV reads beyond the planes of a frame
 
 logger = logging.getLogger(__name__)
 
 
 def decode_audio(path: Path, sample_rate: int, max_seconds: float = LONGEST) -> np.ndarray:
-    """Waveform (T,) float32 in [-1, 1], mono (mean of the channels), at `sample_rate` Hz.
+    """Waveform (T,) float32 in [-1, 1], mono (mean of the channels but the LFE), at `sample_rate` Hz.
+
+    Of several tracks the one that containers.audio_tracks puts first, or, where that is silent, the next of its kind
+    that is not; of channels that cancel each other the loudest. Both are said in the log.
 
     Decoded and resampled (soxr HQ) block by block, so that long media cost no more memory than their waveform. A
     damaged file, or a header that promises more than there is, gives what decodes. Raises MediaError, naming
     the file, where there is no audio track, less than SHORTEST seconds or less than LEAST_SHARE of the declared
-    length decodes, more than `max_seconds` follow, samples are NaN, infinite or beyond LOUDEST, or all is silence.
+    length decodes, more than `max_seconds` follow, samples are NaN, infinite or beyond LOUDEST, or less than SHORTEST
+    seconds are sound: a constant, a click or the last bits' noise is none.
     """
     content = content_of(path)
     if content == "image":
         raise MediaError(f"{path.name}: is an image and has no audio track")
-    blocks = _wave_blocks(path) if content == "wave" else _container_blocks(path)
-    parts: list[np.ndarray] = []
-    samples = 0
-    for part in _resampled(_finite(path, blocks), sample_rate):
-        samples += len(part)
-        if samples > max_seconds * sample_rate:
-            raise MediaError(f"{path.name}: longer than {max_seconds:g} s; cut it into utterances")
-        parts.append(part)
-    if samples < SHORTEST * sample_rate:
-        raise MediaError(f"{path.name}: only {samples / sample_rate:.3f} s of sound; {SHORTEST:g} s are the least")
-    return _in_range(path, np.concatenate(parts))
+    for track in itertools.count():
+        take = _Take(path, content, track)
+        waveform = take.waveform(sample_rate, max_seconds)
+        if (loudest := take.mix.loudest_of_cancelled) is not None:
+            logger.warning("%s: its channels cancel each other; channel %d alone is used", path.name, loudest + 1)
+            waveform = _Take(path, content, track, Downmix(loudest)).waveform(sample_rate, max_seconds)
+        sound = seconds_of_sound(waveform, sample_rate)
+        if sound >= SHORTEST or track + 1 >= take.tracks:
+            break
+    if track and sound >= SHORTEST:
+        logger.warning("%s: what comes before it is silent, so %s is used", path.name, take.label)
+    _check_length(take, len(waveform) / sample_rate)
+    return _in_range(path, waveform, sound)
 
 
-def _in_range(path: Path, waveform: np.ndarray) -> np.ndarray:
+def seconds_of_sound(waveform: np.ndarray, sample_rate: int) -> float:
+    """How many seconds of (T,) vary by more than SILENCE, whatever constant they lie on; counted up to SHORTEST.
+
+    Judged by frames of 10 ms: one click is not heard as a voice, and a constant varies nowhere.
+    """
+    frame, enough = max(1, round(_FRAME * sample_rate)), round(SHORTEST / _FRAME)
+    found = 0
+    for start in range(0, len(waveform), 100 * frame):  # a second at a time: ordinary sound ends it in the first
+        part = waveform[start : start + 100 * frame]
+        rows = part[: len(part) // frame * frame].reshape(-1, frame)  # (n, frame)
+        with np.errstate(all="ignore"):  # what overflowed in resampling is refused by its peak
+            found += int((rows.std(axis=1) > SILENCE).sum()) if rows.size else 0
+        if found >= enough:
+            return SHORTEST
+    return found * _FRAME
+
+
+def _check_length(take: "_Take", seconds: float) -> None:
+    if not seconds:
+        raise MediaError(f"{take.path.name}: nothing of its sound ({take.codec or 'no data'}) decodes")
+    if seconds < SHORTEST:
+        raise MediaError(f"{take.path.name}: only {seconds:.3f} s of sound; {SHORTEST:g} s are the least")
+
+
+def _in_range(path: Path, waveform: np.ndarray, sound: float) -> np.ndarray:
     peak = max(float(waveform.max()), -float(waveform.min()))
     if not math.isfinite(peak):  # each sample was finite, but resampling summed them beyond float32
         raise MediaError(f"{path.name}: its samples are too large to resample; export it again, scaled to [-1, 1]")
-    if peak <= SILENCE:
+    if not sound:
         raise MediaError(f"{path.name}: is silent from end to end")
+    if sound < SHORTEST:
+        raise MediaError(f"{path.name}: is silent but for {sound:.2f} s; {SHORTEST:g} s are the least")
     if peak > LOUDEST:
         raise MediaError(f"{path.name}: samples reach {peak:.4g}, but full scale is 1; export it again, scaled")
     return np.clip(waveform, -1.0, 1.0, out=waveform)
+
+
+@dataclass
+class _Take:
+    """One reading of a file's sound: of which track and channel, and what there turned out to be."""
+
+    path: Path
+    content: Content
+    track: int = 0  # by preference
+    mix: Downmix = field(default_factory=Downmix)
+    tracks: int = 1  # that may be taken
+    label: str = ""  # "audio track 2"
+    codec: str = ""
+
+    def waveform(self, sample_rate: int, max_seconds: float) -> np.ndarray:
+        """(T,) float32 mono at `sample_rate` Hz, as it is."""
+        parts: list[np.ndarray] = [np.zeros(0, np.float32)]
+        samples = 0
+        for part in _resampled(_finite(self.path, self._blocks()), sample_rate):
+            samples += len(part)
+            if samples > max_seconds * sample_rate:
+                raise MediaError(f"{self.path.name}: longer than {max_seconds:g} s; cut it into utterances")
+            parts.append(part)
+        return np.concatenate(parts)
+
+    def _blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Sample rate in Hz and mono samples (n,) float32, block by block."""
+        if self.content == "wave" and (file := open_wave(self.path)) is not None:
+            with file:
+                yield from self._wave_blocks(file)
+        else:
+            yield from self._container_blocks()
+
+    def _wave_blocks(self, file: soundfile.SoundFile) -> Iterator[tuple[int, np.ndarray]]:
+        header = read_header(self.path) if file.channels > 2 else None
+        low_frequency = header.low_frequency if header else None
+        while True:
+            try:
+                block = file.read(max(1, _BLOCK // file.channels), dtype="float32", always_2d=True)  # (n, channels)
+            except soundfile.SoundFileError as error:
+                raise MediaError(f"{self.path.name}: its sound is damaged ({reason_of(error)})") from error
+            if not len(block):
+                break
+            yield file.samplerate, self.mix(block.T, low_frequency)
+
+    def _container_blocks(self) -> Iterator[tuple[int, np.ndarray]]:
+        with open_container(self.path) as container:
+            tracks = audio_tracks(container)
+            if not tracks:
+                raise MediaError(f"{self.path.name}: has no audio track")
+            if not (streams := usable(tracks)):
+                codec = codec_of(container, tracks[0])
+                raise MediaError(
+                    f"{self.path.name}: its audio ({codec}) has no decoder here; convert it to wav or flac"
+                )
+            stream = streams[self.track]
+            self.tracks, self.codec = len(streams), codec_of(container, stream)
+            self.label = f"audio track {1 + sorted(track.index for track in tracks).index(stream.index)}"
+            found = 0.0
+            for frame in decoded(self.path, container, stream):
+                if isinstance(frame, AudioFrame) and frame.samples:
+                    found += frame.samples / max(1, frame.sample_rate)
+                    yield frame.sample_rate, self.mix(_channels(self.path, frame), _low_frequency(frame))
+            if stream.duration and stream.time_base and container.format.name not in _ESTIMATED:
+                _check_share(self.path, found, float(stream.duration * stream.time_base))
+
+
+def _channels(path: Path, frame: AudioFrame) -> np.ndarray:
+    """(channels, n) float32 or float64 in [-1, 1]."""
+    count = frame.layout.nb_channels
+    if frame.format.is_planar and count >= _PLANES:
+        try:
+            frame = av.AudioResampler(format=frame.format.packed).resample(frame)[0]
+        except FAILURES as error:
+            raise MediaError(f"{path.name}: its {count} channels cannot be told apart ({error})") from error
+    values = np.asarray(frame.to_ndarray())  # planar: (channels, n); packed: (1, n * channels)
+    if not frame.format.is_planar:
+        values = values.reshape(-1, count).T
+    if values.dtype.kind == "u":  # 8 bits, the only unsigned samples there are: 128 is silence
+        return (values.astype(np.float64) - 128) / 128
+    if values.dtype.kind == "i":
+        return values.astype(np.float64) / 2.0 ** (8 * values.dtype.itemsize - 1)
+    return values
+
+
+def _low_frequency(frame: AudioFrame) -> int | None:
+    """Index of the LFE among a frame's channels, where its layout tells their places."""
+    if frame.layout.nb_channels < 3:
+        return None
+    names = [channel.name for channel in frame.layout.channels]
+    return names.index("LFE") if "LFE" in names else None
 
 
 def _finite(path: Path, blocks: Iterator[tuple[int, np.ndarray]]) -> Iterator[tuple[int, np.ndarray]]:
@@ -85,57 +215,8 @@ def _resampled(blocks: Iterator[tuple[int, np.ndarray]], sample_rate: int) -> It
         yield stream.resample_chunk(nothing, last=True)
 
 
-def _wave_blocks(path: Path) -> Iterator[tuple[int, np.ndarray]]:
-    try:
-        file = soundfile.SoundFile(path)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise MediaError(f"{path.name}: no sound can be read from it ({_reason(error)})") from error
-    with file:
-        while True:
-            try:
-                block = file.read(max(1, _BLOCK // file.channels), dtype="float32", always_2d=True)  # (n, channels)
-            except soundfile.SoundFileError as error:
-                raise MediaError(f"{path.name}: its sound is damaged ({_reason(error)})") from error
-            if not len(block):
-                break
-            with np.errstate(all="ignore"):  # a mean of infinite samples is not finite either, and refused as such
-                mono = block.mean(axis=1)
-            yield file.samplerate, mono
-
-
-def _container_blocks(path: Path) -> Iterator[tuple[int, np.ndarray]]:
-    with open_container(path) as container:
-        stream = audio_stream(container)
-        if stream is None:
-            raise MediaError(f"{path.name}: has no audio track")
-        found = 0.0
-        for frame in decoded(path, container, stream):
-            if isinstance(frame, AudioFrame) and frame.samples:
-                found += frame.samples / max(1, frame.sample_rate)
-                yield frame.sample_rate, _mono(frame)
-        if stream.duration and stream.time_base and container.format.name not in _ESTIMATED:
-            _check_share(path, found, float(stream.duration * stream.time_base))
-
-
-def _mono(frame: AudioFrame) -> np.ndarray:
-    values = np.asarray(frame.to_ndarray())  # planar: (channels, n); packed: (1, n * channels)
-    if not frame.format.is_planar:
-        values = values.reshape(-1, len(frame.layout.channels)).T
-    with np.errstate(all="ignore"):  # as in _wave_blocks
-        mono: np.ndarray = values.mean(axis=0, dtype=np.float64)  # (n,)
-    if values.dtype.kind == "u":  # 8 bits, the only unsigned samples there are: 128 is silence
-        mono = (mono - 128) / 128
-    elif values.dtype.kind == "i":
-        mono /= 2 ** (8 * values.dtype.itemsize - 1)
-    return mono.astype(np.float32)
-
-
 def _check_share(path: Path, found: float, declared: float) -> None:
     if found < LEAST_SHARE * declared:
         raise MediaError(f"{path.name}: only {found:.2f} of {declared:.2f} s decode; it is cut off or damaged")
     if found < 0.98 * declared:
         logger.warning("%s: %.2f of %.2f s decode and are used", path.name, found, declared)
-
-
-def _reason(error: BaseException) -> str:
-    return str(getattr(error, "error_string", None) or getattr(error, "strerror", None) or error)

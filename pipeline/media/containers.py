@@ -4,10 +4,13 @@ Formats are limited to a list: FFmpeg also knows playlists and scripts, with whi
 read other files or the network.
 """
 
+import errno
 import logging
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import av
 from av.audio.frame import AudioFrame
@@ -21,7 +24,7 @@ from pipeline.errors import MediaError
 
 FORMATS = (
     *("mov", "matroska", "avi", "mpeg", "mpegts", "flv", "asf", "ogg"),
-    *("mp3", "aac", "wav", "w64", "aiff", "au", "caf", "amr", "flac"),
+    *("mp3", "aac", "wav", "w64", "aiff", "au", "caf", "amr", "flac", "nistsphere"),
 )
 MAX_PIXELS = 64_000_000  # px of one picture, 192 MB as RGB; larger ones could exhaust a decode worker's memory
 
@@ -29,6 +32,20 @@ MAX_PIXELS = 64_000_000  # px of one picture, 192 MB as RGB; larger ones could e
 FAILURES = (av.FFmpegError, ValueError, OSError, OverflowError)
 
 Track = VideoStream | AudioStream
+TrackT = TypeVar("TrackT", bound=Track)
+
+# Tracks beside the main one: comments, descriptions for the blind, clear speech for the deaf, dubs, music without the
+# singer, a film without its dialogue, and parts of another track (enhancement layers, depth maps).
+_ASIDE = (
+    Disposition.comment
+    | Disposition.visual_impaired
+    | Disposition.hearing_impaired
+    | Disposition.dub
+    | Disposition.dependent
+    | Disposition.karaoke
+    | Disposition.clean_effects
+)
+_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails  # video tracks that are no film
 
 av.logging.set_level(None)  # FFmpeg's remarks on stderr would tear the progress bars
 logger = logging.getLogger(__name__)
@@ -47,15 +64,48 @@ def open_container(path: Path) -> Iterator[InputContainer]:
         yield container
 
 
-def audio_stream(container: InputContainer) -> AudioStream | None:
-    """First audio track that a decoder exists for."""
-    return next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
+def audio_tracks(container: InputContainer) -> list[AudioStream]:
+    """Audio tracks by preference: main ones first, of these the flagged default, of these the first."""
+    return _by_preference(container.streams.audio)
 
 
-def video_stream(container: InputContainer) -> VideoStream | None:
-    """First video track that a decoder exists for; a cover picture attached to a song is none."""
-    usable = (stream for stream in container.streams.video if stream.codec_context is not None)
-    return next((stream for stream in usable if not stream.disposition & Disposition.attached_pic), None)
+def video_tracks(container: InputContainer) -> list[VideoStream]:
+    """Video tracks by preference, as of audio; a cover picture attached to a song, or thumbnails, are none."""
+    return _by_preference([stream for stream in container.streams.video if not stream.disposition & _PICTURES])
+
+
+def usable(tracks: Sequence[TrackT]) -> list[TrackT]:
+    """Those of the tracks (by preference) that may be taken: of the kind of the first, with a decoder.
+
+    A comment never stands in for a main track that has no decoder: another person would speak.
+    """
+    kind = is_aside(tracks[0]) if tracks else False
+    return [track for track in tracks if track.codec_context is not None and is_aside(track) == kind]
+
+
+def is_aside(track: Track) -> bool:
+    """Whether a track is flagged as one beside the main one, such as a comment."""
+    return bool(track.disposition & _ASIDE)
+
+
+def codec_of(container: InputContainer, track: Track) -> str:
+    """Name of a track's codec; where FFmpeg has no decoder of it, the code that the file gives (zzz1)."""
+    if track.codec_context is not None:
+        return str(track.codec_context.name)
+    av.logging.set_level(av.logging.INFO)  # the only place where PyAV tells it is a text, made like a log
+    try:
+        text = container.dumps_format()
+    finally:
+        av.logging.set_level(None)
+    found = re.search(rf"Stream #0:{track.index}\b.*?: (?:Audio|Video): (\w+)(?: \(([^/)]+) / )?", text)
+    if not found:
+        return "unknown"
+    name, code = found.groups()
+    return code.strip() if name in ("none", "unknown") and code else name
+
+
+def _by_preference(tracks: Sequence[TrackT]) -> list[TrackT]:
+    return sorted(tracks, key=lambda track: (is_aside(track), not track.disposition & Disposition.default, track.index))
 
 
 def decoded(path: Path, container: InputContainer, stream: Track) -> Iterator[VideoFrame | AudioFrame]:
@@ -94,4 +144,6 @@ def decoded(path: Path, container: InputContainer, stream: Track) -> Iterator[Vi
 
 
 def _reason(error: BaseException) -> str:
+    if getattr(error, "errno", None) == errno.EINVAL:  # what FFmpeg says of a format outside the list
+        return "its format is not among those read, or it is damaged"
     return str(getattr(error, "strerror", None) or error)

@@ -11,7 +11,7 @@ from PIL import Image
 from pipeline.errors import MediaError
 from pipeline.media.containers import MAX_PIXELS
 
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "AVIF")
 _ORIENTATION = 0x0112  # EXIF tag
 _UPRIGHT = {  # what undoes each of its values
     2: Image.Transpose.FLIP_LEFT_RIGHT,

@@ -1,18 +1,20 @@
 """What a file is, from its header alone."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import av
-import soundfile
 from av.container import InputContainer
+from av.stream import Disposition
 
 from pipeline.errors import MediaError
-from pipeline.media.containers import audio_stream, open_container, video_stream
+from pipeline.media.containers import Track, audio_tracks, codec_of, is_aside, open_container, usable, video_tracks
 from pipeline.media.content import content_of
 from pipeline.media.images import image_size
+from pipeline.media.wave import open_wave
 
 Kind = Literal["video", "audio", "image"]
 
@@ -29,12 +31,14 @@ class MediaInfo:
     fps: float | None = None  # Hz, mean
     width: int | None = None  # px; of images upright, of video as stored
     height: int | None = None  # px
-    sample_rate: int | None = None  # Hz
+    sample_rate: int | None = None  # Hz, of the track that is taken
+    audio_tracks: int = 0  # that there are, with a decoder or without
+    notes: str = ""  # which of several tracks is taken, which codec has no decoder; empty for ordinary media
 
     @property
     def has_audio(self) -> bool:
         """Whether there is a sound track."""
-        return self.sample_rate is not None
+        return self.audio_tracks > 0
 
     @property
     def has_video(self) -> bool:
@@ -45,33 +49,53 @@ class MediaInfo:
 def probe(path: Path) -> MediaInfo:
     """Describe a medium by its content, whatever its name says; nothing is decoded beyond what opening it takes.
 
+    A video whose pictures or whose sound have no decoder is described all the same, and its notes name the codec.
     Raises MediaError for a file that is no medium. A file that passes may still fail to decode.
     """
     content = content_of(path)
     if content == "image":
         width, height = image_size(path)
         return MediaInfo("image", width=width, height=height)
-    if content == "wave":
-        try:
-            info = soundfile.info(path)
-        except (soundfile.SoundFileError, OSError) as error:
-            raise MediaError(f"{path.name}: no sound can be read from it ({error})") from error
-        return MediaInfo("audio", duration=_sane(info.frames / info.samplerate, _LONGEST), sample_rate=info.samplerate)
+    if content == "wave" and (file := open_wave(path)) is not None:
+        with file:
+            length = _sane(file.frames / file.samplerate, _LONGEST)
+            return MediaInfo("audio", duration=length, sample_rate=file.samplerate, audio_tracks=1)
     with open_container(path) as container:
         return _container_info(path, container)
 
 
 def _container_info(path: Path, container: InputContainer) -> MediaInfo:
-    audio, video = audio_stream(container), video_stream(container)
+    sounds, films = audio_tracks(container), video_tracks(container)
+    audio, video = next(iter(usable(sounds)), None), next(iter(usable(films)), None)
+    notes = [*_notes("audio", container, sounds, audio), *_notes("video", container, films, video)]
+    if audio is None and video is None:
+        undecodable = f" ({'; '.join(notes)})" if notes else ""
+        raise MediaError(f"{path.name}: holds neither an audio nor a video track that can be decoded{undecodable}")
     duration = _sane(container.duration / av.time_base, _LONGEST) if container.duration else None
     sample_rate = (audio.codec_context.sample_rate or None) if audio else None
+    fps = width = height = None
     if video:
         context = video.codec_context
         fps = _sane(float(video.average_rate), _FASTEST) if video.average_rate else None
-        return MediaInfo("video", duration, fps, context.width or None, context.height or None, sample_rate)
-    if sample_rate:
-        return MediaInfo("audio", duration, sample_rate=sample_rate)
-    raise MediaError(f"{path.name}: holds neither an audio nor a video track that can be decoded")
+        width, height = context.width or None, context.height or None
+    kind: Kind = "video" if films else "audio"
+    return MediaInfo(kind, duration, fps, width, height, sample_rate, len(sounds), "; ".join(notes))
+
+
+def _notes(kind: str, container: InputContainer, tracks: Sequence[Track], taken: Track | None) -> list[str]:
+    if tracks and taken is None:
+        return [f"its {kind} track ({codec_of(container, tracks[0])}) has no decoder"]
+    if taken is None or (len(tracks) == 1 and not is_aside(taken)):
+        return []
+    if is_aside(taken):
+        why = "a comment, a dub or the like: there is no main one"
+    elif taken is not tracks[0]:
+        why = f"the first that has a decoder: {codec_of(container, tracks[0])} has none"
+    else:
+        why = "the default" if taken.disposition & Disposition.default else "the first; none is flagged as default"
+    number = 1 + sorted(track.index for track in tracks).index(taken.index)
+    silent = ", unless it is silent" if kind == "audio" and len(usable(tracks)) > 1 else ""
+    return [f"{kind} track {number} of {len(tracks)} is taken ({why}){silent}"]
 
 
 def _sane(value: float, limit: float) -> float | None:

@@ -2,23 +2,28 @@
 
 Frame numbers count what the decoder gives, from 0. A container's own counts and durations are not used: webm
 has none, others lie, and seeking lands on different frames in different files. So a clip is decoded from its start.
+Pictures come as a player shows them: pixels square, turned and mirrored as the container says.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from pipeline.errors import MediaError
-from pipeline.media.containers import FAILURES, decoded, open_container, video_stream
+from pipeline.media.containers import FAILURES, MAX_PIXELS, codec_of, decoded, open_container, usable, video_tracks
 from pipeline.media.content import content_of
 from pipeline.media.images import read_image
 
 _UNTIMED = 25.0  # Hz; assumed where a stream states neither times nor a rate
 _SLACK = 1e-6  # s; times come as fractions of the container's clock
+_RESTART = 0.5  # s; a clock that goes back further than that has begun anew, as in joined transport streams
+_WIDEST = 5.0  # width of a pixel by its height; a header that says more, or less than the inverse, is damaged
 
 
 @dataclass(frozen=True)
@@ -41,17 +46,17 @@ def sample_frames(path: Path, frame_rate: float, max_frames: int) -> list[Sample
         return [SampledFrame(0, 0.0, read_image(path))]
     kept: list[SampledFrame] = []
     due, candidates, stride = 0.0, 0, 1
-    for number, time, frame in _numbered(path):
+    for number, time, frame, wide in _numbered(path):
         if frame.is_corrupt or time < due - _SLACK:
             continue
         due = (math.floor((time + _SLACK) * frame_rate) + 1) / frame_rate
         if candidates % stride == 0:
-            kept.append(SampledFrame(number, time, _pixels(path, frame)))
+            kept.append(SampledFrame(number, time, _pixels(path, frame, wide)))
         candidates += 1
         if len(kept) == 2 * max_frames + 6:  # the clip is longer than planned for: keep every other one from here
             kept, stride = kept[::2], 2 * stride
     if not kept:
-        raise MediaError(f"{path.name}: no frame of its video decodes")
+        raise MediaError(f"{path.name}: no frame of its video ({_codec(path)}) decodes")
     count = min(max_frames, len(kept))
     return [kept[(2 * i + 1) * len(kept) // (2 * count)] for i in range(count)]  # the middles of equal parts
 
@@ -65,9 +70,9 @@ def read_frames(path: Path, frames: Sequence[int]) -> list[SampledFrame]:
         found = {0: SampledFrame(0, 0.0, read_image(path))}
     else:
         found, wanted, last = {}, set(frames), max(frames, default=-1)
-        for number, time, frame in _numbered(path):
+        for number, time, frame, wide in _numbered(path):
             if number in wanted:
-                found[number] = SampledFrame(number, time, _pixels(path, frame))
+                found[number] = SampledFrame(number, time, _pixels(path, frame, wide))
             if number >= last:
                 break
     if missing := sorted(set(frames) - set(found)):
@@ -75,38 +80,87 @@ def read_frames(path: Path, frames: Sequence[int]) -> list[SampledFrame]:
     return [found[number] for number in frames]
 
 
-def _numbered(path: Path) -> Iterator[tuple[int, float, VideoFrame]]:
-    """Number, time since the first frame in seconds, and the frame, still in the codec's own colours.
+def _numbered(path: Path) -> Iterator[tuple[int, float, VideoFrame, float]]:
+    """Number, time since the first frame in s, the frame in the codec's own colours, and a pixel's width by height.
 
     Callers must not keep a frame: where a stream is damaged, decoders show what lay in the recycled picture buffer,
     so with a frame kept, another buffer is next and the same file gives other pixels.
     """
     with open_container(path) as container:
-        stream = video_stream(container)
-        if stream is None:
+        tracks = video_tracks(container)
+        if not tracks:
             raise MediaError(f"{path.name}: has no video track")
-        rate = float(stream.average_rate or _UNTIMED)
-        number, start = 0, None
+        if not (streams := usable(tracks)):
+            codec = codec_of(container, tracks[0])
+            raise MediaError(f"{path.name}: its video ({codec}) has no decoder here; convert it to mp4 (H.264)")
+        stream = streams[0]
+        rate, wide = float(stream.average_rate or _UNTIMED), _pixel_width(stream)
+        number, start, last = 0, None, -math.inf
         for frame in decoded(path, container, stream):
             if isinstance(frame, VideoFrame):
                 clock = frame.time if frame.time is not None and math.isfinite(frame.time) else None
-                start = clock if start is None else start
-                yield number, number / rate if clock is None or start is None else clock - start, frame
+                if clock is not None:
+                    start = clock if start is None else start
+                    if clock < last - _RESTART and start is not None:
+                        start -= last + 1 / rate - clock  # the time goes on where it was
+                    last = clock
+                yield number, number / rate if clock is None or start is None else clock - start, frame, wide
                 number += 1
 
 
-def _pixels(path: Path, frame: VideoFrame) -> np.ndarray:
+def _codec(path: Path) -> str:
+    with open_container(path) as container:
+        return codec_of(container, usable(video_tracks(container))[0])
+
+
+def _pixel_width(stream: VideoStream) -> float:
+    ratio = float(stream.sample_aspect_ratio or 1)
+    return ratio if 1 / _WIDEST <= ratio <= _WIDEST else 1.0
+
+
+def _pixels(path: Path, frame: VideoFrame, wide: float) -> np.ndarray:
+    width, height = round(frame.width * wide), frame.height
+    if width * height > MAX_PIXELS:  # of pixels that are square already, decoding has seen to that
+        raise MediaError(f"{path.name}: {width} x {height} px is more than {MAX_PIXELS:,} px; scale it down")
     try:
-        image = frame.to_ndarray(format="rgb24")  # (H, W, 3); decoding bounds H * W
+        image = frame.to_ndarray(format="rgb24", width=width)  # (H, W, 3)
     except FAILURES as error:
         raise MediaError(f"{path.name}: frame colours ({frame.format.name}) cannot be read ({error})") from error
-    return np.ascontiguousarray(np.rot90(image, _quarter_turns(frame)))
+    return np.ascontiguousarray(_upright(image, _display_matrix(frame)))
 
 
-def _quarter_turns(frame: VideoFrame) -> int:
-    """Counterclockwise quarter turns to upright, from the container's display matrix; none where that is damaged."""
+def _display_matrix(frame: VideoFrame) -> np.ndarray:
+    """(2, 2) of the container's display matrix: a step along the picture's x or y (row) as steps on the screen.
+
+    Read from a tiny copy: a frame of which PyAV has shown the side data is kept until Python looks for cycles.
+    """
     try:
-        degrees = frame.rotation
-    except ValueError:  # the angle of a singular matrix is NaN; where its cast passes, it is far out of range
-        return 0
-    return round(degrees / 90) if abs(degrees) <= 360 else 0
+        copy = frame.reformat(width=16, height=16, format="gray", interpolation="POINT", threads=1)
+        data = cast(Mapping[str, bytes], copy.side_data).get("DISPLAYMATRIX")
+    except FAILURES:  # ValueError: beside data that PyAV has no name for; the angle alone can be had
+        return _turn(frame)
+    matrix = np.frombuffer(data, np.int32) if data is not None else np.empty(0)
+    return matrix.reshape(3, 3)[:2, :2].astype(np.float64) if matrix.size == 9 else np.eye(2)
+
+
+def _turn(frame: VideoFrame) -> np.ndarray:
+    try:
+        angle = math.radians(frame.rotation)  # counterclockwise
+    except ValueError:  # of a damaged matrix: NaN
+        return np.eye(2)
+    return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+
+
+def _upright(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """The picture (H, W, 3) as the matrix shows it, at the nearest quarter turn: mirrored, turned, or both.
+
+    A point (x, y) is shown at (a x + c y, b x + d y); both axes point right and down (FFmpeg, libavutil/display.h).
+    """
+    (a, b), (c, d) = matrix
+    if a * d == b * c:  # damaged: it would show a line
+        return image
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        mirrored, overturned = a < 0, d < 0
+    else:  # x and y change places
+        image, mirrored, overturned = image.transpose(1, 0, 2), c < 0, b < 0
+    return image[:: -1 if overturned else 1, :: -1 if mirrored else 1]

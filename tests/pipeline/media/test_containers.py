@@ -9,7 +9,7 @@ from typing import Any
 import av
 import pytest
 
-from pipeline.media.containers import decoded, open_container, video_stream
+from pipeline.media.containers import decoded, open_container, usable, video_tracks
 from tests import media_factory as make
 
 FRAMES, FAILING = 20, 7  # frames of the clip; calls until the failure
@@ -52,14 +52,13 @@ class FailingCodec:
 def frames_read(clip: Path, error: Exception) -> int:
     with open_container(clip) as container:
         reader: Any = FailingReader(container, error)
-        stream = video_stream(container)
-        assert stream is not None
+        (stream,) = usable(video_tracks(container))
         return sum(1 for _ in decoded(clip, reader, stream))
 
 
 def frames_decoded(clip: Path, error: Exception) -> int:
     with open_container(clip) as container:
-        codec: Any = FailingCodec(container, video_stream(container), error)
+        codec: Any = FailingCodec(container, usable(video_tracks(container))[0], error)
         return sum(1 for _ in decoded(clip, codec, codec))
 
 

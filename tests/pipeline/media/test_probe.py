@@ -11,7 +11,7 @@ from tests import media_factory as make
 
 def test_a_video_with_sound(tmp_path: Path) -> None:
     info = probe(make.write_video(tmp_path / "a.mp4", 2.0, fps=30, samples=make.tone(2.0, 44100), sample_rate=44100))
-    assert info == MediaInfo("video", pytest.approx(2.0, abs=0.05), 30.0, 160, 120, 44100)
+    assert info == MediaInfo("video", pytest.approx(2.0, abs=0.05), 30.0, 160, 120, 44100, audio_tracks=1)
     assert info.has_audio and info.has_video
 
 
@@ -24,7 +24,7 @@ def test_a_video_without_sound(tmp_path: Path) -> None:
 def test_sound(tmp_path: Path, name: str) -> None:
     info = probe(make.write_sound(tmp_path / name, make.noise(1.5, 22050), 22050))
     rate = 22050
-    assert info == MediaInfo("audio", pytest.approx(1.5, abs=0.01), sample_rate=rate)
+    assert info == MediaInfo("audio", pytest.approx(1.5, abs=0.01), sample_rate=rate, audio_tracks=1)
     assert info.has_audio and not info.has_video
 
 
@@ -62,4 +62,4 @@ def test_what_is_no_media_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_a_real_clip(shared: Path) -> None:
     info = probe(shared / "data/grid/bbaf2n.mpg")
-    assert info == MediaInfo("video", pytest.approx(2.98), 25.0, 360, 288, 44100)
+    assert info == MediaInfo("video", pytest.approx(2.98), 25.0, 360, 288, 44100, audio_tracks=1)

@@ -1,5 +1,7 @@
 """Identity-clustered intervals: equal to copying trials out by hand, true to fresh samples of people, and quick."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
@@ -183,12 +185,19 @@ def test_scores_that_decide_nothing_cost_one_in_every_resample() -> None:
     np.testing.assert_allclose(rates[2, usable], 1.0, rtol=1e-12)
 
 
-def test_voxceleb_sized_list_with_a_thousand_resamples_has_an_interval() -> None:
+def test_interval_of_a_voxceleb_sized_list_holds_the_rates_of_the_population() -> None:
     scores, labels, left, right = sample_trials(np.random.default_rng(6), 250, 30_496)
     bounds = verification_intervals(scores, labels, left, right, IdentityResamples(left, 1000, 0), 0.95, PRIOR)
     assert bounds is not None
     assert bounds.eer.low < equal_error_rate(scores, labels) < bounds.eer.high < bounds.eer.low + 10
     assert bounds.auc.low < roc_auc(scores, labels) < bounds.auc.high < bounds.auc.low + 10
+    # Scores are normal: a genuine pair has one person's ease twice, an impostor pair two people's.
+    genuine, impostors = 1.0 + (2 * 0.8) ** 2, 1.0 + 2 * 0.8**2
+    eer = 100 * NormalDist().cdf(-1.5 / (genuine**0.5 + impostors**0.5))
+    auc = 100 * NormalDist().cdf(1.5 / (genuine + impostors) ** 0.5)
+    for interval, truth in ((bounds.eer, eer), (bounds.auc, auc)):
+        assert interval.low < truth < interval.high
+        assert interval.high - interval.low < 8.0
 
 
 def test_resample_without_genuine_trials_is_nan_and_leaves_the_others_alone() -> None:
