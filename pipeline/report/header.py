@@ -1,27 +1,25 @@
 """The header of the report: corpus, weights, seeds, how models were chosen, and warnings of what not to trust."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
-from pipeline.errors import StoreError
 from pipeline.protocol.parity import parity_lists
 from pipeline.protocol.vocabulary import CROSS_MODAL
+from pipeline.report.leaks import Leak, UsedWeights
 from pipeline.report.runs import MARK, Run
 from pipeline.settings import Params
-from pipeline.store import MATRIX
 
 _DEMO = "data/demo"
-# First word of a store's label of weights -> what a reader must know of figures made with them.
-_STAND_INS = {
-    "untrained": "STAND-IN weights: the {modality} network is untrained (random weights). Figures that involve "
-    "{modality}s say nothing about the method.",
-    "distilled": "STAND-IN weights: the {modality} network's are not the official ones, but {label}. What its vectors "
-    "lack, every figure that involves {modality}s lacks, too.",
-}
+_UNTRAINED = (
+    "STAND-IN weights: the {modality} network is untrained (random weights). Figures that involve "
+    "{modality}s say nothing about the method."
+)
+_STAND_IN = (
+    "STAND-IN weights: the {modality} network's are not the official ones, but {description}. What its vectors "
+    "lack, every figure that involves {modality}s lacks, too."
+)
+_OVERLAPS = {"unknown": "some of the test identities, or none"}
 _CROSS = ("verification", CROSS_MODAL.name)
 _GRID = "ten folds on a grid of 0.01, as the official code does"
 
@@ -34,36 +32,25 @@ class Header:
     warnings: tuple[str, ...]
 
 
-def provenance_of(folder: Path) -> Mapping[str, object]:
-    """Where a store's embeddings come from, without reading them; raises StoreError for a store that cannot be read."""
-    try:
-        with safe_open(folder / MATRIX, framework="numpy") as file:
-            found = json.loads((file.metadata() or {}).get("provenance", "{}"))
-    except (OSError, ValueError, SafetensorError) as error:
-        raise StoreError(f"{folder / MATRIX} cannot be read ({error}); run `dvc repro` again") from error
-    return found if isinstance(found, dict) else {}
-
-
 def report_header(
     params: Params,
     runs: Sequence[Run],
-    weights: Mapping[str, Mapping[str, object]],
+    weights: Mapping[str, UsedWeights],
     summary: Mapping[str, object],
-    leaks: Sequence[Mapping[str, str]],
+    leaks: Sequence[Leak],
 ) -> Header:
-    """Header lines and warnings; `weights` holds the provenance of the face and the voice store."""
-    labels = {modality: str(origin.get("weights", "unnamed")) for modality, origin in weights.items()}
+    """Header lines and warnings; `weights` holds those of the face and the voice store."""
     done = [run for run in runs if run.metrics is not None]
     lines = [
         ("Corpus", f"{_corpus(params)}: {_people(summary)}"),
         ("Lists", f"{summary.get('source')}, seed {summary.get('seed')}; {_disjoint(summary)}"),
-        *((f"{modality.capitalize()} weights", label) for modality, label in labels.items()),
+        *((f"{modality.capitalize()} weights", used.description) for modality, used in weights.items()),
         ("Runs", f"{len(done)} of {len(runs)} evaluated; {_seeds(done)}"),
         ("Models chosen on", ", ".join(_rules(done)) or "no run yet"),
         ("EER and AUC", _rates(params, parity_lists(summary))),
         *((("People tested", tested),) if (tested := _tested(done)) else ()),
     ]
-    return Header(tuple(lines), (*_stand_ins(labels), *_leaks(leaks), *_cautions(params, done, summary)))
+    return Header(tuple(lines), (*_stand_ins(weights), *_leaks(leaks), *_cautions(params, done, summary)))
 
 
 def _corpus(params: Params) -> str:
@@ -130,18 +117,18 @@ def _rates(params: Params, unnamed: Sequence[str]) -> str:
     return text
 
 
-def _stand_ins(labels: Mapping[str, str]) -> list[str]:
-    found = ((modality, label, _STAND_INS.get(label.split(" ")[0].split(":")[0])) for modality, label in labels.items())
-    return [text.format(modality=modality, label=label) for modality, label, text in found if text]
-
-
-_OVERLAPS = {"unknown": "some of the test identities, or none"}
-
-
-def _leaks(leaks: Sequence[Mapping[str, str]]) -> list[str]:
+def _stand_ins(weights: Mapping[str, UsedWeights]) -> list[str]:
     return [
-        f"LEAK: the {leak['modality']} extractor ({leak['weights']}) may know "
-        f"{_OVERLAPS.get(leak['overlap'], leak['overlap'] + ' of the test identities')}: {leak['reason']}."
+        (_UNTRAINED if used.trained_on == () else _STAND_IN).format(modality=modality, description=used.description)
+        for modality, used in weights.items()
+        if used.stand_in
+    ]
+
+
+def _leaks(leaks: Sequence[Leak]) -> list[str]:
+    return [
+        f"LEAK: the {leak.modality} extractor ({leak.weights}) may know "
+        f"{_OVERLAPS.get(leak.overlap, leak.overlap + ' of the test identities')}: {leak.reason}."
         for leak in leaks
     ]
 
@@ -167,7 +154,7 @@ def _cautions(params: Params, runs: Sequence[Run], summary: Mapping[str, object]
 def _feature_files(params: Params, summary: Mapping[str, object]) -> list[str]:
     found = [
         f"Features were read from CSV files in {params.features.folder}, not extracted here. Figures are comparable "
-        "with the paper's only if these are the authors' own files: nothing in a file says whose it is."
+        "with the paper's only if these are the authors' own files: nothing in a file says where it comes from."
     ]
     if guessed := parity_lists(summary):
         found.append(

@@ -1,32 +1,38 @@
-"""Whether an extractor has seen, in its own training, people it is tested on here."""
+"""The weights that made the embeddings, and whether their training people include the people tested here."""
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
+from safetensors import SafetensorError, safe_open
 
+from pipeline.errors import StoreError
 from pipeline.protocol.tables import ProtocolTables
+from pipeline.store import MATRIX
 
 _VOXCELEB1 = re.compile(r"id1[01]\d{3}")  # id10001 to id11251
-_DISJOINT = "trained on VoxCeleb2, whose identities are disjoint from VoxCeleb1's"
-# What the label of a store's weights begins with, after the network's name -> overlap with VoxCeleb1's people, and why.
-_KNOWN = (
-    ("vggface2", "some", "VGGFace2 shares some identities with VoxCeleb1"),
-    ("vggface", "all", "VGGFace1 contains every VoxCeleb1 identity"),
-    ("casia-webface", "some", "CASIA-WebFace shares some identities with VoxCeleb1"),
-    ("authors-facenet", "some", "FaceNet's training sets share some identities with VoxCeleb1"),
-    ("authors-aggregator", "none", _DISJOINT),
-    ("official (", "none", _DISJOINT),
-    ("untrained", "none", "not trained at all"),
-    (
-        "distilled (ours",
-        "unknown",
-        "trained on LibriSpeech's readers and on virtual voices made with Kokoro, after a teacher, CAM++, of whose "
-        "own training people the project has no list",
-    ),
-)
-_UNKNOWN = ("unknown", "whom these weights were trained on is not recorded")
+# Corpus, as extractors write it in `trained_on` -> overlap with VoxCeleb1's people, and why.
+_OVERLAPS = {
+    "vggface": ("all", "VGGFace1 contains every VoxCeleb1 identity"),
+    "vggface2": ("some", "VGGFace2 shares some identities with VoxCeleb1"),
+    "casia-webface": ("some", "CASIA-WebFace shares some identities with VoxCeleb1"),
+    "facenet's training sets": ("some", "FaceNet's training sets share some identities with VoxCeleb1"),
+    "voxceleb2": ("none", "VoxCeleb2's identities are disjoint from VoxCeleb1's"),
+    "kokoro's virtual voices": ("none", "virtual voices are nobody's"),
+}
+_WORST_FIRST = ("all", "some", "unknown", "none")
+
+
+@dataclass(frozen=True)
+class UsedWeights:
+    """What a store says of the weights that made it."""
+
+    description: str
+    trained_on: tuple[str, ...] | None  # corpora; empty: not trained at all; None: not recorded
+    stand_in: bool  # not what anyone would publish figures with
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,31 @@ class Leak:
     reason: str
 
 
-def leaks(provenance: Mapping[str, Mapping[str, object]], tables: ProtocolTables) -> list[dict[str, str]]:
-    """Extractors that know, or may know, test identities; `provenance` maps face and voice to their store's.
+def provenance_of(folder: Path) -> Mapping[str, object]:
+    """Where a store's embeddings come from, without reading them; raises StoreError for a store that cannot be read."""
+    try:
+        with safe_open(folder / MATRIX, framework="numpy") as file:
+            found = json.loads((file.metadata() or {}).get("provenance", "{}"))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise StoreError(f"{folder / MATRIX} cannot be read ({error}); run `dvc repro` again") from error
+    return found if isinstance(found, dict) else {}
+
+
+def used_weights(provenance: Mapping[str, object]) -> UsedWeights:
+    """The weights that a store's provenance names; without a record of their training nothing is taken for granted."""
+    found = provenance.get("weights", "unnamed")
+    if not isinstance(found, Mapping):
+        return UsedWeights(str(found), None, stand_in=False)
+    corpora = found.get("trained_on")
+    return UsedWeights(
+        str(found.get("description", "unnamed")),
+        tuple(map(str, corpora)) if isinstance(corpora, list) else None,
+        stand_in=found.get("stand_in") is True,
+    )
+
+
+def leaks(provenance: Mapping[str, Mapping[str, object]], tables: ProtocolTables) -> list[Leak]:
+    """Extractors that have seen, or may have seen, test identities; `provenance` maps face and voice to their store's.
 
     Speaks of VoxCeleb1 alone, the corpus whose overlaps are published: other corpora give an empty list, extractors
     known to be disjoint are left out, and weights of unknown origin are listed as unknown.
@@ -49,18 +78,23 @@ def leaks(provenance: Mapping[str, Mapping[str, object]], tables: ProtocolTables
         return []
     found = []
     for modality, store in sorted(provenance.items()):
-        weights = str(store.get("weights", "unnamed"))
-        overlap, reason = _overlap(weights)
+        weights = used_weights(store)
+        overlap, reason = _overlap(weights.trained_on)
         if overlap != "none":
-            found.append(asdict(Leak(modality, weights, overlap, reason)))
+            found.append(Leak(modality, weights.description, overlap, reason))
     return found
 
 
-def _overlap(weights: str) -> tuple[str, str]:
-    name = weights.lower().rpartition(", ")[2] if weights.lower().startswith("facenet") else weights.lower()
-    if "the user's own" in name:  # a file's name proves nothing
-        return _UNKNOWN
-    return next(((overlap, why) for start, overlap, why in _KNOWN if name.startswith(start)), _UNKNOWN)
+def _overlap(corpora: tuple[str, ...] | None) -> tuple[str, str]:
+    """The worst overlap of any of the corpora, and why."""
+    if corpora is None:
+        return "unknown", "the people that these weights were trained on are not recorded"
+    judged = [
+        _OVERLAPS.get(corpus.lower(), ("unknown", f"trained on {corpus}, of whose people the project has no list"))
+        for corpus in corpora
+    ]
+    worst = min((overlap for overlap, _ in judged), key=_WORST_FIRST.index, default="none")
+    return worst, "; ".join(reason for overlap, reason in judged if overlap == worst)
 
 
 def is_voxceleb1(identities: pd.DataFrame) -> bool:

@@ -41,7 +41,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     parts = tables(people=40)
     for number, (name, index) in enumerate((("faces", parts.faces), ("voices", parts.voices))):
         index = index.assign(**{column: "00" for column in ("digest", "key") if column not in index})
-        write_store(made.folder / "artifacts" / name, planted(index, number), index, {"weights": "untrained"})
+        write_store(
+            made.folder / "artifacts" / name,
+            planted(index, number),
+            index,
+            {"weights": {"description": "untrained", "trained_on": [], "stand_in": True}},
+        )
     write_whole_manifest(made.folder / "artifacts" / "manifest.parquet", parts.manifest)
     made.run("protocol")
     made.run("train", RUN)

@@ -15,6 +15,8 @@ from pipeline.settings import Params
 from pipeline.store import read_store, write_store
 from tests.pipeline.evaluation.planted import PEOPLE, NoisyEncoder, probes, settings, stores, tables, trials
 
+CASIA_WEBFACE = {"description": "casia-webface", "trained_on": ["CASIA-WebFace"], "stand_in": False}
+UNTRAINED = {"description": "untrained (seed 0)", "trained_on": [], "stand_in": True}
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -34,7 +36,7 @@ def write_params(folder: Path, raw: dict[str, dict[str, object]]) -> Params:
 def write_artifacts(folder: Path) -> None:
     """Stores, protocol and skipped.csv, as extraction and protocol stages leave them."""
     faces, voices = stores(0.7)
-    for name, store, weights in (("faces", faces, "casia-webface"), ("voices", voices, "untrained (seed 0)")):
+    for name, store, weights in (("faces", faces, CASIA_WEBFACE), ("voices", voices, UNTRAINED)):
         index = store.index.assign(frame=0, clip=store.index["item"], digest="00", key="00")
         write_store(folder / name, store.matrix, index, {"weights": weights})
         skips = [{"item": f"broken/{name}.mp4", "stage": f"embed_{name}", "reason": "no audio <track> & no face"}]

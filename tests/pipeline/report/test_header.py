@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import StoreError
-from pipeline.report.header import provenance_of, report_header
+from pipeline.report.header import report_header
+from pipeline.report.leaks import Leak, UsedWeights, provenance_of
 from pipeline.report.runs import read_runs
 from tests.pipeline.report.project import shipped_params, write_artifacts, write_params, write_results
 
@@ -21,39 +22,42 @@ LIMITS = (  # of the intervals
 )
 
 
+OFFICIAL = UsedWeights("official (Xie et al.)", ("VoxCeleb2",), stand_in=False)
+
+
 def header(
-    tmp_path: Path, voice: str, leaks: list[dict[str, str]], source: str = "generated", **changes: dict[str, object]
+    tmp_path: Path, voice: UsedWeights, leaks: list[Leak], source: str = "generated", **changes: dict[str, object]
 ) -> tuple[str, ...]:
     raw = shipped_params()
     for section, values in changes.items():
         raw[section] = raw[section] | values
     params = write_params(tmp_path, raw)
-    weights = {"face": {"weights": "vggface2"}, "voice": {"weights": voice}}
+    weights = {"face": UsedWeights("vggface2", ("VGGFace2",), stand_in=False), "voice": voice}
     found = report_header(params, read_runs(params, tmp_path / "runs"), weights, SUMMARY | {"source": source}, leaks)
-    assert ("Voice weights", voice) in found.lines
+    assert ("Voice weights", voice.description) in found.lines
     assert any("1251 identities (901 to train, 100 to choose, 250 to test)" in value for _, value in found.lines)
     return found.warnings
 
 
 def test_untrained_weights_are_named_a_stand_in(tmp_path: Path) -> None:
-    first = header(tmp_path, "untrained (seed 0): a stand-in", [])[0]
+    first = header(tmp_path, UsedWeights("untrained (seed 0): a stand-in", (), stand_in=True), [])[0]
     assert first.startswith("STAND-IN weights: the voice network is untrained")
 
 
 def test_distilled_weights_are_not_passed_off_as_the_official_ones(tmp_path: Path) -> None:
-    first = header(tmp_path, "distilled (ours, from another)", [])[0]
+    first = header(tmp_path, UsedWeights("distilled (ours, from another)", ("LibriSpeech",), stand_in=True), [])[0]
     assert "STAND-IN" in first
     assert "distilled (ours, from another)" in first
 
 
 def test_official_weights_on_the_released_lists_need_no_warning(tmp_path: Path) -> None:
     own = {"media": "/data/voxceleb1"}
-    assert header(tmp_path, "official (Xie et al.)", [], "voxceleb_lists", manifest=own) == ()
+    assert header(tmp_path, OFFICIAL, [], "voxceleb_lists", manifest=own) == ()
 
 
 def test_other_corpora_are_said_not_to_be_comparable(tmp_path: Path) -> None:
-    assert "synthetic people" in header(tmp_path, "official", [])[-1]
-    assert "not comparable" in header(tmp_path, "official", [], manifest={"media": "/data/mine"})[-1]
+    assert "synthetic people" in header(tmp_path, OFFICIAL, [])[-1]
+    assert "not comparable" in header(tmp_path, OFFICIAL, [], manifest={"media": "/data/mine"})[-1]
 
 
 def test_feature_files_are_the_corpus_where_nothing_was_extracted(tmp_path: Path) -> None:
@@ -94,13 +98,13 @@ def test_people_whom_no_list_names_are_not_counted(tmp_path: Path) -> None:
 
 
 def test_extractor_that_knows_test_identities_is_named(tmp_path: Path) -> None:
-    leak = {"modality": "face", "weights": "vggface", "overlap": "all", "reason": "VGGFace1 contains them"}
-    assert header(tmp_path, "official", [leak])[0].startswith("LEAK: the face extractor (vggface) may know all")
+    leak = Leak("face", "vggface", "all", "VGGFace1 contains them")
+    assert header(tmp_path, OFFICIAL, [leak])[0].startswith("LEAK: the face extractor (vggface) may know all")
 
 
 def test_extractor_whose_training_people_are_not_known_may_know_some_or_none(tmp_path: Path) -> None:
-    leak = {"modality": "voice", "weights": "mine.h5", "overlap": "unknown", "reason": "whom it met is not recorded"}
-    assert header(tmp_path, "official", [leak])[0] == (
+    leak = Leak("voice", "mine.h5", "unknown", "whom it met is not recorded")
+    assert header(tmp_path, OFFICIAL, [leak])[0] == (
         "LEAK: the voice extractor (mine.h5) may know some of the test identities, or none: "
         "whom it met is not recorded."
     )
@@ -109,7 +113,7 @@ def test_extractor_whose_training_people_are_not_known_may_know_some_or_none(tmp
 def test_models_chosen_on_the_test_list_are_marked(tmp_path: Path) -> None:
     write_artifacts(tmp_path)
     write_results(tmp_path, ["single_fop"])
-    warnings = header(tmp_path, "official", [], train={"recipe": "official", "selection": "test"})
+    warnings = header(tmp_path, OFFICIAL, [], train={"recipe": "official", "selection": "test"})
     assert any("chosen on the test list" in warning for warning in warnings)
 
 

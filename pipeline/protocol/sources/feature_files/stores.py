@@ -16,7 +16,11 @@ from pipeline.protocol.sources.feature_files.reading import DIMENSION, Features,
 from pipeline.protocol.vocabulary import Modality
 from pipeline.store import write_store
 
-WEIGHTS = {"face": "authors-facenet (CSV)", "voice": "authors-aggregator (CSV)"}
+# As an extractor's provenance has it (extractors/base.py).
+WEIGHTS: dict[Modality, dict[str, object]] = {
+    "face": {"description": "authors-facenet (CSV)", "trained_on": ["FaceNet's training sets"], "stand_in": False},
+    "voice": {"description": "authors-aggregator (CSV)", "trained_on": ["VoxCeleb2"], "stand_in": False},
+}
 
 logger = logging.getLogger(__name__)
 

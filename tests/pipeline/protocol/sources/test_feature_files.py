@@ -119,7 +119,7 @@ def test_the_summary_names_the_source(made: ProtocolTables) -> None:
 def test_the_authors_face_features_are_flagged(features: Path, made: ProtocolTables) -> None:
     faces, voices = stores_of(features)
     found = leaks({"face": faces.provenance, "voice": voices.provenance}, made)
-    assert [(leak["modality"], leak["overlap"]) for leak in found] == [("face", "some")]
+    assert [(leak.modality, leak.overlap) for leak in found] == [("face", "some")]
 
 
 def test_vectors_are_brought_to_unit_norm_and_counted(folder: Path) -> None:
