@@ -10,7 +10,7 @@ from pipeline.report import paper
 from pipeline.report.figure_style import house_style, inline, to_png, to_svg
 from pipeline.report.figures import KINDS, Plot, curve_plots, figure_3, figure_4
 from pipeline.report.header import report_header
-from pipeline.report.leaks import leaks, provenance_of, used_weights
+from pipeline.report.leaks import leaks, provenance_of
 from pipeline.report.page import Contents, Picture, page
 from pipeline.report.paper_tables import MatchedCell, PaperTable, match_runs, matched_csv, paper_tables, wanted_for
 from pipeline.report.run_tables import parity_table, run_tables
@@ -28,7 +28,7 @@ def build_report(params: Params, artifacts: Path, target: Path) -> None:
     Runs that were not evaluated stand in the tables as not run. Raises StoreError for results that cannot be read.
     """
     protocol = read_protocol(artifacts / "protocol")
-    made_by = {"face": provenance_of(artifacts / "faces"), "voice": provenance_of(artifacts / "voices")}
+    weights = {"face": provenance_of(artifacts / "faces"), "voice": provenance_of(artifacts / "voices")}
     runs = read_runs(params, artifacts / "runs")
     recipes = recipes_of(params, runs)
     printed = [(table, match_runs(table, runs, recipes)) for table in paper_tables()]
@@ -43,8 +43,7 @@ def build_report(params: Params, artifacts: Path, target: Path) -> None:
         shutil.rmtree(target / folder, ignore_errors=True)
     pictures = {recipe: _draw(runs, recipe, params, target / "figures") for recipe in recipes}
     _write_tables(target / "tables", printed, tables)
-    weights = {modality: used_weights(provenance) for modality, provenance in made_by.items()}
-    header = report_header(params, runs, weights, protocol.summary, leaks(made_by, protocol))
+    header = report_header(params, runs, weights, protocol.summary, leaks(weights, protocol))
     write_text(target / PAGE, page(Contents(params.report.title, header, printed, pictures, tables)))
 
 

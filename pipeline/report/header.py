@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.protocol.parity import parity_lists
 from pipeline.protocol.vocabulary import CROSS_MODAL
-from pipeline.report.leaks import Leak, UsedWeights
+from pipeline.report.leaks import Leak, UsedWeights, used_weights
 from pipeline.report.runs import MARK, Run
 from pipeline.settings import Params
 
@@ -35,22 +35,23 @@ class Header:
 def report_header(
     params: Params,
     runs: Sequence[Run],
-    weights: Mapping[str, UsedWeights],
+    weights: Mapping[str, Mapping[str, object]],
     summary: Mapping[str, object],
     leaks: Sequence[Leak],
 ) -> Header:
-    """Header lines and warnings; `weights` holds those of the face and the voice store."""
+    """Header lines and warnings; `weights` holds the provenance of the face and the voice store."""
+    used = {modality: used_weights(provenance) for modality, provenance in weights.items()}
     done = [run for run in runs if run.metrics is not None]
     lines = [
         ("Corpus", f"{_corpus(params)}: {_people(summary)}"),
         ("Lists", f"{summary.get('source')}, seed {summary.get('seed')}; {_disjoint(summary)}"),
-        *((f"{modality.capitalize()} weights", used.description) for modality, used in weights.items()),
+        *((f"{modality.capitalize()} weights", own.description) for modality, own in used.items()),
         ("Runs", f"{len(done)} of {len(runs)} evaluated; {_seeds(done)}"),
         ("Models chosen on", ", ".join(_rules(done)) or "no run yet"),
         ("EER and AUC", _rates(params, parity_lists(summary))),
         *((("People tested", tested),) if (tested := _tested(done)) else ()),
     ]
-    return Header(tuple(lines), (*_stand_ins(weights), *_leaks(leaks), *_cautions(params, done, summary)))
+    return Header(tuple(lines), (*_stand_ins(used), *_leaks(leaks), *_cautions(params, done, summary)))
 
 
 def _corpus(params: Params) -> str:
@@ -117,11 +118,11 @@ def _rates(params: Params, unnamed: Sequence[str]) -> str:
     return text
 
 
-def _stand_ins(weights: Mapping[str, UsedWeights]) -> list[str]:
+def _stand_ins(used: Mapping[str, UsedWeights]) -> list[str]:
     return [
-        (_UNTRAINED if used.trained_on == () else _STAND_IN).format(modality=modality, description=used.description)
-        for modality, used in weights.items()
-        if used.stand_in
+        (_UNTRAINED if own.trained_on == () else _STAND_IN).format(modality=modality, description=own.description)
+        for modality, own in used.items()
+        if own.stand_in
     ]
 
 

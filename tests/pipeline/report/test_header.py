@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import StoreError
 from pipeline.report.header import report_header
-from pipeline.report.leaks import Leak, UsedWeights, provenance_of
+from pipeline.report.leaks import Leak, provenance_of, used_weights
 from pipeline.report.runs import read_runs
 from tests.pipeline.report.project import shipped_params, write_artifacts, write_params, write_results
 
@@ -22,30 +22,35 @@ LIMITS = (  # of the intervals
 )
 
 
-OFFICIAL = UsedWeights("official (Xie et al.)", ("VoxCeleb2",), stand_in=False)
+def weights(description: str, trained_on: list[str], stand_in: bool = False) -> dict[str, object]:
+    """Provenance of a store, as far as its weights go."""
+    return {"weights": {"description": description, "trained_on": trained_on, "stand_in": stand_in}}
+
+
+OFFICIAL = weights("official (Xie et al.)", ["VoxCeleb2"])
 
 
 def header(
-    tmp_path: Path, voice: UsedWeights, leaks: list[Leak], source: str = "generated", **changes: dict[str, object]
+    tmp_path: Path, voice: dict[str, object], leaks: list[Leak], source: str = "generated", **changes: dict[str, object]
 ) -> tuple[str, ...]:
     raw = shipped_params()
     for section, values in changes.items():
         raw[section] = raw[section] | values
     params = write_params(tmp_path, raw)
-    weights = {"face": UsedWeights("vggface2", ("VGGFace2",), stand_in=False), "voice": voice}
-    found = report_header(params, read_runs(params, tmp_path / "runs"), weights, SUMMARY | {"source": source}, leaks)
-    assert ("Voice weights", voice.description) in found.lines
+    stores = {"face": weights("vggface2", ["VGGFace2"]), "voice": voice}
+    found = report_header(params, read_runs(params, tmp_path / "runs"), stores, SUMMARY | {"source": source}, leaks)
+    assert ("Voice weights", used_weights(voice).description) in found.lines
     assert any("1251 identities (901 to train, 100 to choose, 250 to test)" in value for _, value in found.lines)
     return found.warnings
 
 
 def test_untrained_weights_are_named_a_stand_in(tmp_path: Path) -> None:
-    first = header(tmp_path, UsedWeights("untrained (seed 0): a stand-in", (), stand_in=True), [])[0]
+    first = header(tmp_path, weights("untrained (seed 0): a stand-in", [], stand_in=True), [])[0]
     assert first.startswith("STAND-IN weights: the voice network is untrained")
 
 
 def test_distilled_weights_are_not_passed_off_as_the_official_ones(tmp_path: Path) -> None:
-    first = header(tmp_path, UsedWeights("distilled (ours, from another)", ("LibriSpeech",), stand_in=True), [])[0]
+    first = header(tmp_path, weights("distilled (ours, from another)", ["LibriSpeech"], stand_in=True), [])[0]
     assert "STAND-IN" in first
     assert "distilled (ours, from another)" in first
 
