@@ -9,7 +9,7 @@ PipelineError
 ├── ExtractionError   too many items skipped, or an extractor broke its promise
 ├── ProtocolError     splits, trials or lists that would make the numbers dishonest
 ├── ScoreError        scores or labels from which no rate can be computed; also a ValueError
-├── RunError          DVC was killed around a stage, or what the stage reads changed meanwhile
+├── RunError          a stage's results are damaged; DVC was killed around it; what it reads is absent or changed
 ├── StoreError        a store or the item cache is damaged or of another shape
 ├── CheckpointError   a model file is damaged, poisoned or of another network
 └── WeightsError      pretrained weights are absent or not the published ones
@@ -55,7 +55,7 @@ class ScoreError(PipelineError, ValueError):
 
 
 class RunError(PipelineError):
-    """What a stage made must not be taken for a result: nobody waits for it, or its inputs have changed."""
+    """What a stage made must not be taken for a result: it is damaged, or its DVC is gone, or its inputs changed."""
 
 
 class StoreError(PipelineError):

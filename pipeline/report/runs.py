@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.config import run_settings
-from pipeline.errors import StoreError
+from pipeline.errors import RunError
 from pipeline.settings import Params, TrainSettings
 
 Settings = Mapping[str, str | int]  # some keys of train:
@@ -60,7 +60,7 @@ class Run:
 
 
 def read_runs(params: Params, folder: Path) -> list[Run]:
-    """Every run of `experiments:`, in their order, results from `folder`/<run>/; raises StoreError for damaged ones."""
+    """Every run of `experiments:`, in their order, results from `folder`/<run>/; raises RunError for damaged ones."""
     return [_read(name, params, folder / name) for name in params.experiments]
 
 
@@ -104,9 +104,7 @@ def _read(name: str, params: Params, folder: Path) -> Run:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         roc, det = (pd.read_csv(folder / f"{curve}.csv") for curve in ("roc", "det"))
     except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{folder}: results cannot be read ({error}); run `dvc repro evaluate@{name}` again"
-        ) from error
+        raise RunError(f"{folder}: results cannot be read ({error}); run `dvc repro evaluate@{name}` again") from error
     return Run(name, settings, base, metrics, roc, det)
 
 

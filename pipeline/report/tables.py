@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.errors import StoreError
+from pipeline.errors import RunError
 from pipeline.report.runs import Measured
 
 Value = str | int | float | Measured | None
@@ -90,4 +90,4 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, keep_default_na=False, dtype=str)
     except (OSError, ValueError) as error:
-        raise StoreError(f"{path} cannot be read ({error}); run `dvc repro` again") from error
+        raise RunError(f"{path} cannot be read ({error}); run `dvc repro` again") from error

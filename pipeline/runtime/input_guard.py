@@ -42,9 +42,8 @@ def unchanged_inputs(stage: str, run: str = "") -> Iterator[None]:
     yield
     after = _inputs(stage, run) or {}
     if changed := sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)):
-        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         raise RunError(
-            f"{', '.join(changed[:_SHOWN])}{more} changed while {stage} ran, and DVC would take its outputs for "
+            f"{_first_of(changed)} changed while {stage} ran, and DVC would take its outputs for "
             "results of what is there now. Run `dvc repro` again."
         )
 
@@ -74,13 +73,16 @@ def warn_of_linked_folders(media: Path) -> None:
     except OSError:  # the manifest says what is wrong with the folder
         return
     if linked:
-        more = f" and {len(linked) - _SHOWN} more" if len(linked) > _SHOWN else ""
         logger.warning(
-            "%s%s: links to folders outside the media folder, which DVC does not follow: their media are in no result. "
+            "%s: links to folders outside the media folder, which DVC does not follow: their media are in no result. "
             "Move or copy the folders in, or mount them there",
-            ", ".join(linked[:_SHOWN]),
-            more,
+            _first_of(linked),
         )
+
+
+def _first_of(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])}{more}"
 
 
 def _upper_entries(media: Path) -> Iterator[os.DirEntry[str]]:

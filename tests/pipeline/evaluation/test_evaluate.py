@@ -174,9 +174,9 @@ def test_summary_is_the_headline_of_what_a_run_was_trained_on(tmp_path: Path, mo
     figures = result.metrics["verification"][task]["random"]
     assert list(summary) == ["eer", "eer_std", "auc", "auc_std", "min_dcf", "identities"]
     assert summary == {key: figures[key] for key in summary}
-    told = described(result.metrics, modality)
-    assert told.startswith(f"EER {figures['eer']:.1f} ± {figures['eer_std']:.1f} %, AUC {figures['auc']:.1f} ± ")
-    assert told.endswith(f"on {figures['identities']} people")
+    line = described(result.metrics, modality)
+    assert line.startswith(f"EER {figures['eer']:.1f} ± {figures['eer_std']:.1f} %, AUC {figures['auc']:.1f} ± ")
+    assert line.endswith(f"on {figures['identities']} people")
 
 
 def test_run_whose_own_list_is_absent_has_an_empty_summary(tmp_path: Path) -> None:
@@ -192,8 +192,8 @@ def test_people_whom_no_list_names_are_neither_counted_nor_looked_for(tmp_path: 
     faces, voices = stores(0.7)
     verification = [trials("unseen_unheard", "cross_modal", name) for name in ("random", "G")]
     protocol = tables([*verification, trials("seen_heard", "cross_modal", "random")], [])
-    told = {"random_unseenunheard": "row parity (no list)", "G_unseenunheard": "list", "random_seenheard": "list"}
-    object.__setattr__(protocol, "summary", {"labels": told})
+    labels = {"random_unseenunheard": "row parity (no list)", "G_unseenunheard": "list", "random_seenheard": "list"}
+    object.__setattr__(protocol, "summary", {"labels": labels})
     result = evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, faces, voices), faces, voices)
     lists = result.metrics["verification"]["cross_modal"]
     assert "identities" not in lists["random"] and lists["G"]["identities"] == len(PEOPLE)

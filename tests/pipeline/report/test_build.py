@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import StoreError
+from pipeline.errors import RunError
 from pipeline.report import build_report
 from pipeline.settings import Params
 from tests.pipeline.report.project import shipped_params, write_artifacts, write_params, write_results
@@ -191,5 +191,5 @@ def test_damaged_results_are_named(tmp_path: Path) -> None:
     write_artifacts(tmp_path)
     write_results(tmp_path, ["two_git"])
     (tmp_path / "runs" / "two_git" / "metrics.json").write_text('{"verification": ')
-    with pytest.raises(StoreError, match=r"two_git.*dvc repro evaluate@two_git"):
+    with pytest.raises(RunError, match=r"two_git.*dvc repro evaluate@two_git"):
         build_report(params, tmp_path, tmp_path / "report")

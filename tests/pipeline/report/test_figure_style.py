@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from pipeline.report.figure_style import house_style, inline, new_axes, series_style, to_png, to_svg
 
 
-def drawn() -> tuple[str, bytes]:
+def rendered() -> tuple[str, bytes]:
     with house_style():
         figure, axes = new_axes(0.9)
         for number in range(4):
@@ -17,11 +17,11 @@ def drawn() -> tuple[str, bytes]:
 
 
 def test_same_figure_is_the_same_bytes() -> None:
-    assert drawn() == drawn()
+    assert rendered() == rendered()
 
 
 def test_inline_figure_has_no_colour_of_its_own_and_no_ids_on_groups() -> None:
-    text = inline(drawn()[0], "a label")
+    text = inline(rendered()[0], "a label")
     assert not re.findall(r"#[0-9a-fA-F]{6}", text)
     assert {f"var(--series-{number})" for number in range(1, 5)} <= set(re.findall(r"var\([^)]*\)", text))
     assert "<g id=" not in text
@@ -29,7 +29,7 @@ def test_inline_figure_has_no_colour_of_its_own_and_no_ids_on_groups() -> None:
 
 
 def test_inline_figure_scales_with_the_page() -> None:
-    root = ElementTree.fromstring(inline(drawn()[0], "a label"))
+    root = ElementTree.fromstring(inline(rendered()[0], "a label"))
     assert "viewBox" in root.attrib
     assert not {"width", "height"} & set(root.attrib)
 
