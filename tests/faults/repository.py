@@ -42,6 +42,7 @@ def environment(**more: str) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     plain = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "OMP_NUM_THREADS": "1"}
     plain["TQDM_MININTERVAL"] = "0.1"  # tests look at how far a stage has come
+    plain["DVC_SITE_CACHE_DIR"] = ""  # .dvc/config says where: the environment's own would grow with every test
     return {**kept, **who, **plain, "PATH": path, "SBNET_DEVICE": "cpu", "DVC_NO_ANALYTICS": "1", **more}
 
 
