@@ -146,9 +146,11 @@ def test_a_person_of_whom_no_file_is_read_is_named(build: Build, media: Path, ca
         (media / "carl" / "phone").mkdir(parents=True, exist_ok=True)
         (media / "carl" / "phone" / name).write_bytes(b"not read")
     (media / "ann" / "photo.heic").write_bytes(b"not read either, but ann has others")
+    (media / "lists").mkdir()
+    (media / "lists" / "trials.txt").write_text("text is no medium")
     assert set(build()["identity"]) == {"ann", "bob"}
     assert "'carl' holds no file of a kind that is read (1 .ape, 2 .heic): convert them" in caplog.text
-    assert "'ann'" not in caplog.text
+    assert "'ann'" not in caplog.text and "'lists'" not in caplog.text
 
 
 def test_a_folder_that_cannot_be_opened_is_named(build: Build, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
