@@ -48,7 +48,11 @@ def main() -> None:
     scripts = Path(sysconfig.get_path("scripts"))
     if moved := mend_scripts(scripts, scripts / "python"):
         logger.info("the environment was moved: %d commands in %s name its new place", moved, scripts)
-    give_site_cache(Path(sysconfig.get_path("purelib")))
+    packages = Path(sysconfig.get_path("purelib"))
+    try:
+        give_site_cache(packages)
+    except OSError as error:  # an environment that others keep
+        logger.info("%s cannot be written (%s): call dvc from the project's root only", packages, error.strerror)
     settings = Path(".dvc/config.local")
     local = settings.read_text(encoding="utf-8") if settings.is_file() else ""
     if "site_cache_dir" in local:  # a path that is true until the checkout is moved
