@@ -28,10 +28,10 @@ format: setup
 	ruff check --fix .
 	ruff format .
 
-# .dvc/config has this folder relative, so that a plain clone works; experiments that run in a copy need it absolute.
+# The checkout may have been moved, or downloaded without git, since the packages were installed.
 setup: $(VENV)/.installed
-	@grep -qsF "$(CURDIR)/.dvc-site-cache" .dvc/config.local \
-	    || $(BIN)/dvc config --local core.site_cache_dir "$(CURDIR)/.dvc-site-cache"
+	@$(BIN)/python -c "" 2>/dev/null || { echo "$(VENV) has no Python that runs: remove it, then make again" >&2; exit 1; }
+	@$(BIN)/python -m tools.environment
 
 # torch first and by its pin: resolved together with the rest, a newer build with CUDA packages could come.
 $(VENV)/.installed: requirements.txt requirements-dev.txt

@@ -80,9 +80,9 @@ def run_stage(
     def locked() -> None:
         with stage_lock("-".join([stage, *given])), unchanged_inputs(stage, *given):
             params = load_params(PARAMS)
-            refuse_absent_inputs(stage, *given)
             if params.features.source == "media" and stage != "manifest":  # which refuses such links itself
                 warn_of_linked_folders(media_path(params, ""))
+            refuse_absent_inputs(stage, *given)
             main(params, Artifacts(), Artifacts(), *given)
 
     run_command(locked)

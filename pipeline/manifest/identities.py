@@ -58,12 +58,13 @@ def warn_of_alike(identities: Set[str], described: Set[str]) -> None:
     groups: dict[str, list[str]] = defaultdict(list)
     for name in sorted(identities | described):
         groups[_core(name)].append(name)
-    alike = [names for names in groups.values() if len(names) > 1]
+    alike = [names for names in groups.values() if len(names) > 1 and not identities.isdisjoint(names)]
     for names in alike[:_SHOWN]:
         without = [name for name in names if name not in identities]
-        effect = f"; {', '.join(map(repr, without))} has metadata but no media" if without else ""
+        unused = f"the metadata of {', '.join(map(repr, without))} is used for nobody"
+        effect = unused if without else "they count as different people"
         spelled = " and ".join(map(repr, names))
-        logger.warning("%s differ only by case, leading zeros or unseen letters: two people here%s", spelled, effect)
+        logger.warning("%s differ only by case, leading zeros or unseen letters: %s", spelled, effect)
     if len(alike) > _SHOWN:
         logger.warning("... and %d more identities whose names are nearly the same", len(alike) - _SHOWN)
 

@@ -19,6 +19,11 @@ _SYSTEM_FOLDERS = frozenset(
     }
 )
 
+# Texts and tables, which no user takes for media.
+_TEXTS = frozenset(
+    ".csv .tsv .json .jsonl .txt .md .html .pdf .xml .yaml .yml .toml .ini .log .srt .vtt .parquet".split()
+)
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -27,7 +32,7 @@ class Listing:
     root: Path  # resolved
     paths: list[str]  # posix, sorted
     ignored: Counter[str] = field(default_factory=Counter)  # what: how many
-    unread: Sequence[str] = ()  # the ignored files that are none by their suffix
+    unread: Sequence[str] = ()  # ignored files of other kinds, texts left out
     whole: bool = True  # every medium of the folder is in `paths`, so that one more is a change
 
 
@@ -55,7 +60,7 @@ def list_media(media: Path) -> Listing:
             listing.ignored["linked folders"] += 1  # what they link to is found where it lies
         elif suffix_of(path) not in KIND_OF_SUFFIX and not _is_linked_folder(entry):
             listing.ignored[suffix_of(path) or "without suffix"] += 1
-            unread.append(path)
+            unread += [path] if suffix_of(path) not in _TEXTS else []
         elif problem := _problem(root, path, entry):
             problems.append(f"{path!r} {problem}")
         else:

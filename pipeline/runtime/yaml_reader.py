@@ -7,6 +7,7 @@ takes `1e-5` for text, `010` for 8 and `no` for false, and the last of two equal
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import YAMLError
 
 __all__ = ["YAMLError", "parse_yaml"]
@@ -20,5 +21,7 @@ def parse_yaml(text: str) -> Any:
     """
     try:
         return YAML(typ="safe").load(text)
+    except DuplicateKeyError as error:  # whose own message goes on about how to allow it
+        raise YAMLError(f"{error.problem}{error.problem_mark}") from error
     except ValueError as error:  # `2001-99-99`, which looks like a date; letters that UTF-8 does not have
         raise YAMLError(str(error)) from error

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,7 @@ def environment(**more: str) -> dict[str, str]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     plain = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, "OMP_NUM_THREADS": "1"}
     plain["TQDM_MININTERVAL"] = "0.1"  # tests look at how far a stage has come
+    plain["DVC_SITE_CACHE_DIR"] = ""  # .dvc/config says where: the environment's own would grow with every test
     return {**kept, **who, **plain, "PATH": path, "SBNET_DEVICE": "cpu", "DVC_NO_ANALYTICS": "1", **more}
 
 
@@ -125,9 +127,7 @@ def people() -> list[str]:
 def copy_pipeline(folder: Path) -> Repository:
     """The pipeline as it ships, with small settings and one run, in a new git repository that holds no media yet."""
     repository = Repository(folder)
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *_SHIPPED, *_FILES]
-    listed = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True)
-    for name in filter(None, listed.stdout.decode().split("\0")):
+    for name in _shipped_files():
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
@@ -138,6 +138,23 @@ def copy_pipeline(folder: Path) -> Repository:
     share_weights(folder)
     repository.git("init", "--quiet")
     return repository
+
+
+def _shipped_files() -> list[str]:
+    """What of the project ships: all that git does not ignore, in a clone as in a downloaded ZIP without .git."""
+    with tempfile.TemporaryDirectory() as empty:
+        subprocess.run(["git", "init", "--quiet", "--bare", empty], check=True, capture_output=True)
+        listing = [
+            "git",
+            f"--git-dir={empty}",
+            f"--work-tree={ROOT}",
+            "ls-files",
+            "-z",
+            "--others",
+            "--exclude-standard",
+        ]
+        listed = subprocess.run([*listing, "--", *_SHIPPED, *_FILES], cwd=ROOT, capture_output=True, check=True)
+    return [name for name in listed.stdout.decode().split("\0") if name]
 
 
 def make_repository(folder: Path) -> Repository:

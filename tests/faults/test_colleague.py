@@ -56,9 +56,9 @@ def test_one_more_clip_with_pulled_stores_and_no_item_cache_is_one_extraction(
 
 
 def test_experiment_in_a_copy_of_the_project_extracts_nothing(finished: Repository, tmp_path: Path) -> None:
-    author = same_machine(finished, tmp_path / "author")
-    # As `make setup` does: DVC opens its site cache only once it works in the copy.
-    author.dvc("config", "--local", "core.site_cache_dir", str(author.folder / ".dvc-site-cache"))
+    folder = same_machine(finished, tmp_path / "author").folder
+    # As the environment does that `make setup` made: DVC opens its site cache only once it works in the copy.
+    author = Repository(folder, {"DVC_SITE_CACHE_DIR": str(folder / ".dvc-site-cache")})
     assert author.dvc("exp", "run", "--temp", "-S", "train.epochs=1", "--name", "shorter").counts == {}
     assert "shorter" in author.dvc("exp", "show", "--csv", "--drop", "^(?!Experiment|eer).*$").log
 

@@ -16,9 +16,16 @@ STAGES = {
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_stage_without_its_inputs_names_the_command_that_makes_them(
-    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stage: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     Project(tmp_path).params()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "carl").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text())
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
@@ -31,4 +38,5 @@ def test_stage_without_its_inputs_names_the_command_that_makes_them(
     assert ended.value.code == 1 and "Traceback" not in said
     assert f"RunError: {target} reads artifacts/" in said
     assert f"which another stage makes and which is not there: run `dvc repro {target}`" in said
+    assert "media/carl: links to folders outside the media folder" in caplog.text
     assert not (tmp_path / "artifacts").exists()

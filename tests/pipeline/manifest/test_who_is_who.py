@@ -60,7 +60,9 @@ def test_names_that_are_nearly_the_same_are_a_warning_with_both(
         person(name)
     assert set(build()["identity"]) == {"ann", "bob", *names}
     first, second = sorted(names)
-    assert f"{first!r} and {second!r} differ only by case, leading zeros or unseen letters: two people" in caplog.text
+    assert (
+        f"{first!r} and {second!r} differ only by case, leading zeros or unseen letters: they count as" in caplog.text
+    )
 
 
 @pytest.mark.parametrize("names", [("10", "100"), ("1", "11"), ("ann2", "ann3"), ("a_1", "a-1")])
@@ -88,7 +90,7 @@ def test_metadata_that_a_spreadsheet_took_the_zeros_from_is_named(
 ) -> None:
     person("007")
     assert build(identities="identity,gender\n7,m\n")["gender"].isna().all()
-    assert "'007' and '7' differ only by" in caplog.text and "'7' has metadata but no media" in caplog.text
+    assert "'007' and '7' differ only by" in caplog.text and "the metadata of '7' is used for nobody" in caplog.text
 
 
 def test_a_table_in_another_unicode_form_finds_its_files(build: Build, person) -> None:
@@ -146,9 +148,11 @@ def test_a_person_of_whom_no_file_is_read_is_named(build: Build, media: Path, ca
         (media / "carl" / "phone").mkdir(parents=True, exist_ok=True)
         (media / "carl" / "phone" / name).write_bytes(b"not read")
     (media / "ann" / "photo.heic").write_bytes(b"not read either, but ann has others")
+    (media / "lists").mkdir()
+    (media / "lists" / "trials.txt").write_text("text is no medium")
     assert set(build()["identity"]) == {"ann", "bob"}
     assert "'carl' holds no file of a kind that is read (1 .ape, 2 .heic): convert them" in caplog.text
-    assert "'ann'" not in caplog.text
+    assert "'ann'" not in caplog.text and "'lists'" not in caplog.text
 
 
 def test_a_folder_that_cannot_be_opened_is_named(build: Build, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
