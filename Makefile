@@ -11,7 +11,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 repro: setup ## the whole pipeline: media to report
 	dvc repro
 
-test: setup $(HEAD) ## the tests, slow ones left out; `pytest -m "not stage and not slow and not faults"` is a quick loop
+test: setup $(HEAD) ## the tests, slow ones left out; `pytest -m "not stage and not slow"` is a quick loop
 	python -m pytest -m "not slow and not faults"
 
 faults: setup ## kill, corrupt, poison and fill disks under the real pipeline (docs/reliability.md); some minutes
