@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 CORPUS_VENV ?= .venv-corpus
 BIN := $(VENV)/bin
+HEAD := tools/corpus/.cache/head.npz
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: repro test faults test-all check format setup corpus clean
@@ -10,13 +11,13 @@ export PATH := $(abspath $(BIN)):$(PATH)
 repro: setup ## the whole pipeline: media to report
 	dvc repro
 
-test: setup ## the tests, slow ones left out
+test: setup $(HEAD) ## the tests, slow ones left out; `pytest -m "not stage and not slow"` is a quick loop
 	python -m pytest -m "not slow and not faults"
 
 faults: setup ## kill, corrupt, poison and fill disks under the real pipeline (docs/reliability.md); some minutes
 	python -m pytest -m faults
 
-test-all: setup
+test-all: setup $(HEAD)
 	python -m pytest
 
 check: setup ## lint, format and types
@@ -39,6 +40,10 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt
 	$(BIN)/python -m pip install --quiet $$(grep '^torch==' requirements.txt)
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	touch $@
+
+# 48 MB, once. Where they cannot be had, the tests of the corpus's geometry and pictures skip.
+$(HEAD): | setup
+	-$(BIN)/python -m tools.corpus.fetch --head
 
 corpus: $(CORPUS_VENV)/.installed ## synthesise data/demo anew; CORPUS_OPTIONS="--people 500 --out elsewhere" for another
 	$(CORPUS_VENV)/bin/python -m tools.corpus.fetch

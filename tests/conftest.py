@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Before torch is loaded, as the stages do it: by default its idle threads spin, on cores that others want.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 from tests.oracles.seeded import write_keras_weights
 from tests.skips import pytest_make_collect_report, pytest_runtest_makereport
 

@@ -11,7 +11,7 @@ from pipeline.extraction.item_cache import ItemCache
 from tests.stages.project import ROOT, Project, make_project
 from tests.stages.test_extraction_stages import SILENT_ABOUT_SKIPS, demo_clips, last_lines
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.stage]
 
 # A real extractor of one's own, as a user would register it; what it gives for the second utterance is broken.
 PROGRAM = """

@@ -11,7 +11,7 @@ from tests.media_factory import cut, noise, scramble, write_image, write_sound
 from tests.stages.project import Project, make_project
 from tests.stages.test_extraction_stages import SILENT_ABOUT_SKIPS, demo_clips
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.stage]
 
 PERSON = "id9999"
 

@@ -9,7 +9,7 @@ from pipeline.extraction.item_cache import ItemCache
 from tests.faults.conftest import Remote
 from tests.faults.repository import CLIPS, PEOPLE, RUN, Repository, same_machine
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.stage]
 
 EXTRACTION = ("detect_faces", "embed_faces", "embed_voices")
 OUTPUTS = ("faces/embeddings.safetensors", "voices/embeddings.safetensors", f"runs/{RUN}/metrics.json")

@@ -22,7 +22,7 @@ from tests.pipeline.training.world import make_world
 from tests.stages.project import Project, make_project
 from tests.stages.test_extraction_stages import demo_clips
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.stage]
 
 SIZE = 2 << 20  # bytes of the small disk
 PROVENANCE = {"extractor": "test", "dimension": 512, "weights": "none", "fingerprint": "f"}

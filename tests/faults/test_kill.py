@@ -14,7 +14,7 @@ from pipeline.files import sha256_of
 from tests.faults.repository import Repository, clone, environment, same_machine
 from tests.stages.project import DEMO, ROOT, Project, make_project
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.stage]
 
 ITEMS, PATIENCE = 20, 120.0  # s
 OUTPUTS = {

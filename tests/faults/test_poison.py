@@ -14,7 +14,7 @@ from pipeline.store import INDEX, MATRIX, read_store
 from pipeline.training import load_model
 from tests.stages.project import ROOT
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.stage]
 
 
 class Payload:

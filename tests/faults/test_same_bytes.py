@@ -13,7 +13,7 @@ from tests.faults.repository import environment
 from tests.stages.project import ROOT, Project, make_project
 from tests.stages.test_extraction_stages import demo_clips
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.stage]
 
 STORES = [
     "faces/embeddings.safetensors",

@@ -11,7 +11,7 @@ from pipeline.store import read_store
 from tests.faults.conftest import Remote
 from tests.faults.repository import CLIPS, PEOPLE, Repository, clone, same_machine
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.stage]
 
 MATRIX = "faces/embeddings.safetensors"
 

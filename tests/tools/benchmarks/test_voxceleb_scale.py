@@ -101,6 +101,7 @@ def test_feature_files_are_as_the_official_code_reads_them(tmp_path: Path) -> No
     assert (left == right).tolist() == [True, False] * 4
 
 
+@pytest.mark.stage
 @pytest.mark.slow
 def test_small_world_beats_chance_and_its_control_does_not(tmp_path: Path) -> None:
     people = ["--train", "60", "--validation", "10", "--test", "20", "--pairs", "24", "--trials", "2000"]
