@@ -45,7 +45,13 @@ def test_voice_weights_of_unknown_people_are_flagged(voxceleb1: ProtocolTables, 
 
 def test_shipped_voice_weights_say_whom_they_heard_and_what_is_not_known(voxceleb1: ProtocolTables) -> None:
     chosen = EmbedVoicesSettings(
-        extractor="utterance_aggregator", weights="distilled", seed=0, max_seconds=20.0, max_skip_ratio=0.0
+        extractor="utterance_aggregator",
+        weights="distilled",
+        seed=0,
+        max_seconds=20.0,
+        remove_offset=False,
+        trim=False,
+        max_skip_ratio=0.0,
     )
     (leak,) = leaks({"voice": {"weights": voice_weights(chosen).label}}, voxceleb1)
     assert leak["overlap"] == "unknown"
