@@ -92,6 +92,8 @@ class EmbedVoicesSettings(Section):
     weights: str  # distilled | official | untrained | path
     seed: Seed  # of the untrained network
     max_seconds: Positive  # s, the longest window that goes through the network at once
+    remove_offset: bool  # take off the constant (DC) that an utterance lies on
+    trim: bool  # leave out the silent parts of an utterance
     max_skip_ratio: Ratio
 
 

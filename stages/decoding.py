@@ -1,5 +1,6 @@
 """What the decode workers run: media of a task to waveforms, frames or crops. Every worker imports it: kept light."""
 
+import logging
 import os
 from dataclasses import dataclass
 
@@ -7,10 +8,28 @@ import numpy as np
 
 from extractors.faces.crop import crop_face
 from pipeline.extraction.loop import Task, check_unchanged
-from pipeline.media import SampledFrame, decode_audio, read_frames, sample_frames
+from pipeline.media import SampledFrame, decode_audio, read_frames, sample_frames, trimmed
 
 # Before torch is loaded: by default its idle threads spin, on the cores that the decode workers want.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+MOST_OFFSET = 0.01  # of full scale; from there on a vector moves by more than .03 (cosine, median)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Listening:
+    """How an utterance is decoded."""
+
+    sample_rate: int  # Hz
+    remove_offset: bool  # take off the constant that it lies on
+    trim: bool  # leave out what is silent in it
+
+    @property
+    def made_by(self) -> tuple[str, ...]:
+        """What decides the samples besides the decoder and the rate, for the item's key; nothing where all is off."""
+        return (*(("offset removed",) if self.remove_offset else ()), *(("trimmed",) if self.trim else ()))
 
 
 @dataclass(frozen=True)
@@ -39,9 +58,19 @@ class Crops:
 
 
 def waveform(task: Task) -> np.ndarray:
-    """The utterance of a task, (T,) float32, at the sample rate in its detail."""
-    assert isinstance(task.detail, int)
-    samples = decode_audio(task.path, task.detail)
+    """The utterance of a task, (T,) float32."""
+    assert isinstance(task.detail, Listening)
+    samples = decode_audio(task.path, task.detail.sample_rate)
+    offset = samples.mean(dtype=np.float64)
+    if task.detail.remove_offset:
+        samples -= np.float32(offset)
+    elif abs(offset) > MOST_OFFSET:
+        logger.warning(
+            "%s: lies %.1f %% of full scale beside zero, and its vector with it; embed_voices.remove_offset mends it",
+            *(task.item, 100 * offset),
+        )
+    if task.detail.trim:
+        samples = trimmed(samples)
     check_unchanged(task)
     return samples
 

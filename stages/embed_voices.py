@@ -11,7 +11,7 @@ from pipeline.extraction.loop import Work, extract, items_at_once
 from pipeline.extraction.packing import embedding_result, pack
 from pipeline.extraction.prefill import seed_embeddings
 from pipeline.extraction.skips import refuse_too_many, write_skips
-from pipeline.manifest.schema import read_manifest
+from pipeline.manifest.schema import may_hold_voices, read_manifest
 from pipeline.protocol.sources.feature_files.stores import pack_features
 from pipeline.runtime.workspace import items_path
 from pipeline.settings import Params
@@ -21,7 +21,7 @@ from stages.tasks import task_of
 
 
 def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
-    """Embed every item that can hold a voice; write the packed store and skipped.csv."""
+    """Embed every item that can hold a voice, which a mute video cannot; write the packed store and skipped.csv."""
     if params.features.source == "csv":
         pack_features(Path(params.features.folder), "voice", outs.voices)
         return
@@ -32,9 +32,9 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     settings, device = params.embed_voices, select_device()
     embedder = voice_embedder(settings, device)
     manifest = read_manifest(deps.manifest)
-    heard = manifest[manifest["kind"].isin(["video", "audio"])]
-    rows = heard.itertuples(index=False)
-    tasks = [task_of(params, row, embedder.sample_rate, embedder.fingerprint()) for row in rows]
+    rows = may_hold_voices(manifest).itertuples(index=False)
+    listening = decoding.Listening(embedder.sample_rate, settings.remove_offset, settings.trim)
+    tasks = [task_of(params, row, listening, embedder.fingerprint(), *listening.made_by) for row in rows]
 
     def infer(waveforms: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
         return [embedding_result(vector[None], embedder.dimension) for vector in embedder(waveforms)]

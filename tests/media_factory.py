@@ -72,12 +72,15 @@ def write_video(
     sample_rate: int = 16000,
     audio_codec: str = "aac",
     rotation: int = 0,
+    mirrored: tuple[bool, bool] = (False, False),
+    pixel_width: Fraction = Fraction(1),
     times: list[float] | None = None,
     seed: int = 0,
 ) -> Path:
     """Numbered frames in the container of the suffix; `samples` (T,) or (channels, T) become the audio track.
 
-    `times` (s) give a variable frame rate; `rotation` is counterclockwise degrees in the display matrix.
+    `times` (s) give a variable frame rate; `rotation` is counterclockwise degrees in the display matrix, which then is
+    `mirrored` left to right and upside down; `pixel_width` is that of a pixel by its height.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
@@ -86,8 +89,10 @@ def write_video(
         video.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         video.codec_context.thread_count = 1
         video.codec_context.gop_size = fps
-        if rotation:
-            video.set_display_rotation(rotation)
+        if pixel_width != 1:
+            video.codec_context.sample_aspect_ratio = pixel_width
+        if rotation or any(mirrored):
+            video.set_display_rotation(rotation, *mirrored)
         audio = None
         if samples is not None:
             layout = "mono" if samples.ndim == 1 else "stereo"
@@ -118,6 +123,38 @@ def write_audio_track(
             packet.stream = picture
             container.mux(packet)
         _encode_audio(container, audio, samples, sample_rate)
+    return path
+
+
+def write_tracks(path: Path, tracks: list[tuple[np.ndarray, int]], sample_rate: int = 16000) -> Path:
+    """Several audio tracks (samples (T,), Disposition) in one container, interleaved."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("aac", rate=sample_rate, layout="mono") for _ in tracks]
+        for stream, (_, disposition) in zip(streams, tracks, strict=True):
+            stream.disposition = disposition
+        for stream, (samples, _) in zip(streams, tracks, strict=True):
+            _encode_audio(container, stream, samples, sample_rate)
+    return path
+
+
+def write_channels(path: Path, channels: np.ndarray, layout: str, sample_rate: int = 48000, codec: str = "aac") -> Path:
+    """Channels (C, T) of a layout such as 7.1 in the container of the suffix."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=sample_rate, layout=layout)
+        for start in range(0, channels.shape[1], 1024):
+            part = channels[:, start : start + 1024].T.astype(np.float32)  # packed: PyAV cannot fill more than 7 planes
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(part).reshape(1, -1), format="flt", layout=layout)
+            frame.sample_rate, frame.pts, frame.time_base = sample_rate, start, Fraction(1, sample_rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def rename_codec(path: Path, code: bytes) -> Path:
+    """Give the codec of an mp4 (such as avc1) a name that no decoder knows."""
+    data = path.read_bytes()
+    path.write_bytes(data.replace(code, b"zzz1"))
     return path
 
 

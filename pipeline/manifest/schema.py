@@ -32,8 +32,8 @@ TRAITS = ("gender", "nationality", "age", "language")
 TABLE_COLUMNS = ("path", "identity", "clip", "kind", *TRAITS)  # of a table of the user's
 _SUFFIXES: dict[Kind, str] = {
     "video": "mp4 m4v mov qt mkv webm avi mpg mpeg vob ts mts m2ts flv f4v wmv asf 3gp 3g2 ogv",
-    "audio": "wav flac ogg oga opus m4a m4b mka mp3 mp2 aac aif aiff wma amr au caf",
-    "image": "jpg jpeg jpe jfif png webp bmp",
+    "audio": "wav flac ogg oga opus m4a m4b mka mp3 mp2 aac aif aiff wma amr au caf sph",
+    "image": "jpg jpeg jpe jfif png webp bmp avif",
 }
 KIND_OF_SUFFIX = {f".{name}": kind for kind, names in _SUFFIXES.items() for name in names.split()}
 
@@ -81,6 +81,12 @@ def recording_by_folder(path: str) -> str | None:
     """
     folders = path.split("/")[:-1]
     return "/".join(folders[:2]) if len(folders) > 1 else None
+
+
+def may_hold_voices(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The rows in which a voice is looked for: sound and video, but for mute video; unreadable media say why later."""
+    mute = (manifest["audio_tracks"] == 0).fillna(False)
+    return manifest[manifest["kind"].isin(["video", "audio"]) & ~mute]
 
 
 def empty_manifest() -> pd.DataFrame:

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.files import sha256_of
-from tests.media_factory import noise, write_image, write_sound
+from pipeline.media import decode_audio
+from tests.media_factory import noise, rename_codec, write_image, write_sound, write_video
 from tests.stages.project import DEMO, Project, make_project
 
 pytestmark = pytest.mark.stage
@@ -97,6 +98,62 @@ def test_one_more_clip_costs_one_extraction_of_each_kind(two: Project) -> None:
     (two.media / name).unlink()
     assert set(last_lines(two.extract()).values()) == {"0 extracted, 2 cached, 0 skipped"}
     assert name not in set(two.store("faces").index["item"])
+
+
+def test_mute_films_beside_sound_are_no_skips(tmp_path: Path) -> None:
+    """RAVDESS and the like: a film without sound and its sound beside it; half of the items would be skipped."""
+    project = make_project(tmp_path, {}, in_process=True, detect_faces={"max_skip_ratio": 1.0})
+    for person in ("id1", "id2"):
+        write_video(project.media / person / "talk.mp4", 0.4, seed=int(person[-1]))
+        write_sound(project.media / person / "talk.wav", noise(1.2, 16000, int(person[-1])))
+    assert "2 of the videos have no audio track" in project.run("manifest")
+    counts = last_lines(project.run("embed_voices"))
+    assert counts == {"embed_voices": "2 extracted, 0 cached, 0 skipped"}
+    assert project.table("voices/skipped.csv").empty
+    assert list(project.store("voices").index["item"]) == ["id1/talk.wav", "id2/talk.wav"]
+
+
+def test_tracks_without_a_decoder_are_skips_that_name_the_codec(tmp_path: Path) -> None:
+    project = make_project(tmp_path, {}, in_process=True, **SILENT_ABOUT_SKIPS)
+    film = write_video(project.media / "id1" / "sound.mov", 0.4, samples=noise(0.4, 16000), audio_codec="pcm_s16le")
+    rename_codec(film, b"sowt")
+    film = write_video(project.media / "id1" / "pictures.mp4", 0.4, samples=noise(1.2, 16000))
+    rename_codec(film, b"avc1")
+    log = project.run("manifest")
+    assert "id1/sound.mov: its audio track (zzz1) has no decoder" in log
+    assert "id1/pictures.mp4: its video track (zzz1) has no decoder" in log
+    project.run("detect_faces")
+    project.run("embed_voices")
+    for table, item, words in (
+        ("faces/detect_skipped.csv", "id1/pictures.mp4", "its video (zzz1) has no decoder"),
+        ("voices/skipped.csv", "id1/sound.mov", "its audio (zzz1) has no decoder"),
+    ):
+        assert words in project.table(table).set_index("item").loc[item, "reason"]
+    assert list(project.store("voices").index["item"]) == ["id1/pictures.mp4"]
+
+
+def test_what_is_done_to_a_waveform_makes_another_result_and_the_official_ones_stay_cached(tmp_path: Path) -> None:
+    project = make_project(tmp_path, {}, in_process=True, **SILENT_ABOUT_SKIPS)
+    speech = decode_audio(DEMO / "id0001" / "0.mp4", 16000)
+    silence = np.zeros(5 * 16000, np.float32)
+    write_sound(project.media / "id1" / "a.wav", speech)
+    write_sound(project.media / "id2" / "b.wav", np.concatenate([silence, speech]))
+    write_sound(project.media / "id3" / "c.wav", 0.5 * speech + np.float32(0.03))
+    project.run("manifest")
+    official = {"max_skip_ratio": 1.0}
+    logs, similar = [], []
+    for options in (official, {**official, "trim": True, "remove_offset": True}, official):
+        project.params(embed_voices=options)
+        logs.append(project.run("embed_voices"))
+        vectors = project.store("voices").matrix
+        similar.append(vectors[0] @ vectors[1:].T)
+    counts = [last_lines(log)["embed_voices"] for log in logs]
+    assert counts == ["3 extracted, 0 cached, 0 skipped"] * 2 + ["0 extracted, 3 cached, 0 skipped"]
+    silent_lead, offset = np.transpose(similar)
+    assert silent_lead[0] < 0.9 < silent_lead[1] and offset[0] < 0.98 < offset[1]
+    assert np.array_equal(similar[0], similar[2])
+    said = "id3/c.wav: lies 3.0 % of full scale beside zero"
+    assert [log.count(said) for log in logs] == [1, 0, 0] and "id1/a.wav: lies" not in logs[0]
 
 
 def test_changed_crop_margin_embeds_faces_anew_and_detects_none(two: Project) -> None:

@@ -26,7 +26,13 @@ UNTRAINED_0 = {  # first values of seed 0's weights; the last bits may differ wh
 
 def settings(weights: str, seed: int = 0) -> EmbedVoicesSettings:
     return EmbedVoicesSettings(
-        extractor="utterance_aggregator", weights=weights, seed=seed, max_seconds=20.0, max_skip_ratio=0.0
+        extractor="utterance_aggregator",
+        weights=weights,
+        seed=seed,
+        max_seconds=20.0,
+        remove_offset=False,
+        trim=False,
+        max_skip_ratio=0.0,
     )
 
 

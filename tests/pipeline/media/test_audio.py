@@ -3,14 +3,15 @@
 import tracemalloc
 from pathlib import Path
 
+import librosa
 import numpy as np
 import pytest
 import soundfile
 import soxr
 
 from pipeline.errors import MediaError
-from pipeline.media import decode_audio
-from pipeline.media.audio import LEAST_SHARE
+from pipeline.media import decode_audio, trimmed
+from pipeline.media.audio import LEAST_SHARE, TRIM
 from tests import media_factory as make
 
 RATE = 16000  # Hz
@@ -121,6 +122,92 @@ def test_unusable_sound_is_refused_by_name(tmp_path: Path, case: str) -> None:
     path = make.write_sound(tmp_path / "bad.wav", samples, subtype="FLOAT")
     with pytest.raises(MediaError, match=rf"bad\.wav.*{message}"):
         decode_audio(path, RATE)
+
+
+def silences() -> dict[str, np.ndarray]:
+    nothing = np.zeros(RATE, np.float32)
+    click = nothing.copy()
+    click[8000] = 0.9
+    steps = np.random.default_rng(0).integers(-2, 3, RATE).astype(np.float32)
+    return {"a constant": nothing + np.float32(0.3), "one click": click, "the last bits' noise": steps * 2.0**-15}
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+@pytest.mark.parametrize("case", list(silences()))
+def test_what_holds_no_sound_is_no_voice(tmp_path: Path, case: str, subtype: str) -> None:
+    path = make.write_sound(tmp_path / "still.wav", silences()[case], subtype=subtype)
+    with pytest.raises(MediaError, match=r"still\.wav: is silent"):
+        decode_audio(path, RATE)
+
+
+def test_eight_bits_at_rest_are_silence_whichever_of_the_two_middles_they_rest_on(tmp_path: Path) -> None:
+    path = make.write_sound(tmp_path / "a.wav", np.zeros(8000, np.float32), 8000, "PCM_U8")
+    data = path.read_bytes()
+    for middle in (b"\x7f", b"\x80"):
+        path.write_bytes(data[:44] + middle * 8000)
+        with pytest.raises(MediaError, match="is silent"):
+            decode_audio(path, RATE)
+
+
+def test_a_word_in_a_long_silence_is_sound(tmp_path: Path) -> None:
+    samples = np.zeros(10 * RATE, np.float32)
+    samples[-RATE // 4 :] = make.noise(0.25, RATE, amplitude=0.01)
+    assert len(decode_audio(make.write_sound(tmp_path / "a.wav", samples), RATE)) == len(samples)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.m4a", "aac"), ("a.opus", "libopus"), ("a.flac", "flac")])
+def test_eight_channels_decode_whether_planar_or_packed(tmp_path: Path, name: str, codec: str) -> None:
+    planes = np.zeros((8, 48000), np.float32)
+    planes[2], planes[3] = make.tone(1.0, 48000), make.tone(1.0, 48000, 40.0, 0.9)  # centre, LFE
+    waveform = decode_audio(make.write_channels(tmp_path / name, planes, "7.1", codec=codec), RATE)[4000:12000]
+    assert peak_frequency(waveform) == pytest.approx(440.0, abs=2.1)
+    assert np.sqrt(2 * np.mean(waveform**2)) == pytest.approx(0.5 / 7, abs=0.005)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.m4a", "a.flac"])
+def test_of_channels_that_cancel_each_other_the_louder_one_is_heard_and_said(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    voice = make.tone(1.0, RATE)
+    planes = np.stack([0.9 * voice, -voice])
+    if name == "a.m4a":
+        path = make.write_audio_track(tmp_path / name, planes)
+    else:
+        path = make.write_sound(tmp_path / name, planes.T)
+    waveform = decode_audio(path, RATE)[4000:12000]
+    assert peak_frequency(waveform) == pytest.approx(440.0, abs=2.1)
+    assert np.sqrt(2 * np.mean(waveform**2)) == pytest.approx(0.5, abs=0.01)
+    assert caplog.text.count(f"{name}: its channels cancel each other; channel 2 alone is used") == 1
+
+
+def spoken(seconds: float, seed: int) -> np.ndarray:
+    """Noise with pauses of all lengths, some nearly silent, some quite."""
+    random = np.random.default_rng(seed)
+    samples = make.noise(seconds, RATE, seed)
+    for _ in range(random.integers(0, 6)):
+        start, length = random.integers(2400, len(samples)), random.integers(100, 20000)
+        samples[start : start + length] *= 10 ** (-random.uniform(30, 90) / 20)
+    return samples
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_trimming_leaves_what_librosa_finds_to_be_sound(seed: int) -> None:
+    samples = spoken(np.random.default_rng(seed).uniform(0.2, 4.0), seed)
+    if seed % 3 == 0:
+        samples = np.concatenate([np.zeros(30000, np.float32), samples, np.zeros(3000, np.float32)])
+    intervals = librosa.effects.split(samples, top_db=TRIM)
+    np.testing.assert_array_equal(trimmed(samples), np.concatenate([samples[a:b] for a, b in intervals]))
+
+
+def test_a_quiet_utterance_is_trimmed_as_a_loud_one_is() -> None:
+    """librosa leaves one whose loudest part is below -40 dB as it is."""
+    samples = np.concatenate([np.zeros(30000, np.float32), make.noise(1.0, RATE), np.zeros(30000, np.float32)])
+    np.testing.assert_allclose(trimmed(samples * np.float32(2**-10)), trimmed(samples) * 2**-10)
+    assert RATE <= len(trimmed(samples)) < RATE + 2 * 2048
+
+
+def test_trimming_silence_leaves_it() -> None:
+    assert len(trimmed(np.zeros(RATE, np.float32))) == RATE
 
 
 def test_silent_aac_is_silence_too(tmp_path: Path) -> None:

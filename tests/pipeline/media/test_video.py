@@ -1,5 +1,6 @@
 """Frames by time, and the same frames again by number."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,53 @@ def test_a_turned_recording_comes_upright(tmp_path: Path, rotation: int) -> None
     np.testing.assert_array_equal(turned, np.rot90(straight, rotation // 90))
 
 
+@pytest.mark.parametrize("rotation", [0, 90, 180, -90])
+@pytest.mark.parametrize("mirrored", [(True, False), (False, True), (True, True)])
+def test_a_mirrored_recording_comes_as_it_is_shown(tmp_path: Path, rotation: int, mirrored: tuple[bool, bool]) -> None:
+    """set_display_rotation turns first, then mirrors left to right and upside down."""
+    straight = sample_frames(make.write_video(tmp_path / "a.mp4"), 1.0, 1)[0].image
+    path = make.write_video(tmp_path / "b.mp4", rotation=rotation, mirrored=mirrored)
+    shown = np.rot90(straight, rotation // 90)[:: -1 if mirrored[1] else 1, :: -1 if mirrored[0] else 1]
+    np.testing.assert_array_equal(sample_frames(path, 1.0, 1)[0].image, shown)
+
+
+@pytest.mark.parametrize(("pixel_width", "shape"), [(Fraction(2), (120, 320, 3)), (Fraction(3, 4), (120, 120, 3))])
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_pixels_that_are_not_square_are_made_square_before_the_picture_is_turned(
+    tmp_path: Path, pixel_width: Fraction, shape: tuple[int, int, int], rotation: int
+) -> None:
+    path = make.write_video(tmp_path / "a.mp4", 1.0, pixel_width=pixel_width, rotation=rotation)
+    frames = sample_frames(path, 3.0, 3)
+    upright = [np.rot90(frame.image, -rotation // 90) for frame in frames]
+    assert all(image.shape == shape for image in upright)
+    assert [make.frame_number(image) for image in upright] == numbers(frames)
+    for first, again in zip(frames, read_frames(path, numbers(frames)), strict=True):
+        np.testing.assert_array_equal(first.image, again.image)
+
+
+def test_an_absurd_shape_of_pixels_is_a_damaged_header(tmp_path: Path) -> None:
+    path = make.write_video(tmp_path / "a.mp4", pixel_width=Fraction(200))
+    assert sample_frames(path, 1.0, 1)[0].image.shape == (120, 160, 3)
+
+
+def test_pixels_made_square_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make.write_video(tmp_path / "wide.mp4", pixel_width=Fraction(2))
+    monkeypatch.setattr("pipeline.media.video.MAX_PIXELS", 320 * 120 - 1)
+    with pytest.raises(MediaError, match=r"wide\.mp4: 320 x 120 px is more than"):
+        sample_frames(path, 1.0, 1)
+
+
+def test_transport_streams_joined_end_to_end_are_sampled_throughout(tmp_path: Path) -> None:
+    """Each begins its clock anew: the second's times are those of the first."""
+    parts = [make.write_video(tmp_path / f"{i}.ts", 3.0, codec="mpeg2video", seed=i) for i in range(2)]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    frames = sample_frames(path, 1.0, 100)
+    times = [frame.time for frame in frames]
+    assert len(frames) == 6 and times == sorted(times) and times[-1] > 4.5
+    assert [frame.frame for frame in frames] == pytest.approx([0, 25, 50, 75, 100, 125], abs=2)
+
+
 def test_a_damaged_display_matrix_turns_nothing(tmp_path: Path) -> None:
     straight = sample_frames(make.write_video(tmp_path / "a.mp4"), 1.0, 1)[0].image
     path = make.write_video(tmp_path / "b.mp4", rotation=90)
@@ -174,7 +222,7 @@ def test_what_has_no_decodable_picture_is_refused(tmp_path: Path) -> None:
 def test_frames_above_the_pixel_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make.write_video(tmp_path / "wide.mp4", 0.2, size=(640, 480))
     monkeypatch.setattr("pipeline.media.containers.MAX_PIXELS", 640 * 480 - 1)
-    with pytest.raises(MediaError, match=r"wide\.mp4: no frame"):
+    with pytest.raises(MediaError, match=r"wide\.mp4: no frame of its video \(h264\) decodes"):
         sample_frames(path, 1.0, 1)
 
 

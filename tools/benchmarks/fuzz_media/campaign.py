@@ -16,7 +16,7 @@ from pipeline.extraction.loop import Task
 from pipeline.media import probe
 from stages import decoding
 from tools.benchmarks.fuzz_media.judgement import (
-    SAMPLE_RATE,
+    LISTENING,
     SAMPLING,
     Kept,
     keep_crops,
@@ -54,7 +54,7 @@ def run_campaign(paths: Sequence[Path], workers: int, seconds: float) -> Finding
 
     tasks = [Task(path.name, path, key=path.name) for path in paths]
     decode_each("probe", described, keep_text, tasks)
-    heard = [replace(task, detail=SAMPLE_RATE) for task in tasks]
+    heard = [replace(task, detail=LISTENING) for task in tasks]
     sounds = decode_each("waveform", decoding.waveform, keep_waveform, heard)
     again = [task for task in reversed(heard) if task.item in sounds]  # reversed: after other neighbours
     _compare(sounds, decode_each("waveform again", decoding.waveform, keep_waveform, again), findings)

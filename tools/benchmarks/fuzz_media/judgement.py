@@ -11,6 +11,7 @@ from pipeline.media.audio import SHORTEST
 from stages import decoding
 
 SAMPLE_RATE = 16000  # Hz
+LISTENING = decoding.Listening(SAMPLE_RATE, remove_offset=False, trim=False)
 SAMPLING = decoding.Sampling(frame_rate=8.0, max_frames=4)
 
 

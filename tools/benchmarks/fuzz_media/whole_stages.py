@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.files import sha256_of
+from pipeline.manifest.schema import may_hold_voices
 from tests.stages.project import Project, make_project
 
 _ALL = {"max_skip_ratio": 1.0}  # all may be bad
@@ -22,8 +23,9 @@ def run_stages(folder: Path, paths: Sequence[Path], workers: int) -> tuple[dict[
     manifest = project.table("manifest.parquet")
     faults = [f"{item} is not in the manifest" for item in sorted(set(media) - set(manifest["item"]))]
     counts = {"files": len(media)}
-    for modality, kinds in (("faces", ["video", "image"]), ("voices", ["video", "audio"])):
-        wanted = set(manifest.loc[manifest["kind"].isin(kinds), "item"])
+    seen = manifest[manifest["kind"].isin(["video", "image"])]
+    for modality, rows in (("faces", seen), ("voices", may_hold_voices(manifest))):
+        wanted = set(rows["item"])
         stored, skipped = _stored(project, modality), _skipped(project, modality)
         counts |= {f"{modality} embedded": len(stored), f"{modality} skipped": len(skipped)}
         faults += [f"{item}: neither among the {modality} nor skipped" for item in sorted(wanted - stored - skipped)]
