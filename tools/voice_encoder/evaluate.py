@@ -94,7 +94,7 @@ def main() -> None:
         require_trials(voices, str(given.voices))
     compared = encoders(given.weights, recipe)
     compare(f"held-out LibriSpeech, segments of {given.seconds:g} s", held_out, compared)
-    other_channels = altered(held_out, recipe.seed, recipe.crops.snr)
+    other_channels = altered(held_out, recipe.seed, recipe.watch.altered_snr)
     compare("the same, each segment through its own noise, room, microphone or line", other_channels, compared)
     if voices:
         compare(f"{given.voices}", voices, compared)
