@@ -115,6 +115,15 @@ class Watch(_Section):
     draws: Count
 
 
+class TelephoneSettings(_Section):
+    """The telephone of the evaluation."""
+
+    band: Range  # Hz
+    level: float  # dB of full scale
+    codecs: tuple[Codec, ...]
+    bit_rate: Count
+
+
 class Recipe(_Section):
     """All of recipe.yaml."""
 
@@ -130,6 +139,7 @@ class Recipe(_Section):
     lift: float  # of the codes' axes, in standard deviations
     optimiser: Optimiser
     watch: Watch
+    telephone: TelephoneSettings
 
 
 def load_recipe(path: Path = RECIPE) -> Recipe:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from extractors.voices.aggregator_network import untrained
+from pipeline.errors import ScoreError
 from pipeline.metrics import equal_error_rate
 from tools.voice_encoder.alterations import alter, microphone, noise, room, telephone
 from tools.voice_encoder.channels import Channel
@@ -15,7 +16,18 @@ from tools.voice_encoder.hints import HOP
 from tools.voice_encoder.recipe import load_recipe
 from tools.voice_encoder.rooms import Rooms
 from tools.voice_encoder.speakers import draw, held_out, part, utterances
-from tools.voice_encoder.trials import Segment, altered, cut, embedder, error_rate, scores, through_channels
+from tools.voice_encoder.trials import (
+    Segment,
+    altered,
+    by_telephone,
+    cut,
+    embedder,
+    error_rate,
+    pairs,
+    require_trials,
+    scores,
+    through_channels,
+)
 
 RECIPE = load_recipe()
 CROPS = RECIPE.crops.model_copy(
@@ -151,6 +163,39 @@ def test_segments_through_channels_keep_their_speakers_and_depend_on_the_seed_al
     for one, same, different in zip(first, again, other, strict=True):
         assert np.array_equal(one.waveform, same.waveform)
         assert not np.array_equal(one.waveform, different.waveform)
+
+
+def test_pairs_of_one_speaker_within_a_session_are_no_trials() -> None:
+    named = [("a", "a/1"), ("a", "a/1"), ("a", "a/2"), ("b", "b/1"), ("b", None), ("b", None)]
+    trial_segments = [Segment(speaker, SPEECH, session) for speaker, session in named]
+    left, right, genuine = pairs(trial_segments)
+    expected = [
+        (i, j, named[i][0] == named[j][0])
+        for i in range(6)
+        for j in range(i + 1, 6)
+        if named[i][0] != named[j][0] or named[i][1] is None or named[i][1] != named[j][1]
+    ]
+    assert list(zip(left.tolist(), right.tolist(), genuine.tolist(), strict=True)) == expected
+
+
+def test_one_session_a_speaker_gives_no_genuine_trial() -> None:
+    recorded = [Segment("a", SPEECH, "a/1"), Segment("a", SPEECH, "a/1"), Segment("b", SPEECH, "b/1")]
+    with pytest.raises(ScoreError, match="of two sessions where sessions are named"):
+        require_trials(recorded, "this corpus")
+
+
+def test_a_telephone_leaves_its_band_alone_and_keeps_speakers_and_sessions() -> None:
+    time = np.arange(16000) / 16000
+    clean = [
+        Segment("a", np.sin(2 * np.pi * pitch * time).astype(np.float32) + 0.5 * SPEECH, f"a/{pitch}")
+        for pitch in (500, 1000, 2000)
+    ]
+    found = by_telephone(clean, 0, RECIPE.telephone)
+    assert [(one.speaker, one.session) for one in found] == [("a", f"a/{pitch}") for pitch in (500, 1000, 2000)]
+    for one, pitch in zip(found, (500, 1000, 2000), strict=True):
+        spectrum = np.abs(np.fft.rfft(one.waveform)) ** 2
+        assert np.argmax(spectrum) == pytest.approx(pitch, abs=2)
+        assert spectrum[4200:].sum() < 0.001 * spectrum.sum()
 
 
 def test_altered_trials_change_every_segment_and_no_speaker() -> None:

@@ -58,6 +58,28 @@ def test_media_outside_a_persons_folder_are_refused(tmp_path: Path) -> None:
         evaluate.corpus_segments(tmp_path, 1.0)
 
 
+def test_sessions_are_the_folders_below_the_identities(tmp_path: Path) -> None:
+    for name in ("anna/monday/one.wav", "anna/friday/one.wav", "boris/monday/one.wav"):
+        write(tmp_path / name, 2.5)
+    found = evaluate.corpus_segments(tmp_path, 1.0, sessions=True)
+    assert sorted({(one.speaker, one.session) for one in found}) == [
+        ("anna", "anna/friday"),
+        ("anna", "anna/monday"),
+        ("boris", "boris/monday"),
+    ]
+    write(tmp_path / "anna" / "stray.wav", 1.0)
+    with pytest.raises(ManifestError, match=r"in no session's folder \(1\):\n  anna/stray.wav"):
+        evaluate.corpus_segments(tmp_path, 1.0, sessions=True)
+
+
+def test_the_evaluation_tries_every_channel_and_both_lengths(speech: Path, tmp_path: Path) -> None:
+    save_rooms(tmp_path / "rooms.safetensors", [np.ones(1, np.float32)])
+    tried = evaluate.conditions(load_recipe(), speech, 1.0, tmp_path / "rooms.safetensors")
+    counts = {title: (len(found), len(found[0].waveform)) for title, found in tried.items()}
+    assert list(counts.values()) == [(16, 16000)] * 4 + [(8, 32000)] * 2
+    assert len({one.waveform.tobytes() for found in tried.values() for one in found[:1]}) == 6
+
+
 @pytest.mark.parametrize(
     "samples",
     [np.zeros(16000), np.full(16000, 2.0**-16), np.full(16000, np.nan), np.full(16000, np.inf), np.ones(1000), []],
