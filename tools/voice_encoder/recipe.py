@@ -136,6 +136,8 @@ class Recipe(_Section):
     channels: ChannelSettings
     loss: Loss
     hints: Count  # dimensions
+    hint_batches: Count
+    hint_ridge: Positive
     lift: float  # of the codes' axes, in standard deviations
     optimiser: Optimiser
     watch: Watch

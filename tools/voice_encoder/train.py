@@ -124,6 +124,28 @@ class Run:
                 waiting.append(pool.submit(self.draw, step + ahead))
                 yield waiting.pop(0).result()
 
+    @torch.no_grad()
+    def fit_hints(self) -> None:
+        """Set the map to the hints by least squares over some batches: for a student that starts from weights.
+
+        From nothing, the map would take hundreds of steps until its errors say anything to the student.
+        """
+        gram, cross = torch.zeros(DIMENSION + 1, DIMENSION + 1), torch.zeros(DIMENSION + 1, self.recipe.hints)
+        self.student.eval()  # running statistics, which stay as they are
+        for step in range(self.recipe.hint_batches):
+            batch = self.draw(step)
+            with torch.autocast(self.device.type, torch.bfloat16):
+                features, _ = self.student.frames(batch.spectrograms.to(self.device, memory_format=torch.channels_last))
+            frames = features.float().transpose(1, 2).flatten(0, 1).cpu()  # (B * T, 512)
+            inputs = torch.cat([frames, torch.ones(len(frames), 1)], dim=1)
+            gram += inputs.T @ inputs
+            cross += inputs.T @ batch.hints.flatten(0, 1)
+        self.student.train()
+        gram += self.recipe.hint_ridge * gram.diagonal().mean() * torch.eye(len(gram))
+        solution = torch.linalg.solve(gram, cross)
+        self.hints.weight.copy_(solution[:-1].T)
+        self.hints.bias.copy_(solution[-1])
+
     def learn(self, batch: Batch) -> dict[str, float]:
         """One step; gives the loss's parts."""
         self._set_rates()
@@ -248,6 +270,8 @@ def main() -> None:
     run = Run(recipe, voices, channel, given.run, given.start)
     started, losses = time.monotonic(), []
     if run.done == 0:
+        if recipe.start is not None:
+            run.fit_hints()
         watch(run, losses, trials, started)
     bar = tqdm(run.batches(given.workers), initial=run.done, total=recipe.optimiser.steps, unit="step", mininterval=10)
     for drawn in bar:

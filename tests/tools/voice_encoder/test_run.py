@@ -131,6 +131,27 @@ def test_the_student_starts_from_the_weights_of_the_recipes_digest(
     assert all(not optimiser.state for optimiser in warm.optimisers.values())
 
 
+def test_hints_are_fitted_by_least_squares_before_the_first_step(
+    recipe: Recipe, voices: Voices, tmp_path: Path
+) -> None:
+    few = recipe.model_copy(update={"hint_batches": 3, "hint_ridge": 1e-9})
+    run = started(few, voices, tmp_path)
+    before = {name: value.clone() for name, value in run.student.state_dict().items()}
+    run.fit_hints()
+    run.student.eval()
+    with torch.no_grad():
+        drawn = [run.draw(step) for step in range(3)]
+        with torch.autocast("cpu", torch.bfloat16):
+            features = [run.student.frames(one.spectrograms)[0] for one in drawn]
+        frames = torch.cat([one.float().transpose(1, 2).flatten(0, 1) for one in features])
+        hints = torch.cat([one.hints.flatten(0, 1) for one in drawn])
+        residual = run.hints(frames) - hints
+    inputs = np.column_stack([frames.numpy(), np.ones(len(frames))])
+    best = np.linalg.lstsq(inputs, hints.numpy(), rcond=None)[0]
+    assert residual.square().sum() == pytest.approx(np.square(inputs @ best - hints.numpy()).sum(), abs=1e-3)
+    assert all(torch.equal(run.student.state_dict()[name], value) for name, value in before.items())
+
+
 def test_other_weights_to_start_from_are_refused(recipe: Recipe, voices: Voices, tmp_path: Path) -> None:
     other = tmp_path / "other.safetensors"
     other.write_bytes(b"other")
