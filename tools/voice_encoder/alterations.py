@@ -1,4 +1,7 @@
-"""What rooms, microphones, lines and other people do to speech; each crop meets one of them."""
+"""Single alterations of speech: noise, another voice, a room, a microphone or a telephone line.
+
+The first recipe trained with them. The test with altered channels keeps them, so that its figures stay comparable.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +12,7 @@ from extractors.voices.voice_spectrogram import SAMPLE_RATE
 Waveform = NDArray[np.float32]
 
 
-def _mix(speech: Waveform, noise: Waveform, snr: float) -> Waveform:
+def mix(speech: Waveform, noise: Waveform, snr: float) -> Waveform:
     """Add `noise` at `snr` dB below the speech."""
     level = np.sqrt(np.mean(speech**2) / (np.mean(noise**2) + 1e-12)) * 10 ** (-snr / 20)
     return speech + np.float32(level) * noise
@@ -19,7 +22,7 @@ def noise(speech: Waveform, snr: float, random: np.random.Generator) -> Waveform
     """White to brown noise: power falling with frequency to a random exponent."""
     spectrum = np.fft.rfft(random.standard_normal(len(speech)))
     spectrum /= np.arange(1, len(spectrum) + 1) ** random.uniform(0.0, 1.0)
-    return _mix(speech, np.fft.irfft(spectrum, len(speech)).astype(np.float32), snr)
+    return mix(speech, np.fft.irfft(spectrum, len(speech)).astype(np.float32), snr)
 
 
 def room(speech: Waveform, random: np.random.Generator) -> Waveform:
@@ -57,7 +60,7 @@ def alter(speech: Waveform, other: Waveform, snr: tuple[float, float], random: n
         case 0:
             return noise(speech, level, random)
         case 1:
-            return _mix(speech, other, max(level, 12.0))
+            return mix(speech, other, max(level, 12.0))
         case 2:
             return room(speech, random)
         case 3:

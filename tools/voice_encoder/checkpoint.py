@@ -16,9 +16,11 @@ def _optimiser_tensors(optimiser: torch.optim.Optimizer, name: str) -> dict[str,
     return {f"{name}.{index}.{key}": value for index, entry in state.items() for key, value in entry.items()}
 
 
-def save(path: Path, step: int, modules: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer]) -> None:
-    """Write `step` (steps done) and every tensor of the modules and optimisers."""
-    tensors = {"step": torch.tensor(step)}
+def save(
+    path: Path, step: int, modules: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer], decay: int
+) -> None:
+    """Write `step` (steps done), the step where the `decay` begins, and every tensor of modules and optimisers."""
+    tensors = {"step": torch.tensor(step), "decay": torch.tensor(decay)}
     for name, module in modules.items():
         tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
     for name, optimiser in optimisers.items():
@@ -45,6 +47,11 @@ def averaged(path: Path) -> dict[str, Tensor]:
     if not state:
         raise CheckpointError(f"{path} holds no averaged student: name a run's checkpoint.safetensors")
     return state
+
+
+def decay_of(path: Path) -> int:
+    """The step where the decay of the checkpoint's run begins; raises CheckpointError for a damaged file."""
+    return int(_read(path)["decay"])
 
 
 def load(path: Path, modules: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer]) -> int:

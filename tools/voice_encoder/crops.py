@@ -1,10 +1,11 @@
-"""Batches of short crops of drawn voices, altered now and then, with what the student should hear in them."""
+"""Batches of short crops of voices, most through a channel, with what the student should hear in them."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.random import Generator
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from extractors.voices.voice_spectrogram import SAMPLE_RATE, frame_spectrogram
 from pipeline.errors import StoreError
-from tools.voice_encoder.alterations import alter
+from tools.voice_encoder.channels import Channel
 from tools.voice_encoder.hints import HOP, of_crop
 from tools.voice_encoder.recipe import Crops
 
@@ -63,11 +64,11 @@ def load_voices(path: Path) -> Voices:
     return Voices(waveforms, ends, vectors, hints, hint_ends)
 
 
-def crop(waveform: NDArray[np.int16], samples: int, random: np.random.Generator) -> tuple[NDArray[np.float32], int]:
+def crop(waveform: NDArray[np.int16], samples: int, rng: Generator) -> tuple[NDArray[np.float32], int]:
     """The louder of two random crops (a pause says nothing) and the hint it begins at; short voices are repeated."""
     if len(waveform) < samples:
         waveform = np.tile(waveform, -(-samples // len(waveform)))
-    first, second = random.integers(0, (len(waveform) - samples) // HOP + 1, 2)
+    first, second = rng.integers(0, (len(waveform) - samples) // HOP + 1, 2)
 
     def part(start: int) -> NDArray[np.float32]:
         return waveform[start * HOP : start * HOP + samples].astype(np.float32) / 32768.0
@@ -75,20 +76,20 @@ def crop(waveform: NDArray[np.int16], samples: int, random: np.random.Generator)
     return max((part(first), int(first)), (part(second), int(second)), key=lambda one: float(np.square(one[0]).sum()))
 
 
-def draw(voices: Voices, drawn: list[int], settings: Crops, seconds: float, random: np.random.Generator) -> Batch:
-    """A crop of each drawn voice, `seconds` long to the next hint below.
+def draw(voices: Voices, drawn: list[int], altered: float, channel: Channel, samples: int, rng: Generator) -> Batch:
+    """A crop of `samples` of each drawn voice, a whole number of hints long; `altered` is the chance of a channel.
 
-    Some are altered. Half run backwards, because the network hears every utterance followed by its reverse.
+    Half run backwards, because the network hears every utterance followed by its reverse.
     """
-    samples = int(seconds * SAMPLE_RATE) // HOP * HOP
     waveforms = np.empty((len(drawn), samples), np.float32)
     hints = []
     for row, voice in enumerate(drawn):
-        waveforms[row], start = crop(voices.waveform(voice), samples, random)
-        if random.random() < settings.augment:
-            other, _ = crop(voices.waveform(int(random.integers(len(voices)))), samples, random)
-            waveforms[row] = alter(waveforms[row], other, settings.snr, random)
-        reverse = random.random() < 0.5
+        waveforms[row], start = crop(voices.waveform(voice), samples, rng)
+        if rng.random() < altered:
+            others = rng.integers(len(voices), size=channel.settings.babble)
+            behind = [crop(voices.waveform(int(other)), samples, rng)[0] for other in others]
+            waveforms[row] = channel(waveforms[row], behind, rng)
+        reverse = rng.random() < 0.5
         if reverse:
             waveforms[row] = waveforms[row, ::-1].copy()
         hints.append(of_crop(voices.hints_of(voice), start, samples, reverse))
@@ -96,7 +97,13 @@ def draw(voices: Voices, drawn: list[int], settings: Crops, seconds: float, rand
     return Batch(spectrograms, torch.tensor(drawn), torch.from_numpy(np.stack(hints)))
 
 
-def batch(voices: Voices, settings: Crops, seconds: float, classes: int, random: np.random.Generator) -> Batch:
-    """One crop of each of `classes` voices."""
-    drawn = random.choice(len(voices), classes, replace=False)
-    return draw(voices, drawn.tolist(), settings, seconds, random)
+def voices_in_batch(settings: Crops, seconds: float) -> int:
+    """How many crops of `seconds` make the batch's amount of speech."""
+    return max(2, round(settings.batch_seconds / seconds))
+
+
+def batch(voices: Voices, settings: Crops, channel: Channel, decaying: bool, rng: Generator) -> Batch:
+    """Crops of one random length, each of another voice; longer ones while the learning rate is `decaying`."""
+    seconds = rng.uniform(*(settings.decay_seconds if decaying else settings.seconds))
+    drawn = rng.choice(len(voices), voices_in_batch(settings, seconds), replace=False)
+    return draw(voices, drawn.tolist(), settings.altered, channel, int(seconds * SAMPLE_RATE) // HOP * HOP, rng)

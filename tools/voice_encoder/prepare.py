@@ -6,23 +6,26 @@ A voice is one recording at one speed. Its target is the teacher's vector of the
 the speaker than any crop of it; beside it the teacher's frames, which say what it heard when (hints.py). Other voices:
 .wav or .flac at 16 kHz, one file a voice, no speed copies. Recordings without sound are left out and named: they would
 teach noise, and one of them among thousands is no reason to lose the hours of the teacher that lie behind.
+
+Each voice is kept in <voices.parts>/ as soon as the teacher has heard it, under the digest of its recording: a run that
+was killed goes on where it was, and voices that are added later are the only ones that cost time.
 """
 
 import logging
 import multiprocessing
 import os
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import librosa
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from tqdm import tqdm
 
 from pipeline.errors import ManifestError
-from pipeline.files import atomic_path
+from pipeline.files import atomic_path, sha256_of
 from pipeline.manifest.schema import suffix_of
 from pipeline.media.audio import SHORTEST, SILENCE
 from tools.voice_encoder.command import options, run_command
@@ -68,6 +71,20 @@ def sounds(waveform: NDArray[np.float32]) -> bool:
     return len(waveform) >= SHORTEST * SAMPLE_RATE and bool(SILENCE < peak < np.inf)
 
 
+def kept_voice(parts: Path, source: tuple[Path, float]) -> Prepared | None:
+    """`voice`, from its file in `parts` where there is one; otherwise computed, and kept there."""
+    path, speed = source
+    file = parts / f"{sha256_of(path)}-{speed:g}.safetensors"
+    if file.exists():
+        arrays = load_file(file)
+        return arrays["waveform"], arrays["vector"], arrays["hints"]
+    made = voice(source)
+    if made is not None:
+        with atomic_path(file) as temporary:
+            save_file(dict(zip(("waveform", "vector", "hints"), made, strict=True)), temporary)
+    return made
+
+
 def voice(source: tuple[Path, float]) -> Prepared | None:
     """One voice: (S,) samples at full scale, the teacher's (192,) vector of it all, and hints (1 + S // 2560, 512).
 
@@ -93,8 +110,10 @@ def prepare(folder: Path, target: Path, others: Path | None = None) -> None:
     """Write waveforms (sum S,) int16, the teacher's vectors (V, 192), hints (sum N, D) and where each voice ends."""
     voices, count = sources(folder, others), load_recipe().hints
     teacher()  # where it cannot be had, here is the error to show, not in each of the processes
+    parts = target.with_suffix(".parts")
+    parts.mkdir(parents=True, exist_ok=True)
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        heard = list(tqdm(pool.imap(voice, voices, chunksize=4), total=len(voices), unit="voice"))
+        heard = list(tqdm(pool.imap(partial(kept_voice, parts), voices, chunksize=4), total=len(voices), unit="voice"))
     for path in dict.fromkeys(path for (path, _), one in zip(voices, heard, strict=True) if one is None):
         log.warning("left out: %s is silent, not finite or shorter than %g s", path, SHORTEST)
     made = [one for one in heard if one is not None]

