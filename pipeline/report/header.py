@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from pipeline.errors import StoreError
-from pipeline.protocol.parity import parity_lists
+from pipeline.protocol.tables import parity_lists
 from pipeline.protocol.vocabulary import CROSS_MODAL
 from pipeline.report.runs import MARK, Run
 from pipeline.settings import Params
