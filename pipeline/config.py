@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import ConfigError
+from pipeline.protocol.sources import source_named
 from pipeline.protocol.vocabulary import criterion_named
 from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
 from pipeline.settings import Params, Section, TrainSettings
@@ -30,6 +31,7 @@ def load_params(path: Path) -> Params:
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} must hold sections (manifest:, detect_faces:, ...), found {type(raw).__name__}")
     params = validate(Params, raw, str(path))
+    source_named(params.protocol.source)
     for criterion in params.protocol.criteria:
         criterion_named(criterion)
     for run in params.experiments:

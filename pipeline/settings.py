@@ -100,7 +100,7 @@ class EmbedVoicesSettings(Section):
 class ProtocolSettings(Section):
     """`protocol:` identity-disjoint splits, training pairs, trials and galleries."""
 
-    source: Literal["generated", "voxceleb_lists"]
+    source: str  # name of a file's source in pipeline/protocol/sources
     lists: Annotated[str, Field(min_length=1)]  # voxceleb_lists: folder with Splits/, veriflist/, matching/
     seed: Seed
     validation_ratio: Ratio  # of the identities

@@ -1,5 +1,6 @@
 """What every stage does first and last: logging to stderr, and errors that a user can read."""
 
+import inspect
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -27,6 +28,11 @@ class Artifacts:
     """
 
     root: Path = Path("artifacts")
+
+    @property
+    def features(self) -> Path:
+        """Folder of what extraction would have written, where the embeddings come from feature files."""
+        return self.root / "features"
 
     @property
     def manifest(self) -> Path:
@@ -68,12 +74,13 @@ def run_stage(
     traceback.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
+    description = inspect.unwrap(main).__globals__["__doc__"]
     if {"-h", "--help"} & set(given):
-        sys.stdout.write(f"{main.__globals__['__doc__']}\n\n{main.__doc__}\n")
+        sys.stdout.write(f"{description}\n\n{main.__doc__}\n")
         return
     if len(given) != (1 if takes == "run" else 0):
         wanted = "one argument, the name of a run of experiments: in params.yaml" if takes == "run" else "no arguments"
-        sys.stderr.write(f"{main.__globals__['__doc__']}\n\nIt takes {wanted}, but got {' '.join(given) or 'none'}\n")
+        sys.stderr.write(f"{description}\n\nIt takes {wanted}, but got {' '.join(given) or 'none'}\n")
         sys.exit(2)
     stage = Path(sys.argv[0]).stem
 

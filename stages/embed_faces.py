@@ -15,7 +15,7 @@ from pipeline.extraction.prefill import seed_embeddings
 from pipeline.extraction.rows import rows_by_item
 from pipeline.extraction.skips import read_skips, refuse_too_many, write_skips
 from pipeline.manifest.schema import read_manifest
-from pipeline.protocol.sources.feature_files.stores import pack_features
+from pipeline.protocol.sources.feature_files import pack_features
 from pipeline.runtime.workspace import items_path
 from pipeline.settings import Params
 from stages import decoding

@@ -12,7 +12,7 @@ from pipeline.extraction.packing import embedding_result, pack
 from pipeline.extraction.prefill import seed_embeddings
 from pipeline.extraction.skips import refuse_too_many, write_skips
 from pipeline.manifest.schema import may_hold_voices, read_manifest
-from pipeline.protocol.sources.feature_files.stores import pack_features
+from pipeline.protocol.sources.feature_files import pack_features
 from pipeline.runtime.workspace import items_path
 from pipeline.settings import Params
 from stages import decoding

@@ -3,15 +3,13 @@
 import logging
 
 from pipeline.config import run_settings
-from pipeline.errors import ProtocolError
 from pipeline.files import atomic_path
 from pipeline.protocol import read_protocol
-from pipeline.protocol.usable import unchoosable
 from pipeline.runtime.device import select_device
 from pipeline.runtime.workspace import home
 from pipeline.settings import Params
 from pipeline.store import MATRIX, read_matrix
-from pipeline.training import MODEL, StateFile, read_training_lists, save_model, train_run
+from pipeline.training import MODEL, StateFile, save_model, train_run, training_lists
 from stages.common import Artifacts, run_stage
 
 HISTORY = "history.csv"
@@ -24,10 +22,7 @@ def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
     settings = run_settings(params, run)
     faces, _ = read_matrix(deps.faces / MATRIX)
     voices, _ = read_matrix(deps.voices / MATRIX)
-    try:
-        lists = read_training_lists(deps.protocol, settings, len(faces), len(voices))
-    except ProtocolError as error:
-        raise ProtocolError(f"{error}{_others(params, deps, run)}") from error
+    lists = training_lists(read_protocol(deps.protocol), settings, len(faces), len(voices))
     state_file = StateFile(home() / "training", run)
     trained = train_run(settings, lists, faces, voices, select_device(), state_file)
     folder = outs.runs / run
@@ -37,18 +32,6 @@ def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
     state_file.remove()
     epochs = ", ".join(map(str, trained.model.chosen_epoch))
     logger.info("train %s: epoch %s of %d, chosen on %s", run, epochs, settings.epochs, settings.selection)
-
-
-def _others(params: Params, deps: Artifacts, run: str) -> str:
-    """Which other runs lack trials to be chosen on where `run` does: all at once, not one with every `dvc repro`."""
-    try:
-        protocol = read_protocol(deps.protocol)
-    except ProtocolError:
-        return ""  # the protocol is not whole: then no trials were counted, and the first error says what is wrong
-    stuck = unchoosable(protocol, {name: run_settings(params, name) for name in params.experiments})
-    names = [name for runs in stuck.values() for name in runs]
-    others = ", ".join(name for name in names if name != run)
-    return f". The same goes for {others}" if run in names and others else ""
 
 
 if __name__ == "__main__":

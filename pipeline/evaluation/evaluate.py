@@ -22,10 +22,11 @@ from pipeline.evaluation.figures import (
     retrieval_figures,
     verification_figures,
 )
-from pipeline.evaluation.lists import Lists, Rows, candidates
+from pipeline.evaluation.lists import Lists, candidates
 from pipeline.evaluation.scoring import Encoder, Matrix, Scorer
 from pipeline.files import atomic_path, write_text
 from pipeline.metrics.official_grid import FOLDS
+from pipeline.protocol.tables import RowIndex
 from pipeline.protocol.vocabulary import (
     CROSS_MODAL,
     RANDOM,
@@ -207,9 +208,9 @@ def _both_kinds(one: _ScoredList) -> bool:
     return len(one.trials["label"].unique()) == 2
 
 
-def _named_rows(lists: Lists) -> tuple[Rows, Rows]:
+def _named_rows(lists: Lists) -> tuple[RowIndex, RowIndex]:
     """Every face row and every voice row that a list names."""
-    rows: dict[str, list[Rows]] = {"face": [], "voice": []}
+    rows: dict[str, list[RowIndex]] = {"face": [], "voice": []}
     for (_, task, _), trials in lists.trials():
         for side, modality in zip(("left", "right"), TASKS[task].sides, strict=True):
             rows[modality].append(trials[f"{side}_row"].to_numpy(dtype=np.int64))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.lists import Rows, candidates
+from pipeline.evaluation.lists import candidates
 from pipeline.evaluation.scoring import Matrix, Scorer
 from pipeline.metrics import (
     IdentityResamples,
@@ -25,6 +25,7 @@ from pipeline.metrics import (
     roc_curve,
     verification_intervals,
 )
+from pipeline.protocol.tables import RowIndex
 from pipeline.protocol.vocabulary import F2V, TASKS, V2F
 from pipeline.settings import EvaluateSettings
 
@@ -134,7 +135,7 @@ def _intervals(scores: Matrix, trials: pd.DataFrame, settings: EvaluateSettings)
     return verification_intervals(scores, labels, left, right, resamples, settings.confidence, settings.dcf_target)
 
 
-def _thinned_side(trials: pd.DataFrame, side: str, limit: int) -> tuple[Rows, np.ndarray]:
+def _thinned_side(trials: pd.DataFrame, side: str, limit: int) -> tuple[RowIndex, np.ndarray]:
     """Distinct rows of one side and their identities, at most `limit`, spaced evenly in the store's order."""
     rows, first = np.unique(trials[f"{side}_row"].to_numpy(dtype=np.int64), return_index=True)
     kept = np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).round().astype(np.int64))

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
 from pipeline.protocol import ProtocolTables
-from pipeline.protocol.parity import parity_lists
-from pipeline.protocol.vocabulary import REGIMES, TASKS
+from pipeline.protocol.checks import check_fits
+from pipeline.protocol.tables import RowIndex, parity_lists
+from pipeline.protocol.vocabulary import REGIMES, Modality
 from pipeline.store import Store
-
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Lists:
     verification: pd.DataFrame
     matching: pd.DataFrame
     matching_released: pd.DataFrame  # 1:2, by criterion; empty unless the protocol was imported
-    unnamed: frozenset[str] = frozenset()  # of protocol.summary.parity_lists
+    unnamed: frozenset[str] = frozenset()  # protocol.tables.parity_lists
 
     def names_people(self, regime: str, criterion: str) -> bool:
         """Whether the identities of a cross-modal list are people, not made up for each trial."""
@@ -44,27 +42,25 @@ class Lists:
 
 
 def lists_of(tables: ProtocolTables, faces: Store, voices: Store) -> Lists:
-    """The test lists of a protocol, checked against the stores.
+    """The test lists of a protocol.
 
-    Raises ProtocolError for a row that names an embedding which is not there or is another person's than the list says:
-    the protocol was then written for other stores.
+    Raises ProtocolError for a row that names an embedding which is not there or is of another person than the list
+    says: the protocol was then written for other stores.
     """
+    owners: dict[Modality, np.ndarray] = {
+        "face": faces.index["identity"].to_numpy(dtype=object),
+        "voice": voices.index["identity"].to_numpy(dtype=object),
+    }
+    check_fits(tables, {modality: len(names) for modality, names in owners.items()}, owners)
     parts = (tables.verification, tables.matching, tables.matching_released)
     verification, matching, released = (table[table["subset"] == "test"].reset_index(drop=True) for table in parts)
     lists = Lists(verification, matching, released, frozenset(parity_lists(tables.summary)))
-    stores = {"face": faces, "voice": voices}
-    for (_, task, _), trials in lists.trials():
-        for side, modality in zip(("left", "right"), TASKS[task].sides, strict=True):
-            _check(trials, f"{side}_row", f"{side}_identity", stores[modality], f"verification, {task}")
-    for (_, kind, task, *_), probes in lists.galleries():
-        left, right = (stores[modality] for modality in TASKS[task].sides)
-        _check(probes, "probe_row", "probe_identity", left, f"{kind}, {task}")
-        _check(probes, "genuine_row", "probe_identity", right, f"{kind}, {task}")
-        _check(_flat(probes), "impostor_rows", None, right, f"{kind}, {task}")
+    for _, probes in lists.galleries():
+        candidates(probes)  # raises where they are of unequal size
     return lists
 
 
-def candidates(probes: pd.DataFrame) -> Rows:
+def candidates(probes: pd.DataFrame) -> RowIndex:
     """Rows (P, G) of the galleries, genuine candidate first; raises ProtocolError for galleries of unequal size."""
     sizes = probes["impostor_rows"].map(len)
     odd = sizes.index[(sizes != sizes.iloc[0]) | (sizes < 1)]
@@ -75,30 +71,3 @@ def candidates(probes: pd.DataFrame) -> Rows:
         )
     impostors = np.stack(probes["impostor_rows"].to_list()).astype(np.int64)
     return np.column_stack([probes["genuine_row"].to_numpy(dtype=np.int64), impostors])
-
-
-def _flat(probes: pd.DataFrame) -> pd.DataFrame:
-    """One row an impostor, under the index of its probe."""
-    impostors = candidates(probes)[:, 1:]
-    return pd.DataFrame({"impostor_rows": impostors.reshape(-1)}, index=np.repeat(probes.index, impostors.shape[1]))
-
-
-def _check(table: pd.DataFrame, column: str, identity: str | None, store: Store, where: str) -> None:
-    """Refuse rows of `column` outside the store or, where `identity` names a column, of somebody else."""
-    rows = table[column].to_numpy(dtype=np.int64)
-    absent = np.flatnonzero((rows < 0) | (rows >= len(store.index)))
-    if len(absent):
-        raise ProtocolError(
-            f"{where}: row {table.index[absent[0]]} names embedding {rows[absent[0]]} as {column}, but the store holds "
-            f"{len(store.index)}; run `dvc repro protocol` again"
-        )
-    if identity is None or not len(rows):
-        return
-    named, held = table[identity].to_numpy(dtype=object), store.index["identity"].to_numpy(dtype=object)[rows]
-    wrong = np.flatnonzero(named != held)
-    if len(wrong):
-        first = wrong[0]
-        raise ProtocolError(
-            f"{where}: row {table.index[first]} says that {column} {rows[first]} is {named[first]!r}, but the store "
-            f"holds {held[first]!r} there; run `dvc repro protocol` again"
-        )

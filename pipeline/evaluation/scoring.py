@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.lists import Rows
+from pipeline.protocol.tables import RowIndex
 from pipeline.store import Store
 
 Matrix = NDArray[np.float32]
@@ -31,7 +31,9 @@ class Scorer:
     cosine does. Higher means the same person.
     """
 
-    def __init__(self, encoder: Encoder, faces: Store, voices: Store, face_rows: Rows, voice_rows: Rows) -> None:
+    def __init__(
+        self, encoder: Encoder, faces: Store, voices: Store, face_rows: RowIndex, voice_rows: RowIndex
+    ) -> None:
         """Embed the distinct `face_rows` and `voice_rows` of the stores."""
         self._rows = {"face": np.unique(face_rows), "voice": np.unique(voice_rows)}
         self._embeddings: dict[str, Matrix] = {}
@@ -39,11 +41,11 @@ class Scorer:
             if len(self._rows[modality]):
                 self._embeddings[modality] = embed(store.matrix[self._rows[modality]])
 
-    def vectors(self, modality: str, rows: Rows) -> Matrix:
+    def vectors(self, modality: str, rows: RowIndex) -> Matrix:
         """Embeddings (S, N, D) of rows (N,), or (S, P, G, D) of rows (P, G), that were named at the start."""
         return self._embeddings[modality][:, np.searchsorted(self._rows[modality], rows)]
 
-    def pairs(self, sides: tuple[str, str], left: Rows, right: Rows) -> Matrix:
+    def pairs(self, sides: tuple[str, str], left: RowIndex, right: RowIndex) -> Matrix:
         """Scores (S, N) of left (N,) against right (N,)."""
         blocks = [slice(start, start + _PAIRS) for start in range(0, len(left), _PAIRS)]
         return np.concatenate(
@@ -51,13 +53,13 @@ class Scorer:
             axis=1,
         )
 
-    def galleries(self, sides: tuple[str, str], probes: Rows, candidates: Rows) -> Matrix:
+    def galleries(self, sides: tuple[str, str], probes: RowIndex, candidates: RowIndex) -> Matrix:
         """Scores (S, P, G) of each of probes (P,) against its own candidates (P, G)."""
         width = candidates.shape[1]
         flat = self.pairs(sides, np.repeat(probes, width), candidates.reshape(-1))
         return flat.reshape(len(flat), len(probes), width)
 
-    def table(self, sides: tuple[str, str], queries: Rows, gallery: Rows, model: int) -> Matrix:
+    def table(self, sides: tuple[str, str], queries: RowIndex, gallery: RowIndex, model: int) -> Matrix:
         """Scores (Q, G) of every query (Q,) against every item of the gallery (G,), by one of the S models."""
         left, right = self.vectors(sides[0], queries)[model], self.vectors(sides[1], gallery)[model]
         lengths = np.square(left).sum(axis=1)[:, None] + np.square(right).sum(axis=1)

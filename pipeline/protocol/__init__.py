@@ -1,6 +1,8 @@
-"""Who trains, who is tried, and on which trials: splits, training pairs, verification lists and matching galleries."""
+"""Splits, training pairs, verification lists and matching galleries of a corpus.
 
-from pipeline.protocol.files import read_protocol, write_protocol
-from pipeline.protocol.tables import ProtocolTables
+`vocabulary` has the words, `sources` builds a protocol, `tables` holds, writes and reads it, `checks` refuses bad ones.
+"""
+
+from pipeline.protocol.tables import ProtocolTables, read_protocol, write_protocol
 
 __all__ = ["ProtocolTables", "read_protocol", "write_protocol"]

@@ -1,15 +1,36 @@
-"""The last look at a protocol before it is written: whatever would make the numbers dishonest stops the run."""
+"""What would make a protocol's numbers dishonest stops the run: before it is written, and when it is read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
-from pipeline.protocol.corpus import Corpus, Flags, Rows
+from pipeline.protocol.corpus import Corpus, Flags
 from pipeline.protocol.tables import ProtocolTables
-from pipeline.protocol.vocabulary import MATCHING_TASKS, REGIMES, SEEN, VERIFICATION_TASKS
+from pipeline.protocol.vocabulary import (
+    CRITERIA,
+    MATCHING_TASKS,
+    REGIMES,
+    RELEASED_MATCHING,
+    SEEN,
+    VERIFICATION_TASKS,
+    Modality,
+)
+
+Names = NDArray[np.object_]
+
+
+class RowColumn(NamedTuple):
+    """A column of row numbers, as far as it points into the store of one modality."""
+
+    table: str
+    rows: pd.DataFrame  # of the table; impostors of galleries one a row, under the index of their gallery
+    column: str
+    modality: Modality
+    identity: str | None  # column that names the person of the row
 
 
 def check_protocol(tables: ProtocolTables, corpus: Corpus, held_out: Flags) -> None:
@@ -18,38 +39,94 @@ def check_protocol(tables: ProtocolTables, corpus: Corpus, held_out: Flags) -> N
     Raises ProtocolError naming table and row for: an identity in two splits, a class outside training, a training pair
     of two people, of a person outside training or of a held-out recording, a row that no store has, identities or a
     label that contradict the rows, a trial of people of the wrong split, a seen-heard trial of a recording that trains,
-    an impostor who is the person.
+    an impostor who is the person, a word that is not in the vocabulary.
     """
     people = _check_identities(tables.identities, corpus)
-    rows = {"face": corpus.faces, "voice": corpus.voices}
-    _check_training(tables.train_pairs, rows, people["class_index"].to_numpy(), held_out)
-    for task in VERIFICATION_TASKS.values():
-        chosen = tables.verification[tables.verification["task"] == task.name]
-        _check_trials(chosen, rows[task.left], rows[task.right], people, held_out)
+    _check_words(tables)
+    names = people["identity"].to_numpy(dtype=object)
+    stores: dict[Modality, Names] = {"face": names[corpus.faces.person], "voice": names[corpus.voices.person]}
+    check_rows(tables, {modality: len(owners) for modality, owners in stores.items()}, stores)
+    _check_training(tables.train_pairs, corpus, people["class_index"].to_numpy(), held_out)
+    for one in row_columns(tables):
+        if one.table != "train_pairs":
+            _check_split(one, corpus, people["split"].to_numpy(dtype=object))
+        if one.table == "verification":
+            _check_held_out(one, corpus, held_out)
+    _check_labels(tables.verification)
     for name in ("matching", "matching_released"):
-        for task_name, chosen in getattr(tables, name).groupby("task"):
-            task = MATCHING_TASKS[task_name]
-            _check_galleries(name, chosen, rows[task.left], rows[task.right], people)
+        for task, galleries in getattr(tables, name).groupby("task"):
+            _check_impostors(name, galleries, stores[MATCHING_TASKS[task].right])
 
 
-def refuse(table: str, rows: pd.Index, bad: NDArray[np.bool_], what: str) -> None:
-    """Raise ProtocolError naming the first bad row of a table by its index."""
+def check_fits(
+    tables: ProtocolTables, sizes: Mapping[Modality, int], identities: Mapping[Modality, Names] | None = None
+) -> None:
+    """Check that a protocol which was read was made for these stores, as `check_rows` does."""
+    try:
+        check_rows(tables, sizes, identities)
+    except ProtocolError as error:
+        raise ProtocolError(f"{error}; the protocol was made for other stores: run `dvc repro protocol`") from error
+
+
+def check_rows(
+    tables: ProtocolTables, sizes: Mapping[Modality, int], identities: Mapping[Modality, Names] | None = None
+) -> None:
+    """Raise ProtocolError for a row number that the stores, of `sizes` rows, do not have.
+
+    With the `identities` (N,) of each store's rows, also for one that is of another person than the list says.
+    """
+    for name, rows, column, modality, identity in row_columns(tables):
+        row, size = rows[column].to_numpy(dtype=np.int64), sizes[modality]
+        outside = (row < 0) | (row >= size)
+        refuse(name, rows, outside, f"{column} is no row of the {modality} store (0 to {size - 1})", row)
+        if identity is not None and identities is not None:
+            named, owner = rows[identity].to_numpy(dtype=object), identities[modality][row]
+            refuse(name, rows, named != owner, f"{identity} is not the identity of {column}", named, owner)
+
+
+def row_columns(tables: ProtocolTables) -> Iterator[RowColumn]:
+    """Every column of row numbers, one task at a time."""
+    yield RowColumn("train_pairs", tables.train_pairs, "face_row", "face", None)
+    yield RowColumn("train_pairs", tables.train_pairs, "voice_row", "voice", None)
+    for task in VERIFICATION_TASKS.values():
+        trials = tables.verification[tables.verification["task"] == task.name]
+        yield RowColumn("verification", trials, "left_row", task.left, "left_identity")
+        yield RowColumn("verification", trials, "right_row", task.right, "right_identity")
+    for name in ("matching", "matching_released"):
+        table = getattr(tables, name)
+        for task in MATCHING_TASKS.values():
+            galleries = table[table["task"] == task.name]
+            yield RowColumn(name, galleries, "probe_row", task.left, "probe_identity")
+            yield RowColumn(name, galleries, "genuine_row", task.right, "probe_identity")
+            yield RowColumn(name, _an_impostor_a_row(galleries), "impostor_rows", task.right, None)
+
+
+def _an_impostor_a_row(galleries: pd.DataFrame) -> pd.DataFrame:
+    return galleries[galleries["impostor_rows"].map(len) > 0].explode("impostor_rows")
+
+
+def refuse(table: str, rows: pd.DataFrame, bad: NDArray[np.bool_], what: str, *found: np.ndarray) -> None:
+    """Raise ProtocolError naming the first bad row of a table by its index, with what was `found` there."""
     if bad.any():
-        raise ProtocolError(f"{table} row {rows[int(np.argmax(bad))]}: {what} ({int(bad.sum())} such rows)")
+        first = int(np.argmax(bad))
+        values = f": {', '.join(repr(one.tolist()[first]) for one in found)}" if found else ""
+        count = f" ({int(bad.sum())} such rows)"
+        raise ProtocolError(f"{table} row {rows.index[first]}: {what}{values}{count}")
 
 
 def _check_identities(identities: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
     """The identities in the order of corpus.people."""
-    index = identities.index
     again = identities["identity"].duplicated().to_numpy()
     if again.any():
         name = identities["identity"].iloc[int(np.argmax(again))]
         splits = ", ".join(identities.loc[identities["identity"] == name, "split"])
-        raise ProtocolError(f"identities row {index[int(np.argmax(again))]}: {name!r} is there twice, in {splits}")
+        raise ProtocolError(
+            f"identities row {identities.index[int(np.argmax(again))]}: {name!r} is there twice, in {splits}"
+        )
     strange = ~identities["split"].isin(["train", "validation", "test"]).to_numpy()
-    refuse("identities", index, strange, "split is none of train, validation, test")
+    refuse("identities", identities, strange, "split is none of train, validation, test")
     outside = (identities["class_index"] >= 0).to_numpy() & (identities["split"] != "train").to_numpy()
-    refuse("identities", index, outside, "has a class but is not of the training split")
+    refuse("identities", identities, outside, "has a class but is not of the training split")
     classes = np.sort(identities.loc[identities["class_index"] >= 0, "class_index"].to_numpy())
     if not np.array_equal(classes, np.arange(len(classes))):
         raise ProtocolError(f"identities: classes must be 0 to {len(classes) - 1}, each once")
@@ -62,67 +139,64 @@ def _check_identities(identities: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
     return known.loc[corpus.people["identity"]].reset_index()
 
 
-def _check_training(pairs: pd.DataFrame, rows: Mapping[str, Rows], classes: np.ndarray, held_out: Flags) -> None:
+def _check_words(tables: ProtocolTables) -> None:
+    words: dict[str, dict[str, Mapping[str, object]]] = {
+        "verification": {"task": VERIFICATION_TASKS, "regime": REGIMES, "criterion": CRITERIA},
+        "matching": {"task": MATCHING_TASKS, "regime": REGIMES},
+        "matching_released": {"task": MATCHING_TASKS, "regime": REGIMES, "criterion": RELEASED_MATCHING},
+    }
+    for name, columns in words.items():
+        table: pd.DataFrame = getattr(tables, name)
+        for column, known in columns.items():
+            strange = ~table[column].isin(list(known)).to_numpy()
+            found = table[column].to_numpy(dtype=object)
+            refuse(name, table, strange, f"{column} is none of {', '.join(known)}", found)
+
+
+def _check_training(pairs: pd.DataFrame, corpus: Corpus, classes: np.ndarray, held_out: Flags) -> None:
     for modality, column in (("face", "face_row"), ("voice", "voice_row")):
-        row = _in_range("train_pairs", pairs, column, len(rows[modality].person))
-        actual = classes[rows[modality].person[row]]
-        refuse("train_pairs", pairs.index, actual < 0, f"the {modality} is of an identity that does not train")
+        rows, row = corpus.faces if modality == "face" else corpus.voices, pairs[column].to_numpy()
+        actual = classes[rows.person[row]]
+        refuse("train_pairs", pairs, actual < 0, f"the {modality} is of an identity that does not train")
         other = actual != pairs["class_index"].to_numpy()
-        refuse("train_pairs", pairs.index, other, f"the {modality} is of another class than class_index says")
-        kept = held_out[rows[modality].clip[row]]
-        refuse(
-            "train_pairs", pairs.index, kept, f"the {modality} is of a recording that is held out for seen-heard trials"
-        )
+        refuse("train_pairs", pairs, other, f"the {modality} is of another class than class_index says")
+        kept = held_out[rows.clip[row]]
+        refuse("train_pairs", pairs, kept, f"the {modality} is of a recording that is held out for seen-heard trials")
 
 
-def _check_trials(trials: pd.DataFrame, left: Rows, right: Rows, people: pd.DataFrame, held_out: Flags) -> None:
-    sides = []
-    for side, rows in (("left", left), ("right", right)):
-        row = _in_range("verification", trials, f"{side}_row", len(rows.person))
-        named = people["identity"].to_numpy(dtype=object)[rows.person[row]] == trials[f"{side}_identity"].to_numpy(
-            dtype=object
-        )
-        refuse("verification", trials.index, ~named, f"{side}_identity is not the identity of {side}_row")
-        _check_split("verification", trials, rows.person[row], people)
-        trained = (trials["regime"] == SEEN.name).to_numpy() & ~held_out[rows.clip[row]]
-        refuse(
-            "verification", trials.index, trained, f"a seen-heard trial whose {side}_row is of a recording that trains"
-        )
-        sides.append(rows.person[row])
-    refuse("verification", trials.index, ~trials["label"].isin([0, 1]).to_numpy(), "label is neither 0 nor 1")
-    wrong = (sides[0] == sides[1]) != (trials["label"] == 1).to_numpy()
-    refuse("verification", trials.index, wrong, "label contradicts the identities of its rows")
+def _check_split(one: RowColumn, corpus: Corpus, split: Names) -> None:
+    subset, regime = (one.rows[column].to_numpy(dtype=object) for column in ("subset", "regime"))
+    wanted = subset.copy()
+    for known in REGIMES.values():
+        if known.trained:
+            wanted[regime == known.name] = known.split("test")
+    actual = split[corpus.rows(one.modality).person[one.rows[one.column].to_numpy(dtype=np.int64)]]
+    refuse(one.table, one.rows, actual != wanted, "an identity is not of the split that the subset and regime ask for")
 
 
-def _check_galleries(name: str, galleries: pd.DataFrame, probes: Rows, gallery: Rows, people: pd.DataFrame) -> None:
-    index, sizes = galleries.index, galleries["impostor_rows"].map(len).to_numpy()
-    probe = probes.person[_in_range(name, galleries, "probe_row", len(probes.person))]
-    genuine = gallery.person[_in_range(name, galleries, "genuine_row", len(gallery.person))]
-    flat = np.concatenate(galleries["impostor_rows"].to_list()).astype(np.int64)
-    owner = np.repeat(np.arange(len(galleries)), sizes)
-    outside = np.bincount(owner[(flat < 0) | (flat >= len(gallery.person))], minlength=len(galleries)) > 0
-    refuse(name, index, outside, "an impostor row that the store does not have")
-    named = people["identity"].to_numpy(dtype=object)[probe] == galleries["probe_identity"].to_numpy(dtype=object)
-    refuse(name, index, ~named, "probe_identity is not the identity of probe_row")
-    refuse(name, index, genuine != probe, "the genuine row is of another identity than the probe")
-    _check_split(name, galleries, probe, people)
-    own = np.bincount(owner[gallery.person[flat] == probe[owner]], minlength=len(galleries)) > 0
-    refuse(name, index, own, "an impostor is of the probe's identity")
-    _check_split(name, galleries.iloc[owner], gallery.person[flat], people)
-    cells = owner * len(people) + gallery.person[flat]
-    twice = np.ones(len(cells), dtype=np.bool_)
-    twice[np.unique(cells, return_index=True)[1]] = False
-    refuse(name, index, np.bincount(owner[twice], minlength=len(galleries)) > 0, "two impostors are of one identity")
+def _check_held_out(one: RowColumn, corpus: Corpus, held_out: Flags) -> None:
+    trained = ~held_out[corpus.rows(one.modality).clip[one.rows[one.column].to_numpy()]]
+    bad = (one.rows["regime"] == SEEN.name).to_numpy() & trained
+    refuse(one.table, one.rows, bad, f"a seen-heard trial whose {one.column} is of a recording that trains")
 
 
-def _check_split(name: str, table: pd.DataFrame, person: np.ndarray, people: pd.DataFrame) -> None:
-    cells = zip(table["regime"], table["subset"], strict=True)
-    due = np.array([REGIMES[regime].split(subset) for regime, subset in cells], dtype=object)
-    wrong = people["split"].to_numpy(dtype=object)[person] != due
-    refuse(name, table.index, wrong, "an identity is not of the split that the subset and regime ask for")
+def _check_labels(trials: pd.DataFrame) -> None:
+    refuse("verification", trials, ~trials["label"].isin([0, 1]).to_numpy(), "label is neither 0 nor 1")
+    same = (trials["left_identity"] == trials["right_identity"]).to_numpy()
+    wrong = same != (trials["label"] == 1).to_numpy()
+    refuse("verification", trials, wrong, "label contradicts the identities of its rows")
 
 
-def _in_range(name: str, table: pd.DataFrame, column: str, rows: int) -> np.ndarray:
-    values = table[column].to_numpy()
-    refuse(name, table.index, (values < 0) | (values >= rows), f"{column} is not a row of the store (0 to {rows - 1})")
-    return np.asarray(values)
+def _check_impostors(name: str, galleries: pd.DataFrame, owners: Names) -> None:
+    """Impostors are of other people than the probe, each of another one; `owners` (N,) are of the gallery's store."""
+    flat = _an_impostor_a_row(galleries.reset_index(drop=True)[["probe_identity", "impostor_rows"]])
+    impostor = owners[flat["impostor_rows"].to_numpy(dtype=np.int64)]
+    gallery = flat.index.to_numpy()
+
+    def galleries_with(bad: np.ndarray) -> np.ndarray:
+        return np.asarray(np.bincount(gallery[bad], minlength=len(galleries)) > 0)
+
+    own = impostor == flat["probe_identity"].to_numpy(dtype=object)
+    refuse(name, galleries, galleries_with(own), "an impostor is of the probe's identity")
+    twice = pd.DataFrame({"gallery": gallery, "impostor": impostor}).duplicated().to_numpy()
+    refuse(name, galleries, galleries_with(twice), "two impostors are of one identity")

@@ -1,5 +1,6 @@
 """What there is to split and to pair: the people of the manifest and their rows in the two stores."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,28 +8,29 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
-from pipeline.protocol.vocabulary import TRAITS
+from pipeline.protocol.vocabulary import PERSON_TRAITS, RECORDING_TRAITS, Modality
 
-Codes = NDArray[np.int64]
+IntArray = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Whose and from which recording each row of a store is."""
+class StoreRows:
+    """The person and the recording that each row of a store is of."""
 
-    person: Codes  # (N,) position in Corpus.people
-    clip: Codes  # (N,) position in Corpus.clips, one numbering for both stores
+    person: IntArray  # (N,) position in Corpus.people
+    clip: IntArray  # (N,) position in Corpus.clips, one numbering for both stores
+    traits: Mapping[str, IntArray]  # (N,) a code for each of RECORDING_TRAITS, the same in both stores; -1: unknown
 
 
 @dataclass(frozen=True)
 class Corpus:
     """People with at least one embedding, and their rows."""
 
-    people: pd.DataFrame  # identity, gender, nationality, age, modalities (both | face | voice); sorted by identity
+    people: pd.DataFrame  # identity, PERSON_TRAITS, modalities (both | face | voice); sorted by identity
     clips: pd.DataFrame  # person (position in people), clip (name); one row per recording of a person
-    faces: Rows
-    voices: Rows
+    faces: StoreRows
+    voices: StoreRows
     without_rows: int  # identities of the manifest that no embedding is left of
 
     @property
@@ -36,13 +38,31 @@ class Corpus:
         """(P,) which people have both a face and a voice."""
         return np.asarray(self.people["modalities"] == "both", dtype=np.bool_)
 
+    def rows(self, modality: Modality) -> StoreRows:
+        """The rows of one store."""
+        return self.faces if modality == "face" else self.voices
+
+    def trait(self, modality: Modality, trait: str, age_bin: float) -> pd.Series:
+        """(N,) what each row of a store has in a trait; missing where it is unknown. Ages are numbers of their bin."""
+        rows = self.rows(modality)
+        if trait in RECORDING_TRAITS:
+            codes = pd.Series(rows.traits[trait], dtype="Int64")
+            return codes.mask(codes < 0)
+        return trait_in_bins(self.people, trait, age_bin).iloc[rows.person].reset_index(drop=True)
+
+
+def trait_in_bins(people: pd.DataFrame, trait: str, age_bin: float) -> pd.Series:
+    """A column of traits, one row a person; two ages are the same where they fall into one bin of `age_bin` years."""
+    return people[trait] // age_bin if trait == "age" else people[trait]
+
 
 def read_corpus(manifest: pd.DataFrame, faces: pd.DataFrame, voices: pd.DataFrame) -> Corpus:
     """Join the manifest with the indexes of the face and the voice store.
 
-    Raises ProtocolError when both are empty, and for a row whose identity the manifest does not know.
+    Traits of people are the first that the manifest gives of a person; traits of recordings are those of each row's
+    item. Raises ProtocolError when both stores are empty, and for a row whose identity the manifest does not know.
     """
-    rows = pd.concat([faces[["identity", "clip"]], voices[["identity", "clip"]]], ignore_index=True)
+    rows = pd.concat([faces[["item", "identity", "clip"]], voices[["item", "identity", "clip"]]], ignore_index=True)
     if rows.empty:
         raise ProtocolError("no embedding at all: see artifacts/faces/skipped.csv and artifacts/voices/skipped.csv")
     names = np.array(sorted(set(rows["identity"])), dtype=object)
@@ -50,20 +70,28 @@ def read_corpus(manifest: pd.DataFrame, faces: pd.DataFrame, voices: pd.DataFram
     clip_names, clip_code = _factorized(rows["clip"])
     pairs, clip = np.unique(person * len(clip_names) + clip_code, return_inverse=True)
     clips = pd.DataFrame({"person": pairs // len(clip_names), "clip": clip_names[pairs % len(clip_names)]})
-    count = len(faces)
-    face_rows, voice_rows = Rows(person[:count], clip[:count]), Rows(person[count:], clip[count:])
+    traits = _recording_traits(manifest, rows["item"])
+    face_rows, voice_rows = (
+        StoreRows(person[part], clip[part], {name: codes[part] for name, codes in traits.items()})
+        for part in (slice(0, len(faces)), slice(len(faces), None))
+    )
     people = _people(manifest, names)
     people["modalities"] = _modalities(len(names), face_rows, voice_rows)
     return Corpus(people, clips, face_rows, voice_rows, manifest["identity"].nunique() - len(names))
 
 
-def _factorized(column: pd.Series) -> tuple[NDArray[np.object_], Codes]:
+def _factorized(column: pd.Series) -> tuple[NDArray[np.object_], IntArray]:
     codes, names = pd.factorize(column, sort=True)
     return np.asarray(names, dtype=object), np.asarray(codes, dtype=np.int64)
 
 
+def _recording_traits(manifest: pd.DataFrame, items: pd.Series) -> dict[str, IntArray]:
+    known = manifest.drop_duplicates("item").set_index("item")
+    return {name: _factorized(known[name].reindex(items).reset_index(drop=True))[1] for name in RECORDING_TRAITS}
+
+
 def _people(manifest: pd.DataFrame, names: NDArray[np.object_]) -> pd.DataFrame:
-    known = manifest.groupby("identity", sort=True)[list(TRAITS)].first()  # the first value that is not missing
+    known = manifest.groupby("identity", sort=True)[list(PERSON_TRAITS)].first()  # the first value that is not missing
     strangers = [name for name in names if name not in known.index]
     if strangers:
         raise ProtocolError(
@@ -73,7 +101,7 @@ def _people(manifest: pd.DataFrame, names: NDArray[np.object_]) -> pd.DataFrame:
     return known.loc[list(names)].rename_axis("identity").reset_index()
 
 
-def _modalities(people: int, faces: Rows, voices: Rows) -> list[str]:
+def _modalities(people: int, faces: StoreRows, voices: StoreRows) -> list[str]:
     face = np.bincount(faces.person, minlength=people) > 0
     voice = np.bincount(voices.person, minlength=people) > 0
     return list(np.select([face & voice, face], ["both", "face"], default="voice"))

@@ -1,11 +1,15 @@
-"""Identity-disjoint splits: train, validation, test, in equal proportions of women and men where that is known."""
+"""Who trains, validates and tests, and which recordings of those who train are held out for seen-heard trials.
+
+Splits are identity-disjoint, with equal proportions of women and men where that is known.
+"""
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
-from pipeline.protocol.chance import rank_key
+from pipeline.protocol.corpus import Corpus, Flags, IntArray
+from pipeline.protocol.rng import rank_key
 from pipeline.settings import ProtocolSettings
 
 _LEAST = 2  # identities per split: an impostor needs a second person
@@ -34,6 +38,31 @@ def assign_splits(people: pd.DataFrame, settings: ProtocolSettings) -> NDArray[n
                 split[strata[position][:count]] = name
                 strata[position] = strata[position][count:]
     return split
+
+
+def held_out_clips(corpus: Corpus, training: Flags, settings: ProtocolSettings) -> Flags:
+    """Which recordings (clips,) are kept out of training: a share of each training person's, (P,) flags `training`.
+
+    The share is taken among recordings of one kind (face and voice, face only, voice only), of two or more at least one
+    and never all, so that every training person keeps a face and a voice to train on.
+    """
+    clips = corpus.clips.copy()
+    faces = np.bincount(corpus.faces.clip, minlength=len(clips)) > 0
+    voices = np.bincount(corpus.voices.clip, minlength=len(clips)) > 0
+    clips["kind"] = faces + 2 * voices
+    names = corpus.people["identity"].to_numpy(dtype=object)[clips["person"]]
+    clips["key"] = [rank_key(settings.seed, "held out", *pair) for pair in zip(names, clips["clip"], strict=True)]
+    grouped = clips.sort_values("key").groupby(["person", "kind"], sort=False)
+    rank = grouped.cumcount().reindex(clips.index).to_numpy()
+    size = grouped["key"].transform("size").reindex(clips.index).to_numpy()
+    share = np.floor(settings.seen_heard_clips * size + 0.5)
+    taken = np.clip(share, 1, size - 1) if settings.seen_heard_clips > 0 else np.zeros(len(clips))
+    return np.asarray((rank < taken) & training[clips["person"].to_numpy()], dtype=np.bool_)
+
+
+def class_indexes(training: Flags) -> IntArray:
+    """(P,) 0..C-1 over the people who train, in the order of their names; -1 for all others."""
+    return np.where(training, np.cumsum(training) - 1, -1).astype(np.int64)
 
 
 def allocate(total: int, sizes: list[int]) -> list[int]:

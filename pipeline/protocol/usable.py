@@ -1,4 +1,4 @@
-"""Whether runs can be trained, chosen and measured on a protocol: asked before the first of them starts."""
+"""Whether runs can be trained, chosen and measured on a protocol; checked before the first of them starts."""
 
 from collections.abc import Mapping
 
@@ -19,13 +19,13 @@ def check_usable(tables: ProtocolTables) -> None:
         raise ProtocolError(_no_tests(tables))
 
 
-def unchoosable(tables: ProtocolTables, runs: Mapping[str, TrainSettings]) -> dict[str, list[str]]:
-    """Runs of which no model can be chosen, in lists by reason: their `selection` needs trials that are absent."""
+def runs_without_trials(tables: ProtocolTables, runs: Mapping[str, TrainSettings]) -> dict[str, list[str]]:
+    """Runs whose `selection` needs trials that are absent, so that no model can be chosen, in lists by reason."""
     found: dict[str, list[str]] = {}
     for name, settings in runs.items():
         task = judged_on(settings.modality)
         if settings.selection != "last" and not _has(tables, settings.selection, task):
-            reason = f"no {settings.selection} trials, {_told(tables, settings.selection, task)}"
+            reason = f"no {settings.selection} trials, {_coverage(tables, settings.selection, task)}"
             found.setdefault(reason, []).append(name)
     return found
 
@@ -34,8 +34,8 @@ def _has(tables: ProtocolTables, subset: str, task: Task) -> bool:
     return len(tables.trials(subset, UNSEEN.name, task.name, RANDOM.name)["label"].unique()) == 2
 
 
-def _told(tables: ProtocolTables, subset: str, task: Task) -> str:
-    """What coverage.csv says of a random list."""
+def _coverage(tables: ProtocolTables, subset: str, task: Task) -> str:
+    """The remark of coverage.csv on a random list."""
     name = f"verification/{subset}/{UNSEEN.name}/{task.name}/{RANDOM.name}"
     lines = tables.coverage[tables.coverage["list"] == name]
     return f"{task.name} {lines['reason'].iloc[0] if len(lines) else 'absent'}"
@@ -59,5 +59,5 @@ def _no_tests(tables: ProtocolTables) -> str:
     settings = tables.summary["settings"]
     if tables.summary["source"] == "generated" and isinstance(settings, dict) and settings["test_ratio"] == 0:
         return "protocol.test_ratio is 0, so that nobody is tested and no run could be measured: raise it"
-    reasons = "; ".join(_told(tables, "test", task) for task in _TASKS)
+    reasons = "; ".join(_coverage(tables, "test", task) for task in _TASKS)
     return f"no random list of test trials, so that no run could be measured ({reasons}): add media of test identities"

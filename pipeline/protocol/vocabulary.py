@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.errors import ConfigError
+from pipeline.registry import named
 
 Modality = Literal["face", "voice"]
 MODALITIES: tuple[Modality, ...] = ("face", "voice")
@@ -89,13 +89,35 @@ SEEN = Regime("seen_heard", trained=True)
 REGIMES: Mapping[str, Regime] = {regime.name: regime for regime in (UNSEEN, SEEN)}
 
 
-# What may be known of a person: column of the manifest -> what two people share who have it in common.
-TRAITS: Mapping[str, str] = {"gender": "gender", "nationality": "nationality", "age": "age bin"}
+@dataclass(frozen=True)
+class Trait:
+    """What the manifest may say of a person, or of a recording."""
+
+    name: str  # column of the manifest
+    words: str  # what two people have in common who share it
+    of_recordings: bool = False  # one person's recordings may differ in it
+
+
+TRAITS: Mapping[str, Trait] = {
+    trait.name: trait
+    for trait in (
+        Trait("gender", "gender"),
+        Trait("nationality", "nationality"),
+        Trait("age", "age bin"),
+        Trait("language", "language", of_recordings=True),
+    )
+}
+PERSON_TRAITS = tuple(name for name, trait in TRAITS.items() if not trait.of_recordings)
+RECORDING_TRAITS = tuple(name for name, trait in TRAITS.items() if trait.of_recordings)
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """What the impostors of a list have in common with the person that they stand beside."""
+    """What impostors share with the person that they stand beside, so that it cannot tell them apart.
+
+    A trait of recordings, such as language, is shared by the two rows of every trial, genuine ones too: the languages
+    of a person who speaks several would otherwise tell a genuine trial from an impostor's.
+    """
 
     name: str
     shared: tuple[str, ...]  # keys of TRAITS
@@ -103,7 +125,7 @@ class Criterion:
     @property
     def words(self) -> str:
         """Such as "gender, nationality and age bin"; empty where nothing is asked for."""
-        words = [TRAITS[trait] for trait in self.shared]
+        words = [TRAITS[trait].words for trait in self.shared]
         return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
 
 
@@ -116,6 +138,7 @@ CRITERIA: Mapping[str, Criterion] = {
         Criterion("N", ("nationality",)),
         Criterion("A", ("age",)),
         Criterion("GNA", ("gender", "nationality", "age")),
+        Criterion("L", ("language",)),
     )
 }
 PUBLISHED = ("random", "G", "N", "A", "GNA")  # those of the released verification lists, and of the paper's Table II
@@ -128,6 +151,4 @@ RELEASED_MATCHING: Mapping[str, Criterion] = {
 
 def criterion_named(name: str) -> Criterion:
     """The criterion that `protocol.criteria` names; raises ConfigError for an unknown one."""
-    if name not in CRITERIA:
-        raise ConfigError(f"protocol.criteria: no criterion {name!r}; known are {', '.join(CRITERIA)}")
-    return CRITERIA[name]
+    return named(CRITERIA, name, "protocol.criteria")

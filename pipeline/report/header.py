@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.protocol.parity import parity_lists
+from pipeline.protocol.tables import parity_lists
 from pipeline.protocol.vocabulary import CROSS_MODAL
 from pipeline.report.leaks import Leak, UsedWeights, used_weights
 from pipeline.report.runs import MARK, Run

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline.protocol.vocabulary import (
+    CRITERIA,
     CROSS_MODAL,
     F2F,
     F2V,
@@ -26,7 +27,8 @@ def run_tables(runs: Sequence[Run], placed: set[str]) -> list[ReportTable]:
     """Every table of ours; `placed` names the runs that stand in Tables I to V. Tables without a row are left out."""
     done = [run for run in runs if run.metrics is not None]
     others = [run for run in done if run.name not in placed]
-    tables = [_extra(others), _seen_heard(done), _matching(done), _released(done), _retrieval(done)]
+    tables = [_extra(others), _other_criteria(done), _seen_heard(done)]
+    tables += [_matching(done), _released(done), _retrieval(done)]
     every = replace(_all(runs), marks=_marks(runs))  # says in a column of its own what each was chosen on
     return [*(_marked(table, runs) for table in tables if table.rows), every]
 
@@ -73,15 +75,33 @@ def _extra(runs: Sequence[Run]) -> ReportTable:
     )
 
 
+def _other_criteria(runs: Sequence[Run]) -> ReportTable:
+    rows = tuple(
+        (run.name, name, *(run.measured(*_CROSS, name, measure) for measure in ("eer", "auc")))
+        for run in runs
+        for name in _criteria([run], _CROSS)
+        if name not in PUBLISHED
+    )
+    names = [name for name in CRITERIA if any(row[1] == name for row in rows)]
+    words = "; ".join(f"{name}: impostors share {CRITERIA[name].words} with the genuine person" for name in names)
+    notes = (f"Unseen-unheard lists beyond the paper's Table II, voice against face. {words}.",)
+    return ReportTable("other_criteria", "Other criteria", notes, ("Run", "List", "EER", "AUC"), rows)
+
+
+def _criteria(runs: Sequence[Run], path: tuple[str, ...]) -> list[str]:
+    """Criteria of the lists under a path of metrics.json, those that any of the runs has."""
+    return [name for name in CRITERIA if any(name in run.group(*path) for run in runs)]
+
+
 def _seen_heard(runs: Sequence[Run]) -> ReportTable:
-    rows = []
+    path, rows = (SEEN.name, *_CROSS), []
+    criteria = [*PUBLISHED, *(name for name in _criteria(runs, path) if name not in PUBLISHED)]
     for run in runs:
-        lists = run.group(SEEN.name, *_CROSS)
-        if lists:
-            aucs = [run.measured(SEEN.name, *_CROSS, criterion, "auc") for criterion in PUBLISHED]
-            rows.append((run.name, run.measured(SEEN.name, *_CROSS, RANDOM.name, "eer"), *aucs))
+        if run.group(*path):
+            aucs = [run.measured(*path, criterion, "auc") for criterion in criteria]
+            rows.append((run.name, run.measured(*path, RANDOM.name, "eer"), *aucs))
     notes = ("Other recordings of the identities that were trained on, voice against face.",)
-    header = ("Run", "EER", *(f"AUC {criterion}" for criterion in PUBLISHED))
+    header = ("Run", "EER", *(f"AUC {criterion}" for criterion in criteria))
     return ReportTable("seen_heard", "Seen-heard identities", notes, header, tuple(rows), folded=True)
 
 

@@ -79,8 +79,8 @@ def coverage_table(table: pd.DataFrame) -> ReportTable:
     rows = tuple(tuple(None if pd.isna(value) else str(value) for value in row) for row in cells)
     notes = (
         "Rows: asked for, or in the released list. Used: those whose media are there. Mismatched: impostors who, by "
-        "this corpus's metadata, differ in the gender, nationality or age that the list says they share with the "
-        "person; a dash where the list asks for nothing, or nothing is known.",
+        "this corpus's metadata, differ in the gender, nationality, age or language that the list says they share with "
+        "the person; a dash where the list asks for nothing, or nothing is known.",
     )
     header = ("List", "Rows", "Used", "Missing items", "Mismatched", "Remark")
     return ReportTable("coverage", "Lists of the protocol", notes, header, rows, folded=True)

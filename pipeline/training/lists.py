@@ -2,28 +2,25 @@
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
+from pipeline.protocol import ProtocolTables
+from pipeline.protocol.checks import check_fits
+from pipeline.protocol.tables import RowIndex
+from pipeline.protocol.usable import runs_without_trials
 from pipeline.protocol.vocabulary import RANDOM, UNSEEN, judged_on
 from pipeline.settings import TrainSettings
-
-PAIRS, TRIALS, IDENTITIES = "train_pairs.parquet", "verification.parquet", "identities.parquet"
-COVERAGE = "coverage.csv"
-Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Trials:
-    """Pairs of rows to be told apart."""
+    """Pairs of rows, genuine and impostor."""
 
-    left: Rows  # (N,) row of the modality sides[0]
-    right: Rows  # (N,) row of the modality sides[1]
-    labels: Rows  # (N,) 1 same person, 0 not
+    left: RowIndex  # (N,) row of the modality sides[0]
+    right: RowIndex  # (N,) row of the modality sides[1]
+    labels: RowIndex  # (N,) 1 same person, 0 not
     sides: tuple[str, str]  # face | voice, each
 
 
@@ -31,9 +28,9 @@ class Trials:
 class TrainingLists:
     """Row i of the pairs is a face and a voice of the identity with number classes[i]."""
 
-    face_rows: Rows  # (N,)
-    voice_rows: Rows  # (N,)
-    classes: Rows  # (N,) 0..C-1
+    face_rows: RowIndex  # (N,)
+    voice_rows: RowIndex  # (N,)
+    classes: RowIndex  # (N,) 0..C-1
     validation: Trials | None  # None: the protocol has none for this run
     test: Trials | None  # read only where the settings choose the model on it
 
@@ -53,74 +50,41 @@ class TrainingLists:
         return state.hexdigest()
 
 
-def read_training_lists(folder: Path, settings: TrainSettings, faces: int, voices: int) -> TrainingLists:
-    """Read the lists from a protocol's folder, for stores of `faces` and `voices` rows.
+def training_lists(tables: ProtocolTables, settings: TrainSettings, faces: int, voices: int) -> TrainingLists:
+    """The lists of a protocol that a run trains and is chosen on, for stores of `faces` and `voices` rows.
 
     Models of one modality are chosen on trials of that modality. Raises ProtocolError for a row outside the stores, a
     class without pairs, a training identity among the trials, and trials that `selection` needs but are not there.
     """
-    pairs, trials = _read(folder / PAIRS), _read(folder / TRIALS)
-    identities = _read(folder / IDENTITIES)
-    trained = set(identities.loc[identities["split"] == "train", "identity"])
+    check_fits(tables, {"face": faces, "voice": voices})
+    pairs = tables.train_pairs
     lists = TrainingLists(
-        _rows(pairs, "face_row", faces),
-        _rows(pairs, "voice_row", voices),
-        _rows(pairs, "class_index", len(trained)),
-        _trials(trials, "validation", settings, trained, {"face": faces, "voice": voices}),
-        _trials(trials, "test", settings, trained, {"face": faces, "voice": voices})
-        if settings.selection == "test"
-        else None,
+        pairs["face_row"].to_numpy(np.int64),
+        pairs["voice_row"].to_numpy(np.int64),
+        pairs["class_index"].to_numpy(np.int64),
+        _trials(tables, "validation", settings),
+        _trials(tables, "test", settings) if settings.selection == "test" else None,
     )
-    if not len(pairs) or len(np.unique(lists.classes)) != lists.class_count:
-        raise ProtocolError(f"{folder / PAIRS}: every class from 0 to the highest needs a training pair; run protocol")
-    chosen_on = {"validation": lists.validation, "test": lists.test}
-    if settings.selection in chosen_on and chosen_on[settings.selection] is None:
-        task = judged_on(settings.modality).name
+    if not len(pairs) or not np.array_equal(np.unique(lists.classes), np.arange(tables.classes)):
+        raise ProtocolError("train_pairs: every class from 0 to the highest needs a training pair; run protocol")
+    for reason in runs_without_trials(tables, {"": settings}):
         raise ProtocolError(
-            f"{folder / TRIALS}: no {settings.selection} trials of task {task!r} with both labels to choose a model on "
-            f"({_remark(folder, settings.selection, task)}): mend that, take this run out of experiments: in "
+            f"{reason}: there is nothing to choose a model on; mend that, take this run out of experiments: in "
             "params.yaml, or give it selection: last"
         )
     return lists
 
 
-def _remark(folder: Path, subset: str, task: str) -> str:
-    """What the protocol says of the list that models are chosen on."""
-    try:
-        coverage = pd.read_csv(folder / COVERAGE).set_index("list")
-        used, reason = coverage.loc[f"verification/{subset}/{UNSEEN.name}/{task}/{RANDOM.name}", ["used", "reason"]]
-        return f"{COVERAGE}: {used} used; {reason}"
-    except (OSError, ValueError, KeyError):
-        return "protocol.criteria needs random"
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise ProtocolError(f"{path} cannot be read ({error}); run `dvc repro` again") from error
-
-
-def _rows(table: pd.DataFrame, column: str, end: int) -> Rows:
-    rows: Rows = table[column].to_numpy(np.int64)
-    bad = np.flatnonzero((rows < 0) | (rows >= end))
-    if len(bad):
-        raise ProtocolError(f"{column} of row {bad[0]} is {rows[bad[0]]}, outside 0..{end - 1}; run `dvc repro` again")
-    return rows
-
-
-def _trials(
-    table: pd.DataFrame, subset: str, settings: TrainSettings, trained: set[str], ends: dict[str, int]
-) -> Trials | None:
+def _trials(tables: ProtocolTables, subset: str, settings: TrainSettings) -> Trials | None:
     task = judged_on(settings.modality)
-    wanted = {"subset": subset, "regime": UNSEEN.name, "task": task.name, "criterion": RANDOM.name}
-    chosen = table[np.logical_and.reduce([table[column] == value for column, value in wanted.items()])]
+    chosen = tables.trials(subset, UNSEEN.name, task.name, RANDOM.name)
     if chosen["label"].nunique() < 2:
         return None
+    trained = set(tables.identities.loc[tables.identities["split"] == "train", "identity"])
     leaks = sorted(trained & (set(chosen["left_identity"]) | set(chosen["right_identity"])))
     if leaks:
         raise ProtocolError(
             f"training identity {leaks[0]!r} is in the {subset} trials ({len(leaks)} such): the splits leak"
         )
-    left, right = _rows(chosen, "left_row", ends[task.left]), _rows(chosen, "right_row", ends[task.right])
-    return Trials(left, right, chosen["label"].to_numpy(np.int64), task.sides)
+    left, right, label = (chosen[column].to_numpy(np.int64) for column in ("left_row", "right_row", "label"))
+    return Trials(left, right, label, task.sides)

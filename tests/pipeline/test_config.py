@@ -190,7 +190,13 @@ def test_criteria_without_the_list_that_runs_are_judged_on_are_refused(raw, tmp_
 
 def test_unknown_criterion_is_refused_with_the_known_ones(raw, tmp_path) -> None:
     raw["protocol"]["criteria"] = ["random", "H"]
-    assert "protocol.criteria: no criterion 'H'; known are random, G, N, A, GNA" in refusal(raw, tmp_path)
+    assert "protocol.criteria: 'H' is not known; known: A, G, GNA, L, N, random" in refusal(raw, tmp_path)
+
+
+def test_unknown_source_of_the_protocol_is_refused_with_the_known_ones(raw, tmp_path) -> None:
+    raw["protocol"]["source"] = "voxceleb2"
+    known = "csv_features, generated, voxceleb_lists"
+    assert f"protocol.source: 'voxceleb2' is not known; known: {known}" in refusal(raw, tmp_path)
 
 
 def test_mapping_of_which_every_line_was_removed_is_empty(raw, tmp_path) -> None:

@@ -30,23 +30,25 @@ PLUMBING = {
     "pipeline/extraction/executors/worker.py",
     "pipeline/extraction/item_cache.py",  # its entries are named by what they are made of
     "pipeline/extraction/prefill.py",
-    "pipeline/protocol/vocabulary.py",  # names; the stage that writes lists by them depends on its whole folder
     "stages/common.py",
 }
 # Read, not run: the stage that writes the file names them.
 _MANIFEST = {"pipeline/manifest/schema.py"}
-_PROTOCOL = {"pipeline/protocol/files.py", "pipeline/protocol/tables.py"}
+_PROTOCOL = {f"pipeline/protocol/{name}.py" for name in ("checks", "corpus", "tables", "usable", "vocabulary")}
 READ_ONLY = {
     "detect_faces": _MANIFEST | {"pipeline/store.py"},  # by seeding
     "embed_faces": _MANIFEST | {"pipeline/extraction/face_table.py"},
     "embed_voices": _MANIFEST | {"pipeline/extraction/face_table.py"},  # by seeding
     "protocol": _MANIFEST | {"pipeline/store.py"},
-    "train": _PROTOCOL | {"pipeline/store.py", "pipeline/protocol/usable.py"},  # usable: for a message
+    "train": _PROTOCOL | {"pipeline/store.py"},
     "evaluate": _PROTOCOL | {"pipeline/store.py"},
     "report": {"pipeline/store.py"},
 }
 # Imported along with those, and not run.
-UNUSED = {"evaluate": ("pipeline/losses/", "pipeline/training/orders.py"), "protocol": ("pipeline/media/",)}
+UNUSED = {
+    "evaluate": ("pipeline/losses/", "pipeline/training/orders.py"),
+    "protocol": ("pipeline/media/", "pipeline/extraction/skips.py"),
+}
 
 
 def imported(*files: str) -> set[str]:
@@ -58,6 +60,8 @@ def imported(*files: str) -> set[str]:
         if name in seen or not (ROOT / name).is_file():
             continue
         seen.add(name)
+        if name == "pipeline/config.py":  # it compares names with registries, which decides no bytes
+            continue
         for node in ast.walk(ast.parse((ROOT / name).read_text())):
             if isinstance(node, ast.Import):
                 waiting += [place for alias in node.names for place in places(alias.name)]
@@ -68,13 +72,15 @@ def imported(*files: str) -> set[str]:
 
 
 def run_by(stage: str) -> set[str]:
-    """The code of a stage. Extractors and layouts are found by name: what they import counts, whichever is chosen."""
+    """The code of a stage. What is found by name (extractors, layouts, sources) counts, whichever is chosen."""
     files = imported(f"stages/{stage}.py")
     if "extractors/registry.py" in files:
         modality = "voices" if stage == "embed_voices" else "faces"
         files |= imported(*(path.relative_to(ROOT).as_posix() for path in ROOT.glob(f"extractors/{modality}/*.py")))
     if "pipeline/manifest/layouts/__init__.py" in files:
         files |= imported(*(path.relative_to(ROOT).as_posix() for path in ROOT.glob("pipeline/manifest/layouts/*.py")))
+    if "pipeline/protocol/sources/__init__.py" in files:
+        files |= imported(*(path.relative_to(ROOT).as_posix() for path in ROOT.glob("pipeline/protocol/sources/*.py")))
     return files
 
 

@@ -12,10 +12,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipeline.protocol import write_protocol
 from pipeline.store import write_store
 from pipeline.training import load_model
-from tests.pipeline.protocol import corpora
 from tests.pipeline.training.protocol_files import FACES_EACH, PEOPLE, VOICES_EACH, tables, write
 from tests.stages.project import ROOT, Project
 
@@ -108,24 +106,6 @@ def test_killed_and_started_again_gives_the_bytes_of_a_run_without_a_kill(projec
 )
 def test_a_wrong_run_ends_with_a_sentence(project: Project, arguments: list[str], message: str) -> None:
     assert message in project.run("train", *arguments, fails=True)
-
-
-def test_every_run_that_lacks_trials_to_be_chosen_on_is_named_by_the_first(project: Project) -> None:
-    parts = corpora.tables(people=24, clips=1)  # one recording a person: no genuine pair of two within a modality
-    write_protocol(project.folder / "artifacts" / "protocol", corpora.built(parts, corpora.settings()))
-    for room, index in (("faces", parts.faces), ("voices", parts.voices)):
-        write_store(
-            project.folder / "artifacts" / room, np.full((len(index), 512), 512**-0.5), index.assign(key="0"), {}
-        )
-    raw = yaml.safe_load((project.folder / "params.yaml").read_text())
-    kinds = {"cross": "both", "voices": "voice", "faces": "face", "more": "voice"}
-    raw["experiments"] = {name: {"modality": modality} for name, modality in kinds.items()}
-    (project.folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
-    assert (
-        train(project, "voices", fails=True)
-        .rstrip()
-        .endswith("or give it selection: last. The same goes for more, faces")
-    )
 
 
 def test_a_missing_store_ends_with_a_sentence_and_leaves_no_model(project: Project) -> None:

@@ -192,8 +192,7 @@ def test_people_whom_no_list_names_are_neither_counted_nor_looked_for(tmp_path: 
     faces, voices = stores(0.7)
     verification = [trials("unseen_unheard", "cross_modal", name) for name in ("random", "G")]
     protocol = tables([*verification, trials("seen_heard", "cross_modal", "random")], [])
-    labels = {"random_unseenunheard": "row parity (no list)", "G_unseenunheard": "list", "random_seenheard": "list"}
-    object.__setattr__(protocol, "summary", {"labels": labels})
+    object.__setattr__(protocol, "summary", {"parity_lists": ["random_unseenunheard"]})
     result = evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, faces, voices), faces, voices)
     lists = result.metrics["verification"]["cross_modal"]
     assert "identities" not in lists["random"] and lists["G"]["identities"] == len(PEOPLE)

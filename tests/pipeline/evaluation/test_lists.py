@@ -17,10 +17,10 @@ def broken(column: str, row: int, value: object) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("left_row", 72, "row 5 names embedding 72 as left_row, but the store holds 72"),
-        ("right_row", -1, "row 5 names embedding -1 as right_row"),
-        ("left_identity", "somebody", "row 5 says that left_row .* is 'somebody', but the store holds 'person"),
-        ("right_identity", "somebody", "row 5 says that right_row"),
+        ("left_row", 72, r"row 5: left_row is no row of the voice store \(0 to 71\): 72"),
+        ("right_row", -1, "row 5: right_row is no row of the face store"),
+        ("left_identity", "somebody", "row 5: left_identity is not the identity of left_row: 'somebody', 'person"),
+        ("right_identity", "somebody", "row 5: right_identity is not the identity of right_row"),
     ],
 )
 def test_trial_that_does_not_fit_the_stores_is_refused(column: str, value: object, message: str) -> None:
@@ -32,8 +32,8 @@ def test_trial_that_does_not_fit_the_stores_is_refused(column: str, value: objec
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("probe_row", 99, "row 3 names embedding 99 as probe_row"),
-        ("genuine_row", 30, "row 3 says that genuine_row 30 is 'person00', but the store holds 'person05'"),
+        ("probe_row", 99, "row 3: probe_row is no row of the face store"),
+        ("genuine_row", 30, "row 3: probe_identity is not the identity of genuine_row: 'person00', 'person05'"),
     ],
 )
 def test_gallery_that_does_not_fit_the_stores_is_refused(column: str, value: int, message: str) -> None:
@@ -46,7 +46,7 @@ def test_gallery_that_does_not_fit_the_stores_is_refused(column: str, value: int
 
 @pytest.mark.parametrize(
     ("impostors", "message"),
-    [([0, 1, 500], "row 4 names embedding 500 as impostor_rows"), ([6], "row 4 holds 1 impostors, row 0 3")],
+    [([0, 1, 500], "row 4: impostor_rows is no row of the face store"), ([6], "row 4 holds 1 impostors, row 0 3")],
 )
 def test_impostors_that_are_absent_or_too_few_are_refused(impostors: list[int], message: str) -> None:
     table = probes("unseen_unheard", "v2f")

@@ -8,8 +8,8 @@ import pandas as pd
 
 from pipeline.config import load_params
 from pipeline.manifest.schema import COLUMNS, write_manifest
-from pipeline.protocol.build import build_protocol
 from pipeline.protocol.corpus import Corpus, read_corpus
+from pipeline.protocol.sources import Inputs, build_protocol
 from pipeline.protocol.tables import ProtocolTables
 from pipeline.settings import ProtocolSettings
 
@@ -38,6 +38,9 @@ class Tables:
     def corpus(self) -> Corpus:
         return read_corpus(self.manifest, self.faces, self.voices)
 
+    def inputs(self, folder: Path = Path("no lists")) -> Inputs:
+        return Inputs(self.manifest, self.faces, self.voices, folder)
+
 
 def tables(people: int = 24, clips: int = 3, faces: int = 2, voices: int = 1, first: int = 0) -> Tables:
     """`people` identities with `clips` videos each, `faces` face rows and `voices` voice rows a video.
@@ -53,6 +56,7 @@ def tables(people: int = 24, clips: int = 3, faces: int = 2, voices: int = 1, fi
             "gender": "f" if number % 2 else "m",
             "nationality": ["GR", "IN", "PE"][number // 2 % 3],
             "age": float(20 + 15 * (number // 6 % 2)),
+            "language": None,
         }
         for number, name in enumerate(names, start=first)
         for clip in range(clips)

@@ -19,9 +19,8 @@ Made = tuple[ProtocolTables, Corpus, Flags]
 
 @pytest.fixture(scope="module")
 def made() -> Made:
-    corpus = tables(people=40, clips=6).corpus()
-    generated, held_out = generate(corpus, settings(trials=60, galleries=20))
-    return generated, corpus, held_out
+    draft = generate(tables(people=40, clips=6).inputs(), settings(trials=60, galleries=20))
+    return draft.tables, draft.corpus, draft.held_out
 
 
 def refused(made: Made, name: str, change: Callable[[pd.DataFrame, Made], pd.DataFrame], match: str) -> None:
@@ -69,9 +68,9 @@ def test_a_gap_in_the_classes(made: Made) -> None:
 
 @pytest.mark.parametrize("row", [-1, 10_000])
 def test_a_row_that_the_store_does_not_have(made: Made, row: int) -> None:
-    refused(made, "train_pairs", setting(2, "face_row", row), "train_pairs row 2: face_row is not a row of the store")
-    refused(made, "verification", setting(7, "right_row", row), "verification row 7: right_row is not a row")
-    refused(made, "matching", setting(1, "genuine_row", row), "matching row 1: genuine_row is not a row")
+    refused(made, "train_pairs", setting(2, "face_row", row), "train_pairs row 2: face_row is no row of the face store")
+    refused(made, "verification", setting(7, "right_row", row), "verification row 7: right_row is no row of")
+    refused(made, "matching", setting(1, "genuine_row", row), "matching row 1: genuine_row is no row of")
 
 
 def test_a_training_pair_of_two_people(made: Made) -> None:
@@ -150,4 +149,4 @@ def test_a_genuine_candidate_who_is_somebody_else(made: Made) -> None:
         table.at[2, "genuine_row"] = table.at[2, "impostor_rows"][0]
         return table
 
-    refused(made, "matching", swapped, "matching row 2: the genuine row is of another identity")
+    refused(made, "matching", swapped, "matching row 2: probe_identity is not the identity of genuine_row")

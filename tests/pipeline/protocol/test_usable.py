@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.errors import ProtocolError
-from pipeline.protocol.usable import check_usable, unchoosable
+from pipeline.protocol.usable import check_usable, runs_without_trials
 from tests.pipeline.protocol.corpora import built, settings, tables
 from tests.pipeline.settings_for_training import train_settings
 
@@ -14,7 +14,7 @@ def test_the_usual_corpus_is_usable_by_every_kind_of_run() -> None:
     made = built(tables(people=24), settings())
     check_usable(made)
     runs = {name: train_settings(selection="validation", modality=name) for name in ("both", "face", "voice")}
-    assert unchoosable(made, runs) == {}
+    assert runs_without_trials(made, runs) == {}
 
 
 @pytest.mark.parametrize("missing", ["faces", "voices"])
@@ -53,7 +53,7 @@ def test_runs_without_trials_to_choose_on_are_listed_by_reason() -> None:
         "theirs": train_settings(selection="test", recipe="official", modality="face"),
         "whichever": train_settings(selection="last", modality="face"),
     }
-    assert unchoosable(made, runs) == {
+    assert runs_without_trials(made, runs) == {
         "no validation trials, voice absent: no identity has voice rows from two recordings": [
             "voices",
             "voices again",

@@ -74,33 +74,26 @@ def test_feature_files_are_the_corpus_where_nothing_was_extracted(tmp_path: Path
 
 def test_figures_of_feature_files_are_comparable_only_if_the_files_are_the_authors(tmp_path: Path) -> None:
     params = write_params(tmp_path, shipped_params() | {"features": {"source": "csv", "folder": "my/features"}})
-    labels = {"random_unseenunheard": "the released list's column"}
-    found = report_header(params, [], {}, {"source": "csv_features", "seed": 0, "labels": labels}, [])
+    found = report_header(params, [], {}, {"source": "csv_features", "seed": 0, "parity_lists": []}, [])
     assert dict(found.lines)["Lists"].endswith("training and test people are disjoint cannot be seen from them")
     (caution,) = found.warnings
     assert caution.startswith("Features were read from CSV files in my/features, not extracted here.")
     assert "comparable with the paper's only if these are the authors' own files" in caution
-    labels |= {"N_unseenunheard": "row parity (no released list beside the features)"}
-    *_, guessed = report_header(params, [], {}, {"source": "csv_features", "labels": labels}, []).warnings
+    by_parity = {"source": "csv_features", "parity_lists": ["N_unseenunheard"]}
+    *_, guessed = report_header(params, [], {}, by_parity, []).warnings
     assert guessed.startswith("Labels by row parity: of N_unseenunheard,")
 
 
 def test_people_whom_no_list_names_are_not_counted(tmp_path: Path) -> None:
     params = write_params(tmp_path, shipped_params() | {"features": {"source": "csv", "folder": "my/features"}})
-    labels = {
-        "random_unseenunheard": "row parity (no released list beside the features)",
-        "N_unseenunheard": "the list",
-    }
-    summary = SUMMARY | {"source": "csv_features", "labels": labels}
+    summary = SUMMARY | {"source": "csv_features", "parity_lists": ["random_unseenunheard"]}
     lines = dict(report_header(params, [], {}, summary, []).lines)
     unknown = "people unknown, because no released list beside the features names them"
     assert lines["Corpus"] == f"my/features: {unknown}"
     assert lines["EER and AUC"].endswith(
         "; those of random_unseenunheard treat every trial as of its own people and so are too narrow"
     )
-    named = report_header(
-        params, [], {}, summary | {"labels": dict.fromkeys(labels, "the released list's column")}, []
-    ).lines
+    named = report_header(params, [], {}, summary | {"parity_lists": []}, []).lines
     assert dict(named)["Corpus"].startswith("my/features: 1251 identities (")
     assert dict(named)["EER and AUC"].endswith(f"of the test identities, {LIMITS}")
 

@@ -5,6 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pipeline.protocol import ProtocolTables, write_protocol
+from pipeline.protocol.tables import shaped
+
 PEOPLE, FACES_EACH, VOICES_EACH = 12, 4, 3
 FACES, VOICES = PEOPLE * FACES_EACH, PEOPLE * VOICES_EACH
 SPLITS = ["train"] * 4 + ["validation"] * 4 + ["test"] * 4
@@ -15,6 +18,7 @@ def tables() -> dict[str, pd.DataFrame]:
     rng = np.random.default_rng(0)
     names = [f"p{number}" for number in range(PEOPLE)]
     identities = pd.DataFrame({"identity": names, "split": SPLITS, "class_index": [0, 1, 2, 3] + [-1] * 8})
+    identities = identities.assign(gender=None, nationality=None, age=None)
     classes = np.repeat(np.arange(4), 8)
     pairs = pd.DataFrame(
         {
@@ -46,7 +50,6 @@ def _trials(rng: np.random.Generator, subset: str, first: int, task: str, criter
 
 
 def write(folder: Path, parts: dict[str, pd.DataFrame]) -> None:
-    """One parquet file a table."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, table in parts.items():
-        table.to_parquet(folder / f"{name}.parquet", index=False)
+    """The protocol of these tables, the others empty."""
+    others = {name: shaped(name) for name in ("matching", "matching_released", "coverage")}
+    write_protocol(folder, ProtocolTables(**{**others, **parts}, summary={}))

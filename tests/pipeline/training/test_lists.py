@@ -7,14 +7,16 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ProtocolError
-from pipeline.training import TrainingLists, read_training_lists
+from pipeline.protocol import read_protocol
+from pipeline.training import TrainingLists, training_lists
 from tests.pipeline.settings_for_training import train_settings
 from tests.pipeline.training.protocol_files import FACES, VOICES, tables, write
 
 
 def read(folder: Path, parts: dict[str, pd.DataFrame], **changes: object) -> TrainingLists:
     write(folder, parts)
-    return read_training_lists(folder, train_settings(**{"selection": "validation", **changes}), FACES, VOICES)
+    settings = train_settings(**{"selection": "validation", **changes})
+    return training_lists(read_protocol(folder), settings, FACES, VOICES)
 
 
 def test_pairs_and_the_validation_trials_of_the_task_are_read(tmp_path: Path) -> None:
@@ -57,7 +59,9 @@ def test_digest_follows_every_part(tmp_path: Path) -> None:
 def test_without_trials_only_the_last_epoch_can_be_taken(tmp_path: Path) -> None:
     parts = tables()
     parts["verification"] = parts["verification"].query("subset != 'validation'")
-    with pytest.raises(ProtocolError, match="no validation trials of task 'cross_modal'"):
+    with pytest.raises(
+        ProtocolError, match="no validation trials, cross_modal absent: there is nothing to choose a model on"
+    ):
         read(tmp_path, parts)
     assert read(tmp_path, parts, selection="last").validation is None
 
@@ -65,11 +69,12 @@ def test_without_trials_only_the_last_epoch_can_be_taken(tmp_path: Path) -> None
 def test_a_lack_of_trials_is_told_with_the_protocols_own_reason(tmp_path: Path) -> None:
     parts = tables()
     parts["verification"] = parts["verification"].query("task != 'face'")
-    with pytest.raises(ProtocolError, match=r"\(protocol.criteria needs random\)"):
+    with pytest.raises(ProtocolError, match="no validation trials, face absent:"):
         read(tmp_path, parts, modality="face")
     reason = "absent: no identity has face rows from two recordings"
-    line = f"verification/validation/unseen_unheard/face/random,8000,0,0,,{reason}"
-    (tmp_path / "coverage.csv").write_text(f"list,rows,used,missing_items,mismatched,reason\n{line}\n")
+    name = "verification/validation/unseen_unheard/face/random"
+    line = {"list": name, "rows": 8000, "used": 0, "missing_items": 0, "mismatched": None, "reason": reason}
+    parts["coverage"] = pd.DataFrame([line])
     with pytest.raises(ProtocolError, match=r"face rows from two recordings.*take this run out"):
         read(tmp_path, parts, modality="face")
 
@@ -77,17 +82,17 @@ def test_a_lack_of_trials_is_told_with_the_protocols_own_reason(tmp_path: Path) 
 def test_trials_of_one_label_choose_nothing(tmp_path: Path) -> None:
     parts = tables()
     parts["verification"] = parts["verification"].query("label == 1")
-    with pytest.raises(ProtocolError, match="with both labels"):
+    with pytest.raises(ProtocolError, match="no validation trials, cross_modal"):
         read(tmp_path, parts)
 
 
 @pytest.mark.parametrize(
     ("table", "column", "value", "message"),
     [
-        ("train_pairs", "face_row", FACES, "face_row of row 2 is 48, outside 0..47"),
-        ("train_pairs", "voice_row", -1, "voice_row of row 2 is -1"),
-        ("train_pairs", "class_index", 9, "class_index of row 2 is 9, outside 0..3"),
-        ("verification", "left_row", VOICES, "left_row of row 2 is 36"),
+        ("train_pairs", "face_row", FACES, "train_pairs row 2: face_row is no row of the face store (0 to 47): 48"),
+        ("train_pairs", "voice_row", -1, "train_pairs row 2: voice_row is no row of the voice store (0 to 35): -1"),
+        ("train_pairs", "class_index", 9, "every class from 0 to the highest"),
+        ("verification", "left_row", VOICES, "verification row 2: left_row is no row of the voice store (0 to 35): 36"),
         ("verification", "left_identity", "p0", "training identity 'p0' is in the validation trials"),
     ],
 )
@@ -119,7 +124,7 @@ def test_an_absent_or_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     path = tmp_path / f"{name}.parquet"
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ProtocolError, match=name):
-        read_training_lists(tmp_path, train_settings(selection="validation"), FACES, VOICES)
+        read_protocol(tmp_path)
     path.unlink()
     with pytest.raises(ProtocolError, match=name):
-        read_training_lists(tmp_path, train_settings(selection="validation"), FACES, VOICES)
+        read_protocol(tmp_path)

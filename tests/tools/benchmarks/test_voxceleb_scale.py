@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from pipeline.manifest.schema import read_manifest
-from pipeline.protocol.sources.feature_files.reading import read_features
+from pipeline.protocol.sources.feature_files import read_features
 from tools.benchmarks.voxceleb_scale.control import exchanged
 from tools.benchmarks.voxceleb_scale.feature_files import write_feature_files
 from tools.benchmarks.voxceleb_scale.planted import Strengths, planted

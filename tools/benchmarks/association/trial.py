@@ -1,6 +1,5 @@
 """SBNet trained and tested on one split of a corpus, with voices as they are or exchanged within gender."""
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,11 +8,10 @@ import pandas as pd
 import torch
 
 from pipeline.evaluation import evaluate, lists_of
-from pipeline.protocol import read_protocol, write_protocol
-from pipeline.protocol.build import build_protocol
+from pipeline.protocol.sources import build_protocol
 from pipeline.settings import EvaluateSettings, ProtocolSettings, TrainSettings
 from pipeline.store import Store
-from pipeline.training import read_training_lists, train_run
+from pipeline.training import train_run, training_lists
 
 
 @dataclass(frozen=True)
@@ -52,10 +50,7 @@ def measure(corpus: Corpus, protocol: ProtocolSettings, train: TrainSettings, ev
     """Split, train and evaluate in this process; nothing of it stays on disk."""
     faces, voices = corpus.faces, corpus.voices
     tables = build_protocol(corpus.manifest, faces.index, voices.index, protocol, Path(protocol.lists))
-    with tempfile.TemporaryDirectory() as name:
-        write_protocol(Path(name), tables)
-        lists = read_training_lists(Path(name), train, len(faces.matrix), len(voices.matrix))
-        tables = read_protocol(Path(name))
+    lists = training_lists(tables, train, len(faces.matrix), len(voices.matrix))
     run = train_run(train, lists, faces.matrix, voices.matrix, torch.device("cpu"))
     metrics = evaluate(run.model, evaluation, lists_of(tables, faces, voices), faces, voices).metrics
     rates = metrics["verification"]["cross_modal"]

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from pipeline.protocol.sources.feature_files.official import TRAIN, TRIAL_LISTS
+from pipeline.protocol.sources.feature_files import TRAIN, TRIAL_LISTS
 from tools.benchmarks.voxceleb_scale.planted import planted
 from tools.benchmarks.voxceleb_scale.world import Size
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from pipeline.config import load_params, run_settings
-from pipeline.protocol.sources.feature_files.stores import pack_features
+from pipeline.protocol.sources.feature_files import pack_features
 from pipeline.settings import TrainSettings
 from pipeline.store import Store, read_store
 from pipeline.training.feed import Feed

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.protocol.sources.feature_files.official import TRAIN, TRIAL_LISTS
-from pipeline.protocol.sources.feature_files.protocol import protocol_of_features
-from pipeline.protocol.sources.feature_files.stores import pack_features
-from pipeline.protocol.sources.voxceleb_lists.release import TRIALS_HEADER
+from pipeline.manifest.schema import empty_manifest
+from pipeline.protocol.sources import build_protocol
+from pipeline.protocol.sources.feature_files import TRAIN, TRIAL_LISTS, pack_features
+from pipeline.protocol.sources.voxceleb_release import TRIALS_HEADER
 from pipeline.protocol.tables import ProtocolTables
 from pipeline.store import Store, read_store
 from tests.pipeline.protocol.corpora import settings
@@ -64,4 +64,5 @@ def stores_of(folder: Path) -> tuple[Store, Store]:
 
 def protocol_of(folder: Path, **changes: object) -> ProtocolTables:
     faces, voices = stores_of(folder)
-    return protocol_of_features(faces.index, voices.index, folder, settings(trials=40, galleries=20, **changes))
+    protocol = settings(source="csv_features", trials=40, galleries=20, **changes)
+    return build_protocol(empty_manifest(), faces.index, voices.index, protocol, folder)

@@ -71,7 +71,7 @@ def corpus() -> Tables:
     )
     manifest = pd.concat([faces, voices]).sort_values("item", ignore_index=True)
     gender = manifest["identity"].str[-1].astype(int) % 2
-    manifest = manifest.assign(gender=gender.map({0: "f", 1: "m"}), nationality="USA")
+    manifest = manifest.assign(gender=gender.map({0: "f", 1: "m"}), nationality="USA", language=None)
     return Tables(manifest.assign(age=pd.array([None] * len(manifest), dtype="Float64")), faces, voices)
 
 

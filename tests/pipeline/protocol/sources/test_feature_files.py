@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.protocol.sources.feature_files.official import TRAIN, TrialList
+from pipeline.protocol.sources.feature_files import TRAIN, TrialList
 from pipeline.protocol.tables import ProtocolTables
 from pipeline.report.leaks import leaks
 from tests.pipeline.protocol.sources.feature_files import (

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import PipelineError, ProtocolError, StoreError
-from pipeline.protocol.sources.feature_files.official import TRAIN, TRIAL_LISTS
-from pipeline.protocol.sources.feature_files.reading import read_features
-from pipeline.protocol.sources.feature_files.stores import pack_features
+from pipeline.protocol.sources.feature_files import TRAIN, TRIAL_LISTS, pack_features, read_features
+from pipeline.protocol.vocabulary import SEEN
 from tests.pipeline.protocol.sources.feature_files import (
     UNSEEN,
     UNSEEN_N,
@@ -139,7 +138,7 @@ def test_a_list_whose_label_contradicts_its_people_is_refused(folder: Path) -> N
 
 
 def test_somebody_in_a_seen_and_an_unseen_list_is_refused(folder: Path) -> None:
-    heard = next(listed for listed in TRIAL_LISTS if listed.regime == "seen_heard")
+    heard = next(listed for listed in TRIAL_LISTS if listed.regime is SEEN)
     for modality in TRAIN:
         (folder / heard.item(modality)).write_text((folder / UNSEEN.item(modality)).read_text())
     heard.source(folder).write_text(UNSEEN.source(folder).read_text())

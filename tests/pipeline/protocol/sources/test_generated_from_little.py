@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ProtocolError
-from pipeline.protocol.held_out import held_out_clips
+from pipeline.protocol.splits import held_out_clips
 from tests.pipeline.protocol.corpora import Tables, built, settings, tables
 
 

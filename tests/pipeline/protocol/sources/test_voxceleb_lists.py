@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.protocol.sources.voxceleb_lists.names import parse
+from pipeline.protocol.sources.voxceleb_release import parse_paths
 from tests.pipeline.protocol.corpora import Tables
 from tests.pipeline.protocol.sources.release import CRITERIA, PEOPLE, SPLIT, corpus, imported, video, write_release
 
@@ -30,7 +30,7 @@ def release(tmp_path: Path) -> Path:
 )
 def test_both_path_styles_name_one_medium(path: str, modality: str, key: str | None) -> None:
     codes = {**{name: code for code, name in PEOPLE.items()}, **{code: code for code in PEOPLE}}
-    found = parse(pd.Series([path]), modality, codes).key[0]
+    found = parse_paths(pd.Series([path]), modality, codes).key[0]
     assert found == key or (key is None and pd.isna(found))
 
 

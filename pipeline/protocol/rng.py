@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 
 
-def generator(seed: int, *names: str) -> np.random.Generator:
-    """A generator of its own for every list, so that asking for another list changes none of the others."""
+def named_rng(seed: int, *names: str) -> np.random.Generator:
+    """A generator for each list, so that asking for another list changes none of the others."""
     return np.random.default_rng(int.from_bytes(_digest(seed, *names)[:16], "big"))
 
 

@@ -1,4 +1,13 @@
-"""Read the released files; a row that cannot be right is refused with its file and line."""
+"""The released VoxCeleb1 protocol of Learnable PINs as files: splits, ten verification and eight 1:2 matching lists.
+
+A row that cannot be right is refused with its file and line.
+
+Paths of the lists and of a VoxCeleb1 folder say which person, which video, and which utterance or frame. The lists
+write `Name/<video>_0000001.wav` (verification) and `id10002/<video>/00001.wav` (matching). The two number utterances
+alike: of 29,619 utterances that the matching and retrieval lists name, 29,615 are also in the verification lists under
+the same person, video and number. So the number is taken as it stands, also for the files of VoxCeleb1
+(`wav/id10002/<video>/00001.wav`). Face frames are `Name/<video>/0035550.jpg` and `Name/1.6/<video>/0035550.jpg`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +18,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
-from pipeline.protocol.sources.voxceleb_lists.names import parse
 from pipeline.protocol.vocabulary import Regime, Task
 
 _SPLITS = {"1": "train", "2": "validation", "4": "test"}  # 3, seen-heard, is of recordings and not of identities
@@ -17,6 +25,29 @@ _META = ["VoxCeleb1 ID", "VGGFace1 ID", "Gender", "Nationality", "Set"]
 TRIALS_HEADER = "id,voice-speaker-id,face-speaker-id,label,voice-path,face-path"
 _NUMBER = "[0-9]{1,4}"  # of a speaker
 _FIRST_CODE = 10_000  # speaker 1 of the verification lists is id10001
+# YouTube's video ids have eleven characters and may hold "_" and "-", so their length is what ends them.
+_VOICE = r"^(?:.*/)?([^/]+)/([\w-]{11})[/_]0*(\d+)\.\w+$"
+_FACE = r"^(?:.*/)?(?!1\.6/)([^/]+)/(?:1\.6/)?([\w-]{11})/0*(\d+)\.\w+$"
+
+
+@dataclass(frozen=True)
+class Media:
+    """Parsed paths (n,): entries are missing where a path is of neither style."""
+
+    person: pd.Series  # id10002
+    video: pd.Series  # id10002/<video>: the recording
+    key: pd.Series  # id10002/<video>/<number>: the utterance or frame
+
+
+def parse_paths(paths: pd.Series, modality: str, codes: Mapping[str, str]) -> Media:
+    """Parse voice or face paths; `codes` maps every name of a person (VGGFace1's and VoxCeleb1's) to the VoxCeleb1 ID.
+
+    A person whom `codes` does not know counts as a path of neither style.
+    """
+    parts = paths.astype("str").str.extract(_VOICE if modality == "voice" else _FACE)
+    person = parts[0].map(codes)
+    video = person + "/" + parts[1]
+    return Media(person, video, video + "/" + parts[2])
 
 
 @dataclass(frozen=True)
@@ -136,7 +167,7 @@ def read_matching(folder: Path, task: Task, criterion: str, people: People) -> p
 
 
 def _side(lines: Lines, column: int, side: str, modality: str, people: People, split: str) -> pd.DataFrame:
-    media = parse(lines.fields[column], modality, people.codes)
+    media = parse_paths(lines.fields[column], modality, people.codes)
     lines.refuse(media.key.isna().to_numpy(), f"no {modality} path of an identity that vox1_meta.csv knows")
     splits = media.person.map(people.split)
     lines.refuse(splits.isna().to_numpy(), "identity_splits.txt does not know this identity")

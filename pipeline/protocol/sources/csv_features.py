@@ -1,0 +1,183 @@
+"""The protocol of the feature files: row i of a face file and row i of a voice file are training pair or trial i."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipeline.errors import ConfigError, ProtocolError
+from pipeline.manifest.schema import COLUMNS
+from pipeline.protocol.assemble import Splits, assemble
+from pipeline.protocol.corpus import Corpus, Flags, IntArray, read_corpus
+from pipeline.protocol.galleries import matching_lists
+from pipeline.protocol.rng import rank_key
+from pipeline.protocol.sources import Draft, Inputs, register
+from pipeline.protocol.sources.feature_files import ROW_PARITY, TRAIN, TRIAL_LISTS, TrialList, labels
+from pipeline.protocol.splits import class_indexes
+from pipeline.protocol.tables import CoveredList, shaped
+from pipeline.protocol.trials import TrialCondition, verification_list, verification_lists
+from pipeline.protocol.vocabulary import CROSS_MODAL, FACES, RANDOM, TRAITS, UNSEEN, VOICES
+from pipeline.settings import ProtocolSettings
+
+SOURCE = "csv_features"
+_LEAST = 2  # validation identities: an impostor needs a second person
+_GENERATED_FROM = TRIAL_LISTS[0]  # random, unseen-unheard: all test people are in it
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """Rows of the two stores that one pair of files became, in the files' order."""
+
+    faces: IntArray  # (N,)
+    voices: IntArray  # (N,)
+
+
+@register(SOURCE)
+def protocol_of_features(inputs: Inputs, settings: ProtocolSettings) -> Draft:
+    """The protocol for the indexes of two stores that pack_features wrote from the folder of the inputs.
+
+    `validation_ratio` of the training labels are kept from training, to choose models on; with 0 the training pairs are
+    all of the authors', and selection must be `last` or `test`. Raises ConfigError where the stores are of media,
+    ProtocolError for a file without counterpart, unequal row counts, labels that differ between the training files and
+    people of two splits.
+    """
+    faces, voices, folder = inputs.faces, inputs.voices, inputs.folder
+    if not (faces["item"] == TRAIN["face"]).any():
+        raise ConfigError(f"protocol.source {SOURCE} needs features.source: csv; here the stores are of media")
+    training_files, files = training_rows(faces, voices, folder), trial_rows(faces, voices, folder)
+    corpus = _corpus(faces, voices)
+    splits = _splits(corpus, training_files, files, settings)
+    labelled = {listed: labels(listed, len(rows.faces), folder) for listed, rows in files.items()}
+    lists = [_trials(corpus, listed, rows, labelled[listed][0]) for listed, rows in files.items()]
+    named = _GENERATED_FROM in files and _GENERATED_FROM.source(folder).is_file()
+    lists += _generated(corpus, training_files, files[_GENERATED_FROM] if named else None, splits.split, settings)
+    tables = assemble(corpus, splits, lists, _training_pairs(corpus, splits.training, training_files), settings)
+    sources = {listed.name: source for listed, (_, source) in labelled.items()}
+    by_parity = [name for name, source in sources.items() if source == ROW_PARITY]
+    summary = {**tables.summary, "labels": sources, "parity_lists": by_parity}
+    return Draft(replace(tables, summary=summary), corpus, splits.held_out)
+
+
+def _corpus(faces: pd.DataFrame, voices: pd.DataFrame) -> Corpus:
+    """People of whom nothing but the name is known: the files say nothing else."""
+    names = pd.concat([faces["identity"], voices["identity"]]).unique()
+    unknown = {trait: pd.Series([pd.NA] * len(names), dtype=COLUMNS[trait]) for trait in TRAITS}
+    return read_corpus(pd.DataFrame({"item": names, "identity": names, **unknown}), faces, voices)
+
+
+def _splits(corpus: Corpus, trained: FileRows, tested: dict[TrialList, FileRows], settings: ProtocolSettings) -> Splits:
+    """Splits of people; raises ProtocolError for people of two."""
+    people = len(corpus.people)
+    where = {"train": np.zeros(people, dtype=np.bool_), "test": np.zeros(people, dtype=np.bool_)}
+    for listed, rows in tested.items():
+        members = where[listed.regime.split("test")]
+        members[corpus.faces.person[rows.faces]] = members[corpus.voices.person[rows.voices]] = True
+    both = where["train"] & where["test"]
+    if both.any():
+        name = corpus.people["identity"].iloc[int(np.argmax(both))]
+        raise ProtocolError(
+            f"{name!r} is in a seen-heard and in an unseen-unheard list: nobody can be of train and test"
+        )
+    split = np.where(where["test"], "test", "train").astype(object)
+    labelled = np.unique(corpus.faces.person[trained.faces])
+    names = corpus.people["identity"].iloc[labelled]
+    order = np.argsort([rank_key(settings.seed, "validation", name) for name in names])
+    count = max(_LEAST, round(settings.validation_ratio * len(labelled))) if settings.validation_ratio > 0 else 0
+    if len(labelled) - count < _LEAST:
+        raise ProtocolError(
+            f"{len(labelled)} training labels, {count} of them for validation, leave too few to train on"
+        )
+    split[labelled[order[:count]]] = "validation"
+    training = np.zeros(people, dtype=np.bool_)
+    training[labelled[order[count:]]] = True
+    held_out = np.ones(len(corpus.clips), dtype=np.bool_)
+    held_out[corpus.faces.clip[trained.faces]] = held_out[corpus.voices.clip[trained.voices]] = False
+    return Splits(split, training, held_out)
+
+
+def _trials(corpus: Corpus, listed: TrialList, rows: FileRows, label: np.ndarray) -> CoveredList:
+    names = corpus.people["identity"].to_numpy(dtype=object)
+    table = pd.DataFrame({"left_row": rows.voices, "right_row": rows.faces, "label": label})
+    table = table.assign(subset="test", regime=listed.regime.name, task=CROSS_MODAL.name, criterion=listed.criterion)
+    table["left_identity"] = names[corpus.voices.person[rows.voices]]
+    table["right_identity"] = names[corpus.faces.person[rows.faces]]
+    table = shaped("verification", table.assign(position=np.arange(len(table))))
+    name = f"verification/test/{listed.regime.name}/{CROSS_MODAL.name}/{listed.criterion}"
+    return CoveredList(table, name, len(table), "")
+
+
+def _generated(
+    corpus: Corpus, trained: FileRows, tested: FileRows | None, split: np.ndarray, settings: ProtocolSettings
+) -> list[CoveredList]:
+    """What the files lack: validation trials, and unimodal trials and galleries of the first list's media.
+
+    The latter only where the list names the people: an impostor of unknown identity might be the person.
+    """
+    validation = _condition(corpus, "validation", trained, np.asarray(split == "validation"))
+    lists = verification_lists(corpus, validation, settings.model_copy(update={"criteria": [RANDOM.name]}))
+    if tested is None:
+        reason = f"absent: no {_GENERATED_FROM.source(Path())} beside the features names its people"
+        return [*lists, CoveredList(shaped("matching"), f"matching/test/{UNSEEN.name}", settings.galleries, reason)]
+    test = _condition(corpus, "test", tested, np.asarray(split == "test"))
+    lists += [verification_list(corpus, test, task, RANDOM, settings) for task in (FACES, VOICES)]
+    return lists + matching_lists(corpus, test, settings)
+
+
+def _condition(corpus: Corpus, subset: str, rows: FileRows, members: Flags) -> TrialCondition:
+    usable = []
+    for store, chosen in ((corpus.faces, rows.faces), (corpus.voices, rows.voices)):
+        flags = np.zeros(len(store.person), dtype=np.bool_)
+        flags[chosen] = True
+        usable.append(flags & members[store.person])
+    return TrialCondition(subset, UNSEEN, usable[0], usable[1])
+
+
+def _training_pairs(corpus: Corpus, training: Flags, trained: FileRows) -> pd.DataFrame:
+    kept = training[corpus.faces.person[trained.faces]]
+    classes = class_indexes(training)[corpus.faces.person[trained.faces[kept]]]
+    table = {"face_row": trained.faces[kept], "voice_row": trained.voices[kept], "class_index": classes}
+    return shaped("train_pairs", pd.DataFrame(table))
+
+
+def file_rows(faces: pd.DataFrame, voices: pd.DataFrame, items: dict[str, str], folder: Path) -> FileRows:
+    """Find the rows of a face and a voice file (items by modality) in the two indexes.
+
+    Raises ProtocolError naming the file and line where one has no counterpart.
+    """
+    rows = {}
+    for modality, index in (("face", faces), ("voice", voices)):
+        rows[modality] = np.flatnonzero((index["item"] == items[modality]).to_numpy()).astype(np.int64)
+    face, voice = len(rows["face"]), len(rows["voice"])
+    if face != voice:
+        shorter, longer = ("face", "voice") if face < voice else ("voice", "face")
+        raise ProtocolError(
+            f"{folder / items[longer]} line {min(face, voice) + 1} has no counterpart: {folder / items[shorter]} holds "
+            f"{min(face, voice)} rows, this one {max(face, voice)}; row i of both must be one pair"
+        )
+    return FileRows(rows["face"], rows["voice"])
+
+
+def training_rows(faces: pd.DataFrame, voices: pd.DataFrame, folder: Path) -> FileRows:
+    """Rows of the training files; raises ProtocolError for a line whose two labels differ."""
+    rows = file_rows(faces, voices, TRAIN, folder)
+    left = faces["identity"].to_numpy(dtype=object)[rows.faces]
+    right = voices["identity"].to_numpy(dtype=object)[rows.voices]
+    wrong = np.flatnonzero(left != right)
+    if len(wrong):
+        line = int(wrong[0])
+        raise ProtocolError(
+            f"{folder / TRAIN['face']} and {folder / TRAIN['voice']} line {line + 1}: {left[line]} in one, "
+            f"{right[line]} in the other; row i of both must be of one person"
+        )
+    return rows
+
+
+def trial_rows(faces: pd.DataFrame, voices: pd.DataFrame, folder: Path) -> dict[TrialList, FileRows]:
+    """Rows of every trial list that the stores hold."""
+    items = set(faces["item"]) | set(voices["item"])
+    there = [listed for listed in TRIAL_LISTS if {listed.item("face"), listed.item("voice")} & items]
+    return {
+        listed: file_rows(faces, voices, {modality: listed.item(modality) for modality in TRAIN}, folder)
+        for listed in there
+    }

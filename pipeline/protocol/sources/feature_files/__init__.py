@@ -1,1 +1,0 @@
-"""The authors' CSV features as an entry after the extractors: stores and a protocol from their files alone."""

@@ -1,0 +1,41 @@
+"""Lists by criteria that the paper has no table for."""
+
+from collections.abc import Mapping
+
+from pipeline.report.run_tables import run_tables
+from pipeline.report.runs import Run
+from pipeline.report.tables import ReportTable
+from tests.pipeline.settings_for_training import train_settings
+
+
+def grids_of(metrics: Mapping[str, object]) -> dict[str, ReportTable]:
+    settings = train_settings()
+    return {grid.name: grid for grid in run_tables([Run("mine", settings, settings, metrics, None, None)], set())}
+
+
+def rates(eer: float, auc: float) -> dict[str, float]:
+    return {"eer": eer, "auc": auc}
+
+
+RANDOM, LANGUAGE = {"random": rates(20.0, 88.0)}, {"L": rates(31.0, 75.0)}
+
+
+def test_a_criterion_beyond_the_papers_has_a_table_that_says_what_impostors_share() -> None:
+    grid = grids_of({"verification": {"cross_modal": {**RANDOM, **LANGUAGE}}})["other_criteria"]
+    (row,) = grid.rows
+    assert row[:2] == ("mine", "L") and [figure.value for figure in row[2:]] == [31.0, 75.0]
+    assert "L: impostors share language with the genuine person" in grid.notes[0]
+
+
+def test_seen_heard_lists_by_it_get_a_column_of_their_own() -> None:
+    lists = {"verification": {"cross_modal": RANDOM}, "seen_heard": {"verification": {"cross_modal": RANDOM}}}
+    plain = grids_of(lists)["seen_heard"]
+    lists["seen_heard"] = {"verification": {"cross_modal": {**RANDOM, **LANGUAGE}}}
+    assert plain.header == ("Run", "EER", "AUC random", "AUC G", "AUC N", "AUC A", "AUC GNA")
+    grid = grids_of(lists)["seen_heard"]
+    assert grid.header == (*plain.header, "AUC L")
+    assert grid.rows[0][-1].value == 75.0
+
+
+def test_without_such_a_list_there_is_no_such_table() -> None:
+    assert "other_criteria" not in grids_of({"verification": {"cross_modal": RANDOM}})
