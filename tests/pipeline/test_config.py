@@ -196,7 +196,8 @@ def test_unknown_criterion_is_refused_with_the_known_ones(raw, tmp_path) -> None
 def test_unknown_source_of_the_protocol_is_refused_with_the_known_ones(raw, tmp_path) -> None:
     raw["protocol"]["source"] = "voxceleb2"
     known = "csv_features, generated, voxceleb_lists"
-    assert f"protocol.source: 'voxceleb2' is not known; known: {known}" in refusal(raw, tmp_path)
+    message = refusal(raw, tmp_path)
+    assert f"protocol.source: 'voxceleb2' is not known (did you mean 'voxceleb_lists'?); known: {known}" in message
 
 
 def test_mapping_of_which_every_line_was_removed_is_empty(raw, tmp_path) -> None:
