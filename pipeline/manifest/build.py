@@ -160,7 +160,7 @@ def _log_counts(
     unreadable = sum(one.info is None for one in measured.values())
     mute = int(((manifest["kind"] == "video") & (manifest["audio_tracks"] == 0)).sum())
     if mute:
-        logger.info("%d of the videos have no audio track; their voices are looked for in other items", mute)
+        logger.info("videos without an audio track: %d; no voice is looked for in them", mute)
     if listing.ignored:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(listing.ignored.items()))
         logger.info("ignored in %s: %s", listing.root.name, counts)

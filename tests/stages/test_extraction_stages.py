@@ -106,7 +106,7 @@ def test_mute_films_beside_sound_are_no_skips(tmp_path: Path) -> None:
     for person in ("id1", "id2"):
         write_video(project.media / person / "talk.mp4", 0.4, seed=int(person[-1]))
         write_sound(project.media / person / "talk.wav", noise(1.2, 16000, int(person[-1])))
-    assert "2 of the videos have no audio track" in project.run("manifest")
+    assert "videos without an audio track: 2; no voice" in project.run("manifest")
     counts = last_lines(project.run("embed_voices"))
     assert counts == {"embed_voices": "2 extracted, 0 cached, 0 skipped"}
     assert project.table("voices/skipped.csv").empty

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from av.stream import Disposition
 
 from pipeline.errors import ManifestError
 from pipeline.manifest import medium
-from pipeline.manifest.schema import COLUMNS, read_manifest, write_manifest
+from pipeline.manifest.schema import COLUMNS, may_hold_voices, read_manifest, write_manifest
 from tests import media_factory as make
 from tests.pipeline.manifest.conftest import Build
 
@@ -42,6 +43,35 @@ def test_what_a_header_does_not_say_is_null(build: Build) -> None:
     assert (video["fps"], video["width"], video["sample_rate"]) == (25.0, 160, 16000)
     assert mute["fps"] == 25.0 and pd.isna(mute["sample_rate"])
     assert manifest[["gender", "nationality", "age", "language"]].isna().all(axis=None)
+
+
+def test_a_mute_video_is_known_to_hold_no_voice(build: Build, media: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (media / "bob" / "broken.mp4").write_bytes(b"")
+    with caplog.at_level(logging.INFO):
+        manifest = build().set_index("item")
+    tracks = manifest["audio_tracks"]
+    assert tracks["ann/talk.mp4"] == tracks["ann/radio/one.wav"] == 1
+    assert tracks["bob/talk.mp4"] == 0 and pd.isna(tracks["bob/broken.mp4"])
+    assert "videos without an audio track: 1; no voice is looked for in them" in caplog.text
+    heard = may_hold_voices(manifest.reset_index())["item"].tolist()
+    assert heard == ["ann/radio/one.wav", "ann/talk.mp4", "bob/broken.mp4"]  # the broken one says why, in skipped.csv
+
+
+def test_which_of_several_tracks_is_taken_is_said_each_time(
+    build: Build, media: Path, hashed: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    tones = [make.tone(0.5, 16000, frequency) for frequency in (400.0, 800.0)]
+    for number in range(12):
+        flags = (0, int(Disposition.default)) if number % 2 else (0, 0)
+        make.write_tracks(media / "ann" / f"{number:02}.mkv", list(zip(tones, flags, strict=True)))
+        tones[0] = tones[0] * np.float32(0.9)  # other bytes
+    for _ in range(2):
+        caplog.clear()
+        build()
+        assert "ann/00.mkv: audio track 1 of 2 is taken (the first; none is flagged as default)" in caplog.text
+        assert "ann/01.mkv: audio track 2 of 2 is taken (the default)" in caplog.text
+        assert "... and 2 more media with several tracks" in caplog.text
+    assert len(hashed) == 16  # the second time nothing was read
 
 
 def test_media_beside_each_other_with_one_stem_are_one_recording(build: Build, media: Path) -> None:

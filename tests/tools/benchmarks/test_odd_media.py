@@ -8,6 +8,7 @@ import pytest
 from tools.benchmarks.odd_media import PART, RIGHT, Found, Right, measure
 
 
+@pytest.mark.stage
 def test_every_odd_file_is_right(shared: Path, tmp_path: Path) -> None:
     folder = shared / "data" / "odd_media"
     assert {path.name for path in folder.iterdir()} == {*RIGHT, PART, "README.md"}
