@@ -15,19 +15,15 @@ from pipeline.runtime.workspace import items_path
 from pipeline.settings import DetectFacesSettings, Params
 from stages import decoding
 from stages.common import Artifacts, run_stage
+from stages.imported import or_imported
 from stages.tasks import task_of
 
 logger = logging.getLogger("stages.detect_faces")
 
 
+@or_imported("faces/detections.parquet", "faces/detect_skipped.csv")
 def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     """Look for a face in the sampled frames of every item that has pictures; write boxes and detect_skipped.csv."""
-    if params.features.source == "csv":
-        logger.info("detect_faces: no detections, because features.source is csv")
-        write_skips(outs.faces / "detect_skipped.csv", [])
-        write_detections(outs.faces / "detections.parquet", {}, {})
-        return
-
     from extractors.registry import face_detector  # torch: not for feature files
     from pipeline.runtime.device import select_device
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,20 +14,17 @@ from pipeline.extraction.prefill import seed_embeddings
 from pipeline.extraction.rows import rows_by_item
 from pipeline.extraction.skips import read_skips, refuse_too_many, write_skips
 from pipeline.manifest.schema import read_manifest
-from pipeline.protocol.sources.feature_files import pack_features
 from pipeline.runtime.workspace import items_path
 from pipeline.settings import Params
 from stages import decoding
 from stages.common import Artifacts, provenance, run_stage
+from stages.imported import or_imported
 from stages.tasks import task_of
 
 
+@or_imported("faces/embeddings.safetensors", "faces/index.parquet", "faces/skipped.csv")
 def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     """Embed every detected face; write the packed store and skipped.csv, which includes what detection skipped."""
-    if params.features.source == "csv":
-        pack_features(Path(params.features.folder), "face", outs.faces)
-        return
-
     from extractors.registry import face_embedder  # torch: not for feature files
     from pipeline.runtime.device import select_device
 

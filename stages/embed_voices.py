@@ -1,7 +1,6 @@
 """Utterances to voice embeddings: `python -m stages.embed_voices`."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -12,20 +11,17 @@ from pipeline.extraction.packing import embedding_result, pack
 from pipeline.extraction.prefill import seed_embeddings
 from pipeline.extraction.skips import refuse_too_many, write_skips
 from pipeline.manifest.schema import may_hold_voices, read_manifest
-from pipeline.protocol.sources.feature_files import pack_features
 from pipeline.runtime.workspace import items_path
 from pipeline.settings import Params
 from stages import decoding
 from stages.common import Artifacts, provenance, run_stage
+from stages.imported import or_imported
 from stages.tasks import task_of
 
 
+@or_imported("voices/embeddings.safetensors", "voices/index.parquet", "voices/skipped.csv")
 def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     """Embed every item that can hold a voice, which a mute video cannot; write the packed store and skipped.csv."""
-    if params.features.source == "csv":
-        pack_features(Path(params.features.folder), "voice", outs.voices)
-        return
-
     from extractors.registry import voice_embedder  # torch: not for feature files
     from pipeline.runtime.device import select_device
 

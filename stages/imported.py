@@ -29,9 +29,8 @@ def or_imported(*files: str) -> Callable[[ExtractionMain], ExtractionMain]:
             for name in files:
                 with atomic_path(outs.root / name) as temporary:
                     shutil.copyfile(deps.features / name, temporary)
-            logger.info(
-                "%s: from the feature files in %s, no medium was read", ", ".join(files), params.features.folder
-            )
+            folder = params.features.folder
+            logger.info("%s: of the feature files in %s; no medium was looked at", ", ".join(files), folder)
 
         return extracted_or_imported
 

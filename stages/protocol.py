@@ -25,11 +25,11 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     faces, voices = read_index(deps.faces), read_index(deps.voices)
     tables = build_protocol(read_manifest(deps.manifest), faces, voices, settings, Path(lists))
     check_usable(tables)
-    # A warning only, and dvc.yaml does not name experiments: as a parameter: another run draws no other protocol.
+    # A warning only, and dvc.yaml does not name experiments: as a parameter: another run changes no protocol.
     runs = {run: run_settings(params, run) for run in params.experiments}
-    for reason, stuck in runs_without_trials(tables, runs).items():
-        told = (reason, ", ".join(stuck))
-        logger.warning("%s: give %s selection: last, or take them out of experiments:, or their training fails", *told)
+    for reason, names in runs_without_trials(tables, runs).items():
+        remedy = f"give {', '.join(names)} selection: last, or take them out of experiments:, or their training fails"
+        logger.warning("%s: %s", reason, remedy)
     write_protocol(outs.protocol, tables)
     people = "unknown, because no list names them" if parity_lists(tables.summary) else tables.summary["identities"]
     counts = people, len(tables.train_pairs), len(tables.verification)

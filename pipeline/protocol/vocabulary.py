@@ -113,10 +113,10 @@ RECORDING_TRAITS = tuple(name for name, trait in TRAITS.items() if trait.of_reco
 
 @dataclass(frozen=True)
 class Criterion:
-    """What impostors share with the person that they stand beside, so that it cannot tell them apart.
+    """What impostors share with the genuine person, so that a model cannot decide by it.
 
-    A trait of recordings, such as language, is shared by the two rows of every trial, genuine ones too: the languages
-    of a person who speaks several would otherwise tell a genuine trial from an impostor's.
+    A trait of recordings, such as language, is shared by both rows of every trial, of genuine trials too: a genuine
+    pair in two languages, of a person who speaks both, would otherwise differ from every impostor pair.
     """
 
     name: str

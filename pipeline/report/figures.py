@@ -9,17 +9,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.protocol.vocabulary import CROSS_MODAL, RANDOM
+from pipeline.protocol.vocabulary import CROSS_MODAL, F2F, RANDOM, V2F, V2V
 from pipeline.report import paper
 from pipeline.report.figure_style import MUTED, new_axes, series_style
 from pipeline.report.runs import Run
 
 # kind of network -> name in a figure, matching task that it is tested on
 KINDS = {
-    "single": ("single branch", "v2f"),
-    "two": ("two-branch", "v2f"),
-    "voice": ("voice only", "v2v"),
-    "face": ("face only", "f2f"),
+    "single": ("single branch", V2F.name),
+    "two": ("two-branch", V2F.name),
+    "voice": ("voice only", V2V.name),
+    "face": ("face only", F2F.name),
 }
 _LABEL_GAP = 6.5  # percent, least distance of two labels
 _LEADER = 0.5  # candidates, from a line's end to its label
@@ -73,7 +73,7 @@ def figure_4(runs: Mapping[str, Run], suffix: str) -> Plot:
         axes.plot(paper.FIGURE_4_SIZES, values, color=MUTED, linewidth=0.9)
         ends.append(_LineEnd(paper.FIGURE_4_SIZES[-1], values[-1], name, MUTED))
     own = [
-        _draw_accuracies(axes, run, "v2f", number, f"{paper.LOSSES[loss]}, ours")
+        _draw_accuracies(axes, run, V2F.name, number, f"{paper.LOSSES[loss]}, ours")
         for number, (loss, run) in enumerate(runs.items())
     ]
     _finish_matching(axes, "Matching, voice to face", [*ends, *(end for end in own if end)])

@@ -32,7 +32,17 @@ def go_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lists: bool) -> 
     write_features(tmp_path / "features", lists)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SBNET_HOME", str(tmp_path / "home"))
-    stages = ("manifest", "detect_faces", "embed_faces", "embed_voices", "protocol", "train", "evaluate", "report")
+    stages = (
+        "import_features",
+        "manifest",
+        "detect_faces",
+        "embed_faces",
+        "embed_voices",
+        "protocol",
+        "train",
+        "evaluate",
+        "report",
+    )
     read = load_params(Path("params.yaml"))
     for stage in stages:
         run = ["single_fop"] if stage in ("train", "evaluate") else []
@@ -46,8 +56,8 @@ def test_feature_files_go_through_to_the_report_and_no_medium_is_needed(
     go_through(tmp_path, monkeypatch, lists=True)
     assert not len(read_manifest(Path("artifacts/manifest.parquet")))
     assert not len(pd.read_parquet("artifacts/faces/detections.parquet"))
-    assert "manifest: empty, because features.source is csv; no/such/media was not looked at" in caplog.messages
-    assert "detect_faces: no detections, because features.source is csv" in caplog.messages
+    for files in ("manifest.parquet", "faces/detections.parquet, faces/detect_skipped.csv"):
+        assert f"{files}: of the feature files in features; no medium was looked at" in caplog.messages
     metrics = json.loads(Path("artifacts/runs/single_fop/metrics.json").read_text())
     lists = metrics["verification"]["cross_modal"]
     assert set(lists) == {"random", "N"}

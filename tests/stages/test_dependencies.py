@@ -46,6 +46,7 @@ READ_ONLY = {
 }
 # Imported along with those, and not run.
 UNUSED = {
+    "import_features": ("pipeline/media/",),
     "evaluate": ("pipeline/losses/", "pipeline/training/orders.py"),
     "protocol": ("pipeline/media/", "pipeline/extraction/skips.py"),
 }

@@ -31,7 +31,7 @@ def test_values_of_the_command_line_are_what_the_stage_reads_and_dvc_records(rep
         "report.title=no",
     )
     options = [part for change in changes for part in ("-S", change)]
-    assert repository.dvc("exp", "run", *options, "manifest").ran == ["manifest"]
+    assert repository.dvc("exp", "run", *options, "manifest").ran == ["import_features", "manifest"]
     params = load_params(repository.folder / "params.yaml")
     assert params.train.learning_rate == params.train.alpha_git == 1e-5
     assert params.report.title == "no"

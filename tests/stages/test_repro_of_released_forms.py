@@ -16,7 +16,7 @@ from tests.stages.project import DEMO
 
 pytestmark = pytest.mark.stage
 
-STAGES = ["manifest", "detect_faces", "embed_faces", "embed_voices", "protocol"]
+STAGES = ["import_features", "manifest", "detect_faces", "embed_faces", "embed_voices", "protocol"]
 STAGES += [f"train@{RUN}", f"evaluate@{RUN}", "report"]
 CLIPS = 3  # videos of a person, as in write_release
 TESTED = next(code for code in PEOPLE if SPLIT[code] == "4")
@@ -101,6 +101,17 @@ def test_recordings_of_the_seen_heard_lists_train_nothing(voxceleb: tuple[Reposi
     for modality, column in (("faces", "face_row"), ("voices", "voice_row")):
         clips = set(pd.read_parquet(folder / modality / "index.parquet")["clip"].iloc[pairs[column]])
         assert clips and not clips & HELD_OUT
+
+
+def test_code_that_reads_lists_or_feature_files_runs_no_extraction_and_no_training_again(
+    voxceleb: tuple[Repository, list[str]],
+) -> None:
+    repository = voxceleb[0]
+    for name in ("feature_files", "voxceleb_lists", "voxceleb_release"):
+        with (repository.folder / f"pipeline/protocol/sources/{name}.py").open("a") as code:
+            code.write("# another comment\n")
+    assert sorted(repository.dvc("repro").ran) == ["import_features", "protocol"]
+    assert not repository.dvc("repro").ran
 
 
 def test_feature_files_go_through_without_any_medium_in_the_project(tmp_path: Path) -> None:

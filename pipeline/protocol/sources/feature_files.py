@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from pipeline.errors import ProtocolError, StoreError
+from pipeline.errors import ProtocolError
 from pipeline.extraction.skips import write_skips
 from pipeline.files import sha256_of
 from pipeline.protocol.sources.voxceleb_release import TRIALS_HEADER, parse_paths, read_lines
@@ -80,21 +80,21 @@ class Features:
 def read_features(path: Path, *, labelled: bool) -> Features:
     """Read a feature file and bring its vectors to unit norm; unless `labelled`, its lines may end without a label.
 
-    Raises StoreError naming file and line for another width, a header, a cell that is no finite number, a label that is
-    no whole number and a vector of zeros.
+    Raises ProtocolError naming file and line for another width, a header, a cell that is no finite number, a label that
+    is no whole number and a vector of zeros.
     """
     width = DIMENSION if not labelled and _first_width(path) == DIMENSION else DIMENSION + 1
     numbers = _numbers(path, width)
     vectors, labels = numbers[:, :DIMENSION], numbers[:, DIMENSION:]
     if np.array_equal(vectors[0], np.arange(DIMENSION)):
-        raise StoreError(f"{path} line 1: numbers of columns, no features; write the file without header and index")
+        raise ProtocolError(f"{path} line 1: numbers of columns, no features; write the file without header and index")
     for bad, what in (
         (~np.isfinite(numbers).all(axis=1), "a cell is not a finite number"),
         ((labels != np.round(labels)).any(axis=1), "the label, its last cell, is not a whole number"),
         (~vectors.any(axis=1), "the vector is all zeros"),
     ):
         if bad.any():
-            raise StoreError(f"{path} line {int(np.argmax(bad)) + 1}: {what}")
+            raise ProtocolError(f"{path} line {int(np.argmax(bad)) + 1}: {what}")
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     rescaled = int((np.abs(norms - 1.0) > _OFF_UNIT).sum())
     if rescaled:
@@ -122,12 +122,12 @@ def _numbers(path: Path, width: int) -> NDArray[np.float64]:
             convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.float64()), null_values=[]),
         )
     except (OSError, pa.ArrowException) as error:
-        raise StoreError(_first_fault(path, width) or f"{path} cannot be read as features: {error}") from error
+        raise ProtocolError(_first_fault(path, width) or f"{path} cannot be read as features: {error}") from error
     return np.column_stack([column.to_numpy() for column in table.columns])
 
 
 def _first_fault(path: Path, width: int) -> str | None:
-    """The first line that is not `width` numbers, found by going through them: the fast parser does not tell."""
+    """The first line that is not `width` numbers, found line by line: the fast parser does not name it."""
     if not path.is_file():
         return f"{path} does not exist; features.source csv needs the official feature files there"
     if not path.stat().st_size:
@@ -161,7 +161,7 @@ def owners_of_training_file(features: Features) -> pd.DataFrame:
 def owners_of_test_file(listed: TrialList, modality: str, rows: int, folder: Path) -> pd.DataFrame:
     """identity and clip (N,) of a test file's rows: by the released list where it is given, otherwise by parity.
 
-    Without the list nothing says who somebody is, only whether two rows are of one person: then every trial has people
+    Without the list nobody is named; it is only known whether two rows are of one person: then every trial has people
     of its own. Raises ProtocolError where the list and the file are not of one length.
     """
     source = listed.source(folder)
@@ -209,7 +209,7 @@ def released_fields(listed: TrialList, rows: int, folder: Path, item: str) -> pd
 def pack_features(folder: Path, modality: Modality, out: Path) -> None:
     """Write the store of one modality from its official files, and an empty skipped.csv: nothing is skipped here.
 
-    A row's item is its file and its frame the row in it, from 0. Raises StoreError and ProtocolError naming file and
+    A row's item is its file and its frame the row in it, from 0. Raises ProtocolError naming file and
     line.
     """
     files = {TRAIN[modality]: None, **{listed.item(modality): listed for listed in TRIAL_LISTS}}
@@ -223,7 +223,7 @@ def pack_features(folder: Path, modality: Modality, out: Path) -> None:
         matrices.append(features.matrix)
         rescaled += features.rescaled
     if len(matrices) < 2:
-        raise StoreError(f"{folder} holds no {modality} features of a test list, such as {list(files)[1]}")
+        raise ProtocolError(f"{folder} holds no {modality} features of a test list, such as {list(files)[1]}")
     index = pd.concat(indexes, ignore_index=True)
     digests = "".join(index["digest"].unique())
     provenance = {

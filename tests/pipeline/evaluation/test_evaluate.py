@@ -288,3 +288,14 @@ def test_released_matching_lists_are_measured_by_criterion() -> None:
     assert set(metrics["matching_released"]["v2f"]["GN"]) == {"2", "probes", "identities"}
     assert metrics["matching_released"]["v2f"]["GN"]["probes"] == 30
     assert "matching" not in metrics
+
+
+def test_a_list_by_language_is_measured_as_any_other() -> None:
+    faces, voices = stores(0.7)
+    verification = [
+        trials("unseen_unheard", "cross_modal", name, seed=seed) for seed, name in enumerate(("random", "L"))
+    ]
+    lists = lists_of(tables(verification, []), faces, voices)
+    measured = evaluate(NoisyEncoder(1, 0.0), settings(), lists, faces, voices).metrics["verification"]["cross_modal"]
+    assert set(measured) == {"random", "L"} and measured["L"]["trials"] == 240
+    assert set(measured["L"]) == set(measured["random"])

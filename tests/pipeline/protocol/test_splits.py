@@ -73,9 +73,9 @@ def test_people_with_one_modality_are_split_among_themselves() -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_shares_add_up_and_are_within_one_of_exact(seed: int) -> None:
-    chance = np.random.default_rng(seed)
-    sizes = chance.integers(1, 30, chance.integers(1, 6)).tolist()
-    total = int(chance.integers(0, sum(sizes) + 1))
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 30, rng.integers(1, 6)).tolist()
+    total = int(rng.integers(0, sum(sizes) + 1))
     shares = allocate(total, sizes)
     assert sum(shares) == total
     assert all(

@@ -22,8 +22,8 @@ def write_rows(path: Path, matrix: np.ndarray, labels: np.ndarray) -> None:
     path.write_text("".join(",".join(row) + "\n" for row in cells))
 
 
-def unit(chance: np.random.Generator, rows: int) -> np.ndarray:
-    matrix = chance.normal(size=(rows, 512))
+def unit(rng: np.random.Generator, rows: int) -> np.ndarray:
+    matrix = rng.normal(size=(rows, 512))
     return matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
 
 
@@ -42,14 +42,14 @@ def list_text(pairs: list[tuple[int, int]]) -> str:
 
 
 def write_features(folder: Path, lists: bool = True) -> Path:
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(PEOPLE), PER_PERSON)
     for path in TRAIN.values():
-        write_rows(folder / path, unit(chance, len(labels)), labels)
+        write_rows(folder / path, unit(rng, len(labels)), labels)
     for listed, alternate in ((UNSEEN, True), (UNSEEN_N, False)):
         pairs = trial_people(alternate)
         for modality in TRAIN:
-            write_rows(folder / listed.item(modality), unit(chance, len(pairs)), np.zeros(len(pairs), dtype=int))
+            write_rows(folder / listed.item(modality), unit(rng, len(pairs)), np.zeros(len(pairs), dtype=int))
         if lists:
             listed.source(folder).parent.mkdir(exist_ok=True)
             listed.source(folder).write_text(list_text(pairs))

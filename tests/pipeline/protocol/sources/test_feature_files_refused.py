@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import PipelineError, ProtocolError, StoreError
+from pipeline.errors import PipelineError, ProtocolError
 from pipeline.protocol.sources.feature_files import TRAIN, TRIAL_LISTS, pack_features, read_features
 from pipeline.protocol.vocabulary import SEEN
 from tests.pipeline.protocol.sources.feature_files import (
@@ -55,7 +55,7 @@ def test_a_bad_line_is_refused_by_file_and_line(
     lines = path.read_text().splitlines()
     lines[line - 1] = change(lines[line - 1])
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(StoreError) as error:
+    with pytest.raises(ProtocolError) as error:
         read_features(path, labelled=True)
     assert f"{path} {match}" in str(error.value)
 
@@ -65,7 +65,7 @@ def test_a_test_file_is_of_one_width_from_its_first_line(folder: Path) -> None:
     lines = [line.rsplit(",", 1)[0] for line in path.read_text().splitlines()]
     lines[3] += ",0"
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(StoreError) as error:
+    with pytest.raises(ProtocolError) as error:
         read_features(path, labelled=False)
     assert f"{path} line 4: 513 cells instead of 512" in str(error.value)
 
@@ -75,17 +75,17 @@ def test_a_header_of_column_numbers_is_no_row(folder: Path, width: int) -> None:
     path = folder / UNSEEN.item("voice")
     rows = [",".join(line.split(",")[:width]) for line in path.read_text().splitlines()]
     path.write_text("\n".join([",".join(str(column) for column in range(width)), *rows]) + "\n")
-    with pytest.raises(StoreError, match="line 1: numbers of columns, no features; write the file without header"):
+    with pytest.raises(ProtocolError, match="line 1: numbers of columns, no features; write the file without header"):
         read_features(path, labelled=False)
 
 
 def test_an_empty_and_an_absent_file_are_refused(folder: Path) -> None:
     path = folder / TRAIN["face"]
     path.write_text("")
-    with pytest.raises(StoreError, match="is empty"):
+    with pytest.raises(ProtocolError, match="is empty"):
         read_features(path, labelled=True)
     path.unlink()
-    with pytest.raises(StoreError, match="does not exist"):
+    with pytest.raises(ProtocolError, match="does not exist"):
         read_features(path, labelled=True)
 
 
@@ -147,7 +147,7 @@ def test_somebody_in_a_seen_and_an_unseen_list_is_refused(folder: Path) -> None:
 
 
 def test_no_test_list_at_all_is_refused(tmp_path: Path) -> None:
-    chance = np.random.default_rng(0)
-    write_rows(tmp_path / TRAIN["face"], unit(chance, 4), np.arange(4))
+    rng = np.random.default_rng(0)
+    write_rows(tmp_path / TRAIN["face"], unit(rng, 4), np.arange(4))
     with pytest.raises(PipelineError, match="holds no face features of a test list"):
         pack_features(tmp_path, "face", tmp_path / "out")

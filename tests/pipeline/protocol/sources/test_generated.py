@@ -28,8 +28,8 @@ def test_every_list_of_the_paper_is_there_and_balanced(protocol: ProtocolTables)
     lists = protocol.verification.groupby(["subset", "regime", "task", "criterion"])
     wanted = {("cross_modal", criterion) for criterion in ("random", "G", "N", "A", "GNA")}
     wanted |= {("face", "random"), ("voice", "random")}
-    scenes = {("validation", "unseen_unheard"), ("test", "unseen_unheard"), ("test", "seen_heard")}
-    assert set(lists.groups) == {scene + task for scene in scenes for task in wanted}
+    conditions = {("validation", "unseen_unheard"), ("test", "unseen_unheard"), ("test", "seen_heard")}
+    assert set(lists.groups) == {condition + task for condition in conditions for task in wanted}
     for _, trials in lists:
         assert trials["label"].mean() == 0.5
         assert trials["position"].tolist() == list(range(len(trials)))
@@ -43,10 +43,10 @@ def test_identities_of_the_splits_are_disjoint_and_trials_keep_to_theirs(
     assert people.index.is_unique
     trained = set(corpus.faces["identity"].iloc[protocol.train_pairs["face_row"]])
     assert trained == set(people.index[people["split"] == "train"])
-    due = {("validation", "unseen_unheard"): "validation", ("test", "unseen_unheard"): "test"}
+    wanted = {("validation", "unseen_unheard"): "validation", ("test", "unseen_unheard"): "test"}
     for (subset, regime, task), trials in protocol.verification.groupby(["subset", "regime", "task"]):
         for side in rows_of(corpus, task, trials):
-            assert set(people.loc[side["identity"], "split"]) == {due.get((subset, regime), "train")}
+            assert set(people.loc[side["identity"], "split"]) == {wanted.get((subset, regime), "train")}
 
 
 def test_labels_and_names_agree_with_the_rows(corpus: Tables, protocol: ProtocolTables) -> None:

@@ -1,4 +1,4 @@
-"""The importer, on a small release made here: what it reads, draws and counts."""
+"""The importer, on a small release made here: what it reads, generates and counts."""
 
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def test_recordings_of_the_seen_heard_lists_do_not_train(release: Path) -> None:
     assert made.classes == 6
 
 
-def test_what_the_release_lacks_is_drawn(release: Path) -> None:
+def test_what_the_release_lacks_is_generated(release: Path) -> None:
     made = imported(release)
     assert len(made.trials("validation", "unseen_unheard", "cross_modal", "random"))
     assert len(made.trials("test", "unseen_unheard", "face", "random"))
@@ -94,3 +94,15 @@ def test_people_without_media_are_counted(release: Path) -> None:
     made = imported(release, Tables(parts.manifest, faces, voices))
     line = made.coverage.set_index("list").loc["identities"]
     assert (line["rows"], line["used"], line["missing_items"]) == (12, 11, 1)
+
+
+def test_a_criterion_that_the_release_does_not_know_is_generated_where_the_corpus_allows_it(release: Path) -> None:
+    name = "verification/test/{}/cross_modal/L"
+    unknown = imported(release, criteria=["random", "L"]).coverage.set_index("list")["reason"]
+    assert unknown[name.format("unseen_unheard")] == "absent: no two of 4 identities share a known language"
+    parts = corpus()
+    spoken = Tables(parts.manifest.assign(language="English"), parts.faces, parts.voices)
+    made = imported(release, spoken, criteria=["random", "L"])
+    for regime in ("unseen_unheard", "seen_heard"):
+        assert len(made.trials("test", regime, "cross_modal", "L"))
+        assert made.coverage.set_index("list").loc[name.format(regime), "mismatched"] == 0
