@@ -36,23 +36,42 @@ def dvc(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "dvc", "--quiet", *arguments], check=True)
 
 
-@pytest.fixture
-def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
+@pytest.fixture(scope="module")
+def vectors() -> dict[str, np.ndarray]:
+    """Embeddings of two items."""
+    return {"a": np.eye(3, dtype=np.float32)[:1], "b": np.eye(3, dtype=np.float32)[1:]}
+
+
+@pytest.fixture(scope="module")
+def committed(vectors: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A DVC project after a run: stores committed, then removed as DVC removes them before a stage runs again."""
+    folder = tmp_path_factory.mktemp("committed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("DVC_ROOT", raising=False)
+        patch.setenv("DVC_SITE_CACHE_DIR", str(folder / "site"))
+        results = {item: {"embeddings": v, "frame": np.arange(len(v), dtype=np.int32)} for item, v in vectors.items()}
+        pack(VOICES, MANIFEST, results, {"a": "key a", "b": "key b"}, {"extractor": "t", "dimension": 3})
+        found = detection_result([Frame(), Frame()], [Face(), None])  # type: ignore[list-item]
+        write_detections(DETECTIONS, {"a": found}, {"a": "key d"})
+        outs = [str(VOICES / "embeddings.safetensors"), str(VOICES / "index.parquet"), str(DETECTIONS)]
+        dvc("init", "--no-scm")
+        dvc("stage", "add", "-n", "embed", *(part for out in outs for part in ("-o", out)), "true")
+        dvc("commit", "--force")
+        for out in outs:
+            Path(out).unlink()
+    return folder
+
+
+@pytest.fixture
+def published(
+    committed: Path, vectors: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, np.ndarray]:
+    """The embeddings that were committed; the test works in a copy of that project."""
+    shutil.copytree(committed, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DVC_ROOT", raising=False)
     monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
-    vectors = {"a": np.eye(3, dtype=np.float32)[:1], "b": np.eye(3, dtype=np.float32)[1:]}
-    results = {item: {"embeddings": v, "frame": np.arange(len(v), dtype=np.int32)} for item, v in vectors.items()}
-    pack(VOICES, MANIFEST, results, {"a": "key a", "b": "key b"}, {"extractor": "t", "dimension": 3})
-    found = detection_result([Frame(), Frame()], [Face(), None])  # type: ignore[list-item]
-    write_detections(DETECTIONS, {"a": found}, {"a": "key d"})
-    outs = [str(VOICES / "embeddings.safetensors"), str(VOICES / "index.parquet"), str(DETECTIONS)]
-    dvc("init", "--no-scm")
-    dvc("stage", "add", "-n", "embed", *(part for out in outs for part in ("-o", out)), "true")
-    dvc("commit", "--force")
-    for out in outs:
-        Path(out).unlink()
     return vectors
 
 

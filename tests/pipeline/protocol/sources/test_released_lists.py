@@ -100,11 +100,11 @@ def test_impostors_of_another_gender_or_nationality_are_counted(
     protocol: ProtocolTables, shared: Path, regime: str, criterion: str, count: int
 ) -> None:
     lists = shared / "data" / "voxceleb_lists"
-    meta = pd.read_csv(lists / "vox1_meta.csv", sep="\t").set_index("VGGFace1 ID")
+    meta = pd.read_csv(lists / "vox1_meta.csv", sep="\t").set_index("VGGFace1 ID").to_dict("index")
     source = pd.read_csv(lists / "veriflist" / f"veriflist_test_{criterion}_{regime.replace('_', '')}.txt")
     naive = 0
     for voice, face in source.loc[source["label"] == 0, ["voice-path", "face-path"]].itertuples(index=False):
-        left, right = (meta.loc[path.split("/")[0]] for path in (voice, face))
+        left, right = (meta[path.split("/")[0]] for path in (voice, face))
         naive += ("G" in criterion and left["Gender"] != right["Gender"]) or (
             "N" in criterion and left["Nationality"] != right["Nationality"]
         )
