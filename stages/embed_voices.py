@@ -1,23 +1,19 @@
 """Utterances to voice embeddings: `python -m stages.embed_voices`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from pipeline.errors import MediaError
-from pipeline.extraction.item_cache import Arrays, ItemCache
+from pipeline.extraction.decoding import ReadUtterance
+from pipeline.extraction.item_cache import ItemCache
 from pipeline.extraction.loop import Work, extract, items_at_once
-from pipeline.extraction.packing import embedding_result, pack
-from pipeline.extraction.prefill import seed_embeddings
+from pipeline.extraction.packing import Embed, pack
+from pipeline.extraction.prefill import prefill_embeddings
 from pipeline.extraction.skips import refuse_too_many, write_skips
+from pipeline.extraction.tasks import task_of
 from pipeline.manifest.schema import read_manifest
 from pipeline.protocol.sources.feature_files.stores import pack_features
 from pipeline.runtime.workspace import items_path
 from pipeline.settings import Params
-from stages import decoding
-from stages.common import Artifacts, provenance, run_stage
-from stages.tasks import task_of
+from stages.common import Artifacts, media_path, run_stage
 
 
 def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
@@ -26,27 +22,24 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
         pack_features(Path(params.features.folder), "voice", outs.voices)
         return
 
-    from extractors.registry import voice_embedder  # torch: not for feature files
+    from extractors.voices.voice import voice_extractor  # torch: not for feature files
     from pipeline.runtime.device import select_device
 
     settings, device = params.embed_voices, select_device()
-    embedder = voice_embedder(settings, device)
+    extractor = voice_extractor(settings, device)
     manifest = read_manifest(deps.manifest)
-    heard = manifest[manifest["kind"].isin(["video", "audio"])]
-    rows = heard.itertuples(index=False)
-    tasks = [task_of(params, row, embedder.sample_rate, embedder.fingerprint()) for row in rows]
-
-    def infer(waveforms: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
-        return [embedding_result(vector[None], embedder.dimension) for vector in embedder(waveforms)]
-
-    work = Work("embed_voices", decoding.waveform, infer, items_at_once(device.type))
+    rows = manifest[manifest["kind"].isin(["video", "audio"])].itertuples(index=False)
+    read, fingerprint = ReadUtterance(extractor.preparer(), extractor.sample_rate), extractor.fingerprint()
+    tasks = [task_of(row, media_path(params, row.path), read, fingerprint) for row in rows]
+    work = Work("embed_voices", Embed(extractor), items_at_once(device.type))
     with ItemCache(items_path()) as cache:
-        seed_embeddings(cache, [task.key for task in tasks], outs.voices)
+        prefill_embeddings(cache, [task.key for task in tasks], outs.voices)
         extraction = extract(work, tasks, cache)
     skipped = outs.voices / "skipped.csv"
     write_skips(skipped, extraction.skips)
     refuse_too_many(work.stage, extraction.skips, len(tasks), settings.max_skip_ratio, skipped)
-    pack(outs.voices, manifest, extraction.results, {task.item: task.key for task in tasks}, provenance(embedder))
+    made_by = {**extractor.provenance(), "dimension": extractor.dimension, "sample_rate": extractor.sample_rate}
+    pack(outs.voices, manifest, extraction.results, {task.item: task.key for task in tasks}, made_by)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,15 @@ from pipeline.settings import Params
 from pipeline.store import MATRIX
 
 _DEMO = "data/demo"
-# First word of a store's label of weights -> what a reader must know of figures made with them.
-_STAND_INS = {
-    "untrained": "STAND-IN weights: the {modality} network is untrained (random weights). Figures that involve "
-    "{modality}s say nothing about the method.",
-    "distilled": "STAND-IN weights: the {modality} network's are not the official ones, but {label}. What its vectors "
-    "lack, every figure that involves {modality}s lacks, too.",
-}
+# What a reader must know of figures made with weights that stand in for others.
+_UNTRAINED = (
+    "STAND-IN weights: the {modality} network is untrained (random weights). Figures that involve {modality}s say "
+    "nothing about the method."
+)
+_STAND_IN = (
+    "STAND-IN weights: the {modality} network's are not the official ones, but {description}. What its vectors lack, "
+    "every figure that involves {modality}s lacks, too."
+)
 _CROSS = ("verification", "cross_modal")
 _GRID = "ten folds on a grid of 0.01, as the official code does"
 
@@ -51,18 +53,18 @@ def facts(
     leaks: Sequence[Mapping[str, str]],
 ) -> Facts:
     """Header lines and warnings; `weights` holds the provenance of the face and the voice store."""
-    labels = {modality: str(origin.get("weights", "unnamed")) for modality, origin in weights.items()}
+    described = {modality: _weights(origin) for modality, origin in weights.items()}
     done = [run for run in runs if run.metrics is not None]
     lines = [
         ("Corpus", f"{_corpus(params)}: {_people(summary)}"),
         ("Lists", f"{summary.get('source')}, seed {summary.get('seed')}; {_disjoint(summary)}"),
-        *((f"{modality.capitalize()} weights", label) for modality, label in labels.items()),
+        *((f"{modality.capitalize()} weights", str(known["description"])) for modality, known in described.items()),
         ("Runs", f"{len(done)} of {len(runs)} evaluated; {_seeds(done)}"),
         ("Models chosen on", ", ".join(_rules(done)) or "no run yet"),
         ("EER and AUC", _rates(params, done, parity_lists(summary))),
         *((("People tested", tested),) if (tested := _tested(done)) else ()),
     ]
-    return Facts(tuple(lines), (*_stand_ins(labels), *_leaks(leaks), *_cautions(params, done, summary)))
+    return Facts(tuple(lines), (*_stand_ins(described), *_leaks(leaks), *_cautions(params, done, summary)))
 
 
 def _corpus(params: Params) -> str:
@@ -131,9 +133,18 @@ def _rates(params: Params, runs: Sequence[Run], unnamed: Sequence[str]) -> str:
     return told
 
 
-def _stand_ins(labels: Mapping[str, str]) -> list[str]:
-    found = ((modality, label, _STAND_INS.get(label.split(" ")[0].split(":")[0])) for modality, label in labels.items())
-    return [text.format(modality=modality, label=label) for modality, label, text in found if text]
+def _weights(store: Mapping[str, object]) -> Mapping[str, object]:
+    """The record of weights in a store's provenance; of a store without one, what it says in its place."""
+    found = store.get("weights", "unnamed")
+    return found if isinstance(found, dict) else {"description": str(found)}
+
+
+def _stand_ins(weights: Mapping[str, Mapping[str, object]]) -> list[str]:
+    return [
+        (_STAND_IN if known.get("trained_on") else _UNTRAINED).format(modality=modality, **known)
+        for modality, known in weights.items()
+        if known.get("stand_in")
+    ]
 
 
 _OVERLAPS = {"unknown": "some of the test identities, or none"}

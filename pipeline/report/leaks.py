@@ -9,24 +9,19 @@ import pandas as pd
 from pipeline.protocol.tables import ProtocolTables
 
 _VOXCELEB1 = re.compile(r"id1[01]\d{3}")  # id10001 to id11251
-_DISJOINT = "trained on VoxCeleb2, whose identities are disjoint from VoxCeleb1's"
-# What the label of a store's weights begins with, after the network's name -> overlap with VoxCeleb1's people, and why.
-_KNOWN = (
-    ("vggface2", "some", "VGGFace2 shares some identities with VoxCeleb1"),
-    ("vggface", "all", "VGGFace1 contains every VoxCeleb1 identity"),
-    ("casia-webface", "some", "CASIA-WebFace shares some identities with VoxCeleb1"),
-    ("authors-facenet", "some", "FaceNet's training sets share some identities with VoxCeleb1"),
-    ("authors-aggregator", "none", _DISJOINT),
-    ("official (", "none", _DISJOINT),
-    ("untrained", "none", "not trained at all"),
-    (
-        "distilled (ours",
-        "unknown",
-        "trained on LibriSpeech's readers and on virtual voices made with Kokoro, after a teacher, CAM++, of whose "
-        "own training people the project has no list",
-    ),
-)
-_UNKNOWN = ("unknown", "whom these weights were trained on is not recorded")
+# A corpus that weights were trained on -> its overlap with VoxCeleb1's people, and why. All other corpora are unknown.
+_CORPORA = {
+    "VGGFace": ("all", "VGGFace1 contains every VoxCeleb1 identity"),
+    "VGGFace2": ("some", "VGGFace2 shares some identities with VoxCeleb1"),
+    "CASIA-WebFace": ("some", "CASIA-WebFace shares some identities with VoxCeleb1"),
+    "FaceNet's training sets": ("some", "FaceNet's training sets share some identities with VoxCeleb1"),
+    "VoxCeleb1": ("all", "trained on VoxCeleb1 itself"),
+    "VoxCeleb2": ("none", "trained on VoxCeleb2, whose identities are disjoint from VoxCeleb1's"),
+    "LibriSpeech": ("none", "LibriSpeech's readers are volunteers of LibriVox"),
+    "Kokoro's virtual voices": ("none", "nobody's voices"),
+}
+_DEGREES = ("all", "some", "unknown", "none")  # the worst first
+_NOT_RECORDED = ("unknown", "whom these weights were trained on is not recorded")
 
 
 @dataclass(frozen=True)
@@ -49,18 +44,21 @@ def leaks(provenance: Mapping[str, Mapping[str, object]], tables: ProtocolTables
         return []
     found = []
     for modality, store in sorted(provenance.items()):
-        weights = str(store.get("weights", "unnamed"))
-        overlap, reason = _overlap(weights)
+        weights = store.get("weights")
+        known = weights if isinstance(weights, dict) else {}
+        overlap, reason = _overlap(known.get("trained_on"))
         if overlap != "none":
-            found.append(asdict(Leak(modality, weights, overlap, reason)))
+            found.append(asdict(Leak(modality, str(known.get("description", weights)), overlap, reason)))
     return found
 
 
-def _overlap(weights: str) -> tuple[str, str]:
-    name = weights.lower().rpartition(", ")[2] if weights.lower().startswith("facenet") else weights.lower()
-    if "the user's own" in name:  # a file's name proves nothing
-        return _UNKNOWN
-    return next(((overlap, why) for start, overlap, why in _KNOWN if name.startswith(start)), _UNKNOWN)
+def _overlap(trained_on: object) -> tuple[str, str]:
+    """Overlap and reason of the worst of the corpora, None where they are not known; untrained weights know nobody."""
+    if not isinstance(trained_on, list):
+        return _NOT_RECORDED
+    listed = f"trained on {' and '.join(map(str, trained_on))}, of which the project has no list of people"
+    found = [_CORPORA.get(corpus, ("unknown", listed)) for corpus in trained_on]
+    return min(found, key=lambda one: _DEGREES.index(one[0]), default=("none", "not trained at all"))
 
 
 def is_voxceleb1(identities: pd.DataFrame) -> bool:

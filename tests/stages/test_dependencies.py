@@ -26,6 +26,9 @@ PLUMBING = {
     "pipeline/runtime/fast_yaml.py",
     "pipeline/extraction/limits.py",
     "pipeline/extraction/executors/local.py",
+    "pipeline/extraction/fingerprint.py",  # names results
+    "pipeline/registry.py",
+    "extractors/registry.py",  # finds files by name
     "pipeline/extraction/executors/worker.py",
     "pipeline/extraction/item_cache.py",  # its entries are named by what they are made of
     "pipeline/extraction/prefill.py",

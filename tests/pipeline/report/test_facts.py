@@ -28,7 +28,9 @@ def header(
     for section, values in changes.items():
         raw[section] = raw[section] | values
     params = write_params(tmp_path, raw)
-    weights = {"face": {"weights": "vggface2"}, "voice": {"weights": voice}}
+    record = {"description": voice, "stand_in": voice.startswith(("untrained", "distilled"))}
+    record["trained_on"] = ["LibriSpeech"] if voice.startswith("distilled") else []
+    weights = {"face": {"weights": {"description": "vggface2"}}, "voice": {"weights": record}}
     found = facts(params, read_runs(params, tmp_path / "runs"), weights, SUMMARY | {"source": source}, leaks)
     assert ("Voice weights", voice) in found.lines
     assert any("1251 identities (901 to train, 100 to choose, 250 to test)" in value for _, value in found.lines)

@@ -15,7 +15,8 @@ from pipeline.protocol.sources.feature_files.people import trained, tried
 from pipeline.protocol.sources.feature_files.reading import DIMENSION, Features, read_features
 from pipeline.store import write_store
 
-WEIGHTS = {"face": "authors-facenet (CSV)", "voice": "authors-aggregator (CSV)"}
+_NAMES = {"face": "authors-facenet", "voice": "authors-aggregator"}
+_CORPORA = {"face": "FaceNet's training sets", "voice": "VoxCeleb2"}
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,11 @@ def pack_features(folder: Path, modality: Modality, out: Path) -> None:
     provenance = {
         "extractor": "csv",
         "dimension": DIMENSION,
-        "weights": WEIGHTS[modality],
+        "weights": {
+            "name": _NAMES[modality],
+            "description": f"{_NAMES[modality]} (CSV)",
+            "trained_on": [_CORPORA[modality]],
+        },
         "fingerprint": hashlib.sha256(digests.encode()).hexdigest(),
         "rescaled_rows": rescaled,
     }
