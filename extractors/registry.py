@@ -1,81 +1,95 @@
-"""Extractors by the name that params.yaml uses: a new one is one file and one line here.
+"""Extractors by the name that params.yaml uses. A new one is one file, named as it is: nothing else is edited.
 
-The classes are imported only when asked for: model families drag in libraries that other stages do not need.
+Its file registers it. To find it, the module of the same name is imported alone, since model families drag in
+libraries that others do not need; all files of the folder only where no module of that name registers it.
 """
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import Protocol, TypeVar, cast
+from importlib.util import find_spec
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-import numpy as np
-import torch
+from extractors.base import Extractor
+from pipeline.config import validate
+from pipeline.registry import named
 
-from extractors.faces.face import Detection
-from pipeline.errors import ConfigError
-from pipeline.settings import DetectFacesSettings, EmbedFacesSettings, EmbedVoicesSettings, Section
+if TYPE_CHECKING:
+    import torch
 
+ExtractorT = TypeVar("ExtractorT", bound=Extractor)
 
-class Detector(Protocol):
-    """Frames in, the chosen face of each out."""
-
-    name: str
-
-    def fingerprint(self) -> str:
-        """Hex digest of everything that decides the result but the frame: code version, weights, numbers."""
-        ...
-
-    def __call__(self, frames: Sequence[np.ndarray]) -> list[Detection | None]:
-        """Face of each RGB uint8 frame (H, W, 3), in px of that frame; None where there is none."""
-        ...
+logger = logging.getLogger(__name__)
 
 
-class Embedder(Protocol):
-    """Face crops (160, 160, 3) uint8, or waveforms (T,) float32, in; unit vectors out."""
+class Registry(Generic[ExtractorT]):
+    """The extractors of one kind: those that the files of a folder register."""
 
-    name: str
-    dimension: int
-    weights_label: str  # what the report says of the weights
+    def __init__(self, package: str, section: str, key: str) -> None:
+        """`section` of params.yaml holds the extractors' options, and names one by its `key`."""
+        self._package = package
+        self._section = section
+        self._key = key
+        self._known: dict[str, type[ExtractorT]] = {}
 
-    def fingerprint(self) -> str:
-        """Hex digest of everything that decides the result but the medium."""
-        ...
+    def register(self, name: str) -> Callable[[type[ExtractorT]], type[ExtractorT]]:
+        """Class decorator: make an extractor known as `name`."""
 
-    def __call__(self, batch: Sequence[np.ndarray]) -> np.ndarray:
-        """Embeddings (B, dimension), float32, finite, of unit norm."""
-        ...
+        def add(extractor: type[ExtractorT]) -> type[ExtractorT]:
+            extractor.name = name
+            self._known[name] = extractor
+            return extractor
+
+        return add
+
+    def build(self, name: str, options: Mapping[str, object], device: "torch.device") -> ExtractorT:
+        """The extractor called `name`, on `device`, of whatever its section holds beside the section's own keys.
+
+        Keys that belong to another extractor of the folder do no harm and are named in the log: so `name` may be
+        changed alone. Raises ConfigError for an unknown name, a key that belongs to none, and options that are absent
+        or out of range.
+        """
+        chosen = self.find(name)
+        foreign = self._foreign([key for key in options if key not in chosen.Options.model_fields])
+        if foreign:
+            logger.info("%s: not used by %s: %s", self._section, name, ", ".join(foreign))
+        own = {key: value for key, value in options.items() if key not in foreign}
+        where = f"{self._section} in params.yaml, with {self._key} {name} (its options: {_listed(chosen)})"
+        return chosen(validate(chosen.Options, own, where), device)
+
+    def find(self, name: str) -> type[ExtractorT]:
+        """The class registered as `name`; raises ConfigError, naming the known ones, where there is none."""
+        if name not in self._known and name.isidentifier() and find_spec(f"{self._package}.{name}"):
+            import_module(f"{self._package}.{name}")
+        if name not in self._known:
+            self._import_all()
+        return named(self._known, name, f"{self._section}.{self._key}")
+
+    def names(self) -> list[str]:
+        """All names that the folder's files register, sorted."""
+        self._import_all()
+        return sorted(self._known)
+
+    def _foreign(self, keys: list[str]) -> list[str]:
+        """Those of `keys` that are options of other extractors, sorted."""
+        if not keys:
+            return []
+        self._import_all()
+        known = {key for extractor in self._known.values() for key in extractor.Options.model_fields}
+        return sorted(known.intersection(keys))
+
+    def _import_all(self) -> None:
+        for module in self._modules():
+            try:
+                import_module(module)
+            except ImportError as error:
+                logger.warning("%s cannot be imported, so what it registers is not known: %s", module, error)
+
+    def _modules(self) -> Iterator[str]:
+        folder = import_module(self._package)
+        return (module.name for module in iter_modules(folder.__path__, f"{self._package}."))
 
 
-class VoiceEmbedder(Embedder, Protocol):
-    """An embedder of waveforms."""
-
-    sample_rate: int  # Hz
-
-
-DETECTORS = {"mtcnn": "extractors.faces.mtcnn:FaceDetector", "none": "extractors.faces.whole_image:WholeImage"}
-FACE_EMBEDDERS = {"facenet": "extractors.faces.facenet:FaceNet"}
-VOICE_EMBEDDERS = {"utterance_aggregator": "extractors.voices.utterance_aggregator:VoiceExtractor"}
-
-SectionT = TypeVar("SectionT", bound=Section)
-
-
-def face_detector(settings: DetectFacesSettings, device: torch.device) -> Detector:
-    """The detector that `detect_faces.detector` names."""
-    return cast(Detector, _build(DETECTORS, "detect_faces.detector", settings.detector, settings, device))
-
-
-def face_embedder(settings: EmbedFacesSettings, device: torch.device) -> Embedder:
-    """The face extractor that `embed_faces.extractor` names; raises ConfigError for an unknown one."""
-    return cast(Embedder, _build(FACE_EMBEDDERS, "embed_faces.extractor", settings.extractor, settings, device))
-
-
-def voice_embedder(settings: EmbedVoicesSettings, device: torch.device) -> VoiceEmbedder:
-    """The voice extractor that `embed_voices.extractor` names; raises ConfigError for an unknown one."""
-    return cast(VoiceEmbedder, _build(VOICE_EMBEDDERS, "embed_voices.extractor", settings.extractor, settings, device))
-
-
-def _build(known: dict[str, str], key: str, name: str, settings: SectionT, device: torch.device) -> object:
-    if name not in known:
-        raise ConfigError(f"{key}: no extractor {name!r}; known are {', '.join(sorted(known))}")
-    module, _, attribute = known[name].partition(":")
-    build: Callable[[SectionT, torch.device], object] = getattr(import_module(module), attribute)
-    return build(settings, device)
+def _listed(extractor: type[Extractor]) -> str:
+    return ", ".join(extractor.Options.model_fields) or "none"

@@ -62,39 +62,43 @@ class ManifestSettings(Section):
     max_skip_ratio: Ratio
 
 
-class DetectFacesSettings(Section):
-    """`detect_faces:` which frames are looked at and which face is taken."""
+class ExtractorSettings(Section):
+    """A section that names an extractor: keys that every one has; all others are `options`, the extractor's own.
 
-    detector: Literal["mtcnn", "none"]
+    They are checked by the extractor named (extractors.registry), where a stage makes it: its class may need a library
+    that other stages do without.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    max_skip_ratio: Ratio
+
+    @property
+    def options(self) -> dict[str, object]:
+        """The keys that are not the section's own."""
+        return dict(self.model_extra or {})
+
+
+class DetectFacesSettings(ExtractorSettings):
+    """`detect_faces:` which frames are looked at, and by what."""
+
+    detector: str
     frame_rate: Positive  # Hz, frames sampled per second of video
     max_frames: Count  # per clip, spread evenly over it
-    choose: Literal["largest", "central"]
-    min_face: Annotated[int, Field(ge=12)]  # px in the scaled frame; 12 is the input of MTCNN's first net
-    max_side: Annotated[int, Field(ge=64)]  # px, longer side of a frame after scaling down
-    thresholds: Annotated[list[Ratio], Field(min_length=3, max_length=3)]  # of P-, R- and O-Net
-    min_probability: Ratio  # below it a frame counts as without a face
-    max_skip_ratio: Ratio
 
 
-class EmbedFacesSettings(Section):
-    """`embed_faces:` FaceNet on the chosen boxes."""
+class EmbedFacesSettings(ExtractorSettings):
+    """`embed_faces:` what makes a vector of a chosen face."""
 
     extractor: str
-    weights: str  # casia-webface | vggface2 | path
-    margin: Annotated[int, Field(ge=0, lt=160)]  # px of the 160 px crop, facenet-pytorch's meaning
-    max_skip_ratio: Ratio
 
 
-class EmbedVoicesSettings(Section):
-    """`embed_voices:` thin ResNet-34 with GhostVLAD on whole utterances."""
+class EmbedVoicesSettings(ExtractorSettings):
+    """`embed_voices:` what makes a vector of an utterance."""
 
     extractor: str
-    weights: str  # distilled | official | untrained | path
-    seed: Seed  # of the untrained network
-    max_seconds: Positive  # s, the longest window that goes through the network at once
     remove_offset: bool  # take off the constant (DC) that an utterance lies on
     trim: bool  # leave out the silent parts of an utterance
-    max_skip_ratio: Ratio
 
 
 class ProtocolSettings(Section):

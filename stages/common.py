@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from pipeline.config import load_params
 from pipeline.errors import PipelineError
@@ -106,28 +106,6 @@ def run_command(command: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped; what was extracted so far is kept in the item cache\n")
         sys.exit(130)
-
-
-class Described(Protocol):
-    """An extractor, as far as a store's provenance goes."""
-
-    name: str
-    dimension: int
-    weights_label: str
-
-    def fingerprint(self) -> str:
-        """Hex digest of what decides the vectors."""
-        ...
-
-
-def provenance(extractor: Described) -> dict[str, object]:
-    """What a store says of the extractor that filled it."""
-    return {
-        "extractor": extractor.name,
-        "dimension": extractor.dimension,
-        "weights": extractor.weights_label,
-        "fingerprint": extractor.fingerprint(),
-    }
 
 
 def media_path(params: Params, path: str) -> Path:

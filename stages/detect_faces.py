@@ -1,22 +1,20 @@
 """Sampled frames to face boxes: `python -m stages.detect_faces`."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.extraction.face_table import detection_result, faceless, write_detections
-from pipeline.extraction.item_cache import Arrays, ItemCache
+from pipeline.extraction.decoding import SampleFrames
+from pipeline.extraction.face_table import Detect, faceless, write_detections
+from pipeline.extraction.item_cache import ItemCache
 from pipeline.extraction.loop import Extraction, Work, extract, items_at_once
-from pipeline.extraction.prefill import seed_detections
+from pipeline.extraction.prefill import prefill_detections
 from pipeline.extraction.skips import refuse_too_many, write_skips
+from pipeline.extraction.tasks import task_of
 from pipeline.manifest.schema import read_manifest
-from pipeline.media import SampledFrame
 from pipeline.runtime.workspace import items_path
 from pipeline.settings import DetectFacesSettings, Params
-from stages import decoding
-from stages.common import Artifacts, run_stage
+from stages.common import Artifacts, media_path, run_stage
 from stages.imported import or_imported
-from stages.tasks import task_of
 
 logger = logging.getLogger("stages.detect_faces")
 
@@ -24,29 +22,30 @@ logger = logging.getLogger("stages.detect_faces")
 @or_imported("faces/detections.parquet", "faces/detect_skipped.csv")
 def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     """Look for a face in the sampled frames of every item that has pictures; write boxes and detect_skipped.csv."""
-    from extractors.registry import face_detector  # torch: not for feature files
+    from extractors.faces.face import face_detector  # torch: not for feature files
     from pipeline.runtime.device import select_device
 
     settings, device = params.detect_faces, select_device()
     detector = face_detector(settings, device)
     manifest = read_manifest(deps.manifest)
-    sampling = decoding.Sampling(settings.frame_rate, settings.max_frames)
-    made_by = (detector.fingerprint(), f"{sampling.frame_rate!r} Hz, {sampling.max_frames} frames")
+    sample, fingerprint = SampleFrames(settings.frame_rate, settings.max_frames), detector.fingerprint()
     rows = manifest[manifest["kind"].isin(["video", "image"])].itertuples(index=False)
-    tasks = [task_of(params, row, sampling, *made_by) for row in rows]
-
-    def infer(clips: Sequence[list[SampledFrame]]) -> list[Arrays]:
-        found = iter(detector([frame.image for clip in clips for frame in clip]))
-        return [detection_result(clip, [next(found) for _ in clip]) for clip in clips]
-
-    work = Work("detect_faces", decoding.frames, infer, items_at_once(device.type))
+    tasks = [task_of(row, media_path(params, row.path), sample, fingerprint) for row in rows]
+    work = Work("detect_faces", Detect(detector), items_at_once(device.type))
     with ItemCache(items_path()) as cache:
-        seed_detections(cache, [task.key for task in tasks], outs.faces / "detections.parquet")
+        prefill_detections(cache, [task.key for task in tasks], outs.faces / "detections.parquet")
         extraction = extract(work, tasks, cache)
-    _write(extraction, {task.item: task.key for task in tasks}, settings, outs.faces)
+    made_by = {**detector.provenance(), "frame_rate": settings.frame_rate, "max_frames": settings.max_frames}
+    _write(extraction, {task.item: task.key for task in tasks}, made_by, settings, outs.faces)
 
 
-def _write(extraction: Extraction, keys: dict[str, str], settings: DetectFacesSettings, folder: Path) -> None:
+def _write(
+    extraction: Extraction,
+    keys: dict[str, str],
+    made_by: dict[str, object],
+    settings: DetectFacesSettings,
+    folder: Path,
+) -> None:
     results, skips = extraction.results, faceless(extraction.results)
     looked, kept = (sum(int(arrays[name].sum()) for arrays in results.values()) for name in ("sampled", "accepted"))
     counts = (looked, looked - kept, len(skips))
@@ -55,7 +54,8 @@ def _write(extraction: Extraction, keys: dict[str, str], settings: DetectFacesSe
     write_skips(folder / "detect_skipped.csv", skips)
     refuse_too_many("detect_faces", skips, len(keys), settings.max_skip_ratio, folder / "detect_skipped.csv")
     without = {skip.item for skip in skips}
-    write_detections(folder / "detections.parquet", {k: v for k, v in results.items() if k not in without}, keys)
+    found = {item: arrays for item, arrays in results.items() if item not in without}
+    write_detections(folder / "detections.parquet", found, keys, made_by)
 
 
 if __name__ == "__main__":

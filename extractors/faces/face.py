@@ -1,10 +1,20 @@
-"""One face in one frame, and the rule that picks it among several."""
+"""One face in one frame: who finds it, the rule that picks it among several, and who embeds it."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+
+from extractors.base import Extractor
+from extractors.registry import Registry
+from pipeline.errors import MediaError
+from pipeline.extraction.decoding import PrepareFace
+from pipeline.settings import DetectFacesSettings, EmbedFacesSettings
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,6 +24,48 @@ class Detection:
     box: np.ndarray  # (4,) x1 y1 x2 y2, float32
     probability: float
     landmarks: np.ndarray  # (5, 2) x y of eyes, nose and mouth corners, float32; NaN if the detector finds none
+
+
+class Detector(Extractor):
+    """Frames in, the chosen face of each out. It takes frames as they are decoded."""
+
+    def preparer(self) -> None:
+        """Nothing: which frames are looked at is the stage's to say."""
+
+    @abstractmethod
+    def __call__(self, frames: Sequence[np.ndarray]) -> list[Detection | None]:
+        """Face of each RGB uint8 frame (H, W, 3), in px of that frame; None where there is none."""
+
+
+class FaceExtractor(Extractor):
+    """Faces in, unit vectors out."""
+
+    dimension: int
+
+    @abstractmethod
+    def preparer(self) -> PrepareFace:
+        """What cuts a face in a decode worker, such as SquareCrop or AlignedCrop of extractors.faces.crop.
+
+        It is called with frame (H, W, 3) RGB uint8, box (4,) and landmarks (5, 2), and returns the model's input.
+        """
+
+    @abstractmethod
+    def __call__(self, batch: Sequence[np.ndarray]) -> Sequence[np.ndarray | MediaError]:
+        """The vector (dimension,), of unit norm, of each input, or the MediaError that says why it has none."""
+
+
+DETECTORS: Registry[Detector] = Registry("extractors.faces", "detect_faces", "detector")
+FACE_EXTRACTORS: Registry[FaceExtractor] = Registry("extractors.faces", "embed_faces", "extractor")
+
+
+def face_detector(settings: DetectFacesSettings, device: "torch.device") -> Detector:
+    """The detector that `detect_faces.detector` names; raises ConfigError as Registry.build does."""
+    return DETECTORS.build(settings.detector, settings.options, device)
+
+
+def face_extractor(settings: EmbedFacesSettings, device: "torch.device") -> FaceExtractor:
+    """The extractor that `embed_faces.extractor` names; raises ConfigError as Registry.build does."""
+    return FACE_EXTRACTORS.build(settings.extractor, settings.options, device)
 
 
 def choose_face(

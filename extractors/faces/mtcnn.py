@@ -2,59 +2,59 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
 import torch
+from pydantic import Field
 
+from extractors.base import ExtractorOptions, Weights
 from extractors.deterministic import exact_inference
 from extractors.faces import mtcnn_cascade
-from extractors.faces.face import Detection, choose_face
-from extractors.fingerprints import fingerprint_of
+from extractors.faces.face import DETECTORS, Detection, Detector, choose_face
 from pipeline.errors import ExtractionError
+from pipeline.extraction.fingerprint import fingerprint_of
 from pipeline.files import sha256_of
 from pipeline.runtime.compat import import_facenet_pytorch
-from pipeline.settings import DetectFacesSettings
+from pipeline.settings import Ratio
 
-_VERSION = 1  # of the arithmetic here, in detection.py and in mtcnn_cascade.py
 _GPU_BATCH = 16  # frames; on a CPU batching gains nothing
 
 
-class FaceDetector:
+@DETECTORS.register("mtcnn")
+class MTCNN(Detector):
     """`detector: mtcnn`: the networks that ship inside facenet-pytorch, Zhang et al. (2016).
 
     On a CPU every frame goes through alone, so that its bytes do not depend on its neighbours.
     """
 
-    name = "mtcnn"
+    version = 1  # of the arithmetic here, in face.py and in mtcnn_cascade.py
 
-    def __init__(self, settings: DetectFacesSettings, device: torch.device) -> None:
-        """Loads the three networks onto `device`."""
-        self._settings = settings
-        self._device = device
+    class Options(ExtractorOptions):
+        """Its keys of `detect_faces:`."""
+
+        choose: Literal["largest", "central"]  # which of a frame's faces
+        min_face: Annotated[int, Field(ge=12)]  # px in the scaled frame; 12 is the input of the first net
+        max_side: Annotated[int, Field(ge=64)]  # px, longer side of a frame after scaling down
+        thresholds: Annotated[list[Ratio], Field(min_length=3, max_length=3)]  # of P-, R- and O-Net
+        min_probability: Ratio  # below it a frame counts as without a face
+
+    options: Options
+
+    def load(self) -> Weights:
+        """Loads the three networks."""
         library = import_facenet_pytorch()
         folder = Path(library.__file__).parent / "data"
         files = {net: folder / f"{net}.pt" for net in ("pnet", "rnet", "onet")}
         kinds = {"pnet": library.PNet, "rnet": library.RNet, "onet": library.ONet}
-        self._digests = {net: sha256_of(file) for net, file in files.items()}
-        loaded = {net: kind(pretrained=False).eval().to(device) for net, kind in kinds.items()}
+        loaded = {net: kind(pretrained=False).eval().to(self.device) for net, kind in kinds.items()}
         for net, module in loaded.items():
-            module.load_state_dict(torch.load(files[net], map_location=device, weights_only=True))
+            module.load_state_dict(torch.load(files[net], map_location=self.device, weights_only=True))
         self._nets = mtcnn_cascade.Nets(loaded["pnet"], loaded["rnet"], loaded["onet"])
-
-    def fingerprint(self) -> str:
-        """Hex digest of code version, weights and every number that decides which face is found where."""
-        numbers = {"choose", "min_face", "max_side", "thresholds", "min_probability"}
-        return fingerprint_of(
-            {
-                "name": self.name,
-                "version": _VERSION,
-                "weights": self._digests,
-                "factor": mtcnn_cascade.FACTOR,
-                "overlaps": [mtcnn_cascade.LEVEL_OVERLAP, mtcnn_cascade.OVERLAP],
-                **self._settings.model_dump(include=numbers),
-            }
-        )
+        digest = fingerprint_of({net: sha256_of(file) for net, file in files.items()})
+        label = "MTCNN, as facenet-pytorch ships it"
+        return Weights("facenet-pytorch", digest, label, trained_on=("WIDER FACE", "CelebA"))
 
     def __call__(self, frames: Sequence[np.ndarray]) -> list[Detection | None]:
         """The chosen face of each RGB uint8 frame (H, W, 3), in px of that frame; None where none is sure enough.
@@ -64,20 +64,20 @@ class FaceDetector:
         of another shape or type.
         """
         chosen: list[Detection | None] = []
-        for batch in _same_size(frames, 1 if self._device.type == "cpu" else _GPU_BATCH):
+        for batch in _same_size(frames, 1 if self.device.type == "cpu" else _GPU_BATCH):
             height, width = batch[0].shape[:2]
             for faces in self._detect(batch):
-                sure = [face for face in faces if face.probability >= self._settings.min_probability]
-                chosen.append(choose_face(sure, self._settings.choose, width, height))
+                sure = [face for face in faces if face.probability >= self.options.min_probability]
+                chosen.append(choose_face(sure, self.options.choose, width, height))
         return chosen
 
     def _detect(self, frames: Sequence[np.ndarray]) -> list[list[Detection]]:
         """All faces of frames of one size, in px of those frames."""
-        seen = np.stack([scale_down(frame, self._settings.max_side) for frame in frames])  # (B, h, w, 3)
+        seen = np.stack([scale_down(frame, self.options.max_side) for frame in frames])  # (B, h, w, 3)
         scale = np.divide(seen.shape[2:0:-1], frames[0].shape[1::-1], dtype=np.float32)  # x y: px seen per px
         with exact_inference():
-            images = torch.from_numpy(seen).to(self._device).permute(0, 3, 1, 2).float()
-            found = mtcnn_cascade.detect(self._nets, images, self._settings.min_face, self._settings.thresholds)
+            images = torch.from_numpy(seen).to(self.device).permute(0, 3, 1, 2).float()
+            found = mtcnn_cascade.detect(self._nets, images, self.options.min_face, self.options.thresholds)
         return [
             [
                 Detection(box / np.tile(scale, 2), float(probability), landmarks / scale)

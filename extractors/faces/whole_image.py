@@ -3,26 +3,20 @@
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
-from extractors.faces.face import Detection
-from extractors.fingerprints import fingerprint_of
-from pipeline.settings import DetectFacesSettings
-
-_VERSION = 1  # of this file's arithmetic
+from extractors.base import NO_WEIGHTS, Weights
+from extractors.faces.face import DETECTORS, Detection, Detector
 
 
-class WholeImage:
+@DETECTORS.register("none")
+class WholeImage(Detector):
     """`detector: none`: every frame is one face, seen with certainty, without landmarks."""
 
-    name = "none"
+    version = 1
 
-    def __init__(self, settings: DetectFacesSettings, device: torch.device) -> None:
-        """Takes what every detector takes, and needs none of it."""
-
-    def fingerprint(self) -> str:
-        """Hex digest of the code version: nothing else matters here."""
-        return fingerprint_of({"name": self.name, "version": _VERSION})
+    def load(self) -> Weights:
+        """Nothing to load."""
+        return NO_WEIGHTS
 
     def __call__(self, frames: Sequence[np.ndarray]) -> list[Detection | None]:
         """The whole of each frame (H, W, 3) as its face."""

@@ -1,17 +1,106 @@
-"""The network of utterance-level aggregation (Xie et al. 2019, arXiv 1902.10107)."""
+"""The network of utterance-level aggregation (Xie et al. 2019, arXiv 1902.10107): thin ResNet-34, then GhostVLAD.
+
+The backbone is the paper's table 2. GhostVLAD makes one descriptor of any number of frames; its ghosts swallow noise
+(Zhong et al. 2018, arXiv 1810.09951).
+"""
+
+import copy
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from extractors.voices.ghostvlad import GhostVLAD
-from extractors.voices.thin_resnet import FEATURES, Bottleneck, ThinResNet
-from pipeline.errors import WeightsError
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 DIMENSION = 512
 CLUSTERS, GHOSTS = 8, 2
-_SHOWN = 3  # misfits written out, of the 200 that another network's file has
 _FRESH_BRANCH_GAIN = 0.5  # else the activations of a fresh network double from block to block
+BATCH_NORM_EPSILON = 1e-3  # Keras's default, with which the published weights were trained
+FEATURES = 512  # channels of the last stage
+
+# stage: (blocks, (reduce, 3x3, increase) channels, stride of the stage's first 1x1)
+STAGES: dict[int, tuple[str, tuple[int, int, int], int]] = {
+    2: ("ab", (48, 48, 96), 1),
+    3: ("abc", (96, 96, 128), 2),
+    4: ("abc", (128, 128, 256), 2),
+    5: ("abc", (256, 256, 512), 2),
+}
+
+
+class ConvNorm(nn.Module):
+    """Convolution without bias, then batch normalisation; padded to keep the size that stride leaves."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, eps=BATCH_NORM_EPSILON)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        normalised: Tensor = self.norm(self.conv(maps))
+        return normalised
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 with a shortcut, which is projected in the first block of a stage."""
+
+    def __init__(self, inputs: int, widths: tuple[int, int, int], stride: int, project: bool) -> None:
+        super().__init__()
+        reduce, middle, increase = widths
+        self.reduce = ConvNorm(inputs, reduce, 1, stride)
+        self.middle = ConvNorm(reduce, middle, 3)
+        self.increase = ConvNorm(middle, increase, 1)
+        self.shortcut = ConvNorm(inputs, increase, 1, stride) if project else nn.Identity()
+
+    def forward(self, maps: Tensor) -> Tensor:
+        residual = F.relu(self.reduce(maps), inplace=True)
+        residual = F.relu(self.middle(residual), inplace=True)
+        return F.relu(self.increase(residual) + self.shortcut(maps), inplace=True)
+
+
+class ThinResNet(nn.Module):
+    """(B, 1, 257, T) normalised magnitudes -> (B, 512, 7, ceil(T / 16)), which the heads' 7x1 kernels close over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = ConvNorm(1, 64, 7)
+        self.stages = nn.ModuleDict()
+        channels = 64
+        for stage, (names, widths, stride) in STAGES.items():
+            blocks = nn.ModuleDict()
+            for index, name in enumerate(names):
+                blocks[name] = Bottleneck(channels, widths, stride if index == 0 else 1, project=index == 0)
+                channels = widths[-1]
+            self.stages[str(stage)] = blocks
+
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        maps = F.max_pool2d(F.relu(self.stem(spectrogram), inplace=True), 2)  # (B, 64, 128, T/2)
+        for blocks in self.stages.children():
+            for block in blocks.children():
+                maps = block(maps)
+        return F.max_pool2d(maps, (3, 1), (2, 1))  # (B, 512, 7, T/16)
+
+
+class GhostVLAD(nn.Module):
+    """Soft-assigns each frame to K + G centres and sums its residuals; the G ghost centres are thrown away.
+
+    The sum runs over time, so the residuals of two windows add up to those of both: `residuals` may be called
+    window by window, `normalise` once at the end.
+    """
+
+    def __init__(self, features: int, clusters: int, ghosts: int) -> None:
+        super().__init__()
+        self.clusters = clusters
+        self.centres = nn.Parameter(torch.empty(clusters + ghosts, features))
+        nn.init.orthogonal_(self.centres)
+
+    def residuals(self, features: Tensor, scores: Tensor) -> Tensor:
+        """(B, D, T) features and (B, K + G, T) assignment scores -> (B, K, D) residuals summed over time."""
+        assignment = scores.softmax(dim=1)[:, : self.clusters]  # (B, K, T)
+        weighted = assignment @ features.transpose(1, 2)  # (B, K, D)
+        return weighted - assignment.sum(dim=2, keepdim=True) * self.centres[: self.clusters]
+
+    def normalise(self, residuals: Tensor) -> Tensor:
+        """(B, K, D) residuals -> (B, K * D), each cluster of unit length (and not the whole, as published)."""
+        return F.normalize(residuals, dim=2, eps=1e-6).flatten(1)
 
 
 class UtteranceAggregator(nn.Module):
@@ -66,36 +155,18 @@ def untrained(seed: int) -> UtteranceAggregator:
     return network.eval()
 
 
-def load_state(state: dict[str, Tensor], origin: str) -> UtteranceAggregator:
-    """The network with `state`, float32, in eval mode; raises WeightsError naming `origin` where it does not fit
-    or holds values that are not finite.
+def folded(network: UtteranceAggregator) -> UtteranceAggregator:
+    """A copy for inference of a network in eval mode; its outputs equal the network's to float32's rounding.
 
-    Batch norm's counters of batches matter to training alone, so a state may leave them out.
+    In eval mode a batch norm is one scale and one shift a channel, which the convolution's kernel and bias can take.
+    Kernels lie channels last: so the maps do, and no convolution on a CPU has to reorder them.
     """
-    network = UtteranceAggregator()
-    own = network.state_dict()
-    full = {name: value for name, value in own.items() if name.endswith("num_batches_tracked")} | state
-    if problems := _misfits(own, full):
-        more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
-        raise WeightsError(
-            f"{origin} does not fit the utterance aggregator: {'; '.join(problems[:_SHOWN])}{more}. Name a file of "
-            "this network's weights"
-        )
-    if broken := [name for name, value in full.items() if not torch.isfinite(value).all()]:
-        raise WeightsError(
-            f"{origin} holds NaN or infinite values in {broken[0]} ({len(broken)} of its tensors): name a whole file"
-        )
-    network.load_state_dict(full)
-    return network.eval()
-
-
-def _misfits(own: dict[str, Tensor], state: dict[str, Tensor]) -> list[str]:
-    """What of `state` the network cannot take: absent, foreign and otherwise shaped tensors."""
-    absent = [f"it lacks {name}" for name in own if name not in state]
-    foreign = [f"the network has no {name}" for name in state if name not in own]
-    shaped = [
-        f"{name} is {tuple(state[name].shape)}, not {tuple(value.shape)}"
-        for name, value in own.items()
-        if name in state and state[name].shape != value.shape
-    ]
-    return absent + foreign + shaped
+    copied = copy.deepcopy(network)
+    for part in copied.modules():
+        if isinstance(part, ConvNorm):
+            part.conv = fuse_conv_bn_eval(part.conv, part.norm)
+            part.register_module("norm", nn.Identity())
+    for part in copied.modules():
+        if isinstance(part, nn.Conv2d):
+            part.weight = nn.Parameter(part.weight.detach().clone(memory_format=torch.channels_last))
+    return copied

@@ -1,34 +1,24 @@
 """The table of faces between detection and embedding: where each is, how sure the detector was, no pixels."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
+from pipeline.errors import ExtractionError
 from pipeline.extraction.item_cache import Arrays
-from pipeline.extraction.rows import rows_by_key
+from pipeline.extraction.rows import rows_by_item, rows_by_key
 from pipeline.extraction.skips import Skip
 from pipeline.files import atomic_path
+from pipeline.media import SampledFrame
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # of the image, in MTCNN's order
+_MADE_BY = "detector"
 _BOX = ["x1", "y1", "x2", "y2"]
 _POINTS = [f"{point}_{axis}" for point in LANDMARKS for axis in "xy"]
-
-
-class Frame(Protocol):
-    """A frame that was looked at."""
-
-    @property
-    def frame(self) -> int:
-        """Number in decode order, from 0."""
-        ...
-
-    @property
-    def time(self) -> float:
-        """Seconds since the first frame."""
-        ...
 
 
 class Face(Protocol):
@@ -50,7 +40,23 @@ class Face(Protocol):
         ...
 
 
-def detection_result(frames: Sequence[Frame], faces: Sequence[Face | None]) -> Arrays:
+@dataclass(frozen=True)
+class Detect:
+    """Sampled clips to their faces, all frames through the detector at once."""
+
+    detector: Callable[[Sequence[np.ndarray]], Sequence[Face | None]]  # frames (H, W, 3) -> a face of each, or None
+
+    def __call__(self, clips: Sequence[list[SampledFrame]]) -> list[Arrays]:
+        """The result of each clip; raises ExtractionError if the detector gives more or fewer faces than frames."""
+        images = [frame.image for clip in clips for frame in clip]
+        found = self.detector(images)
+        if len(found) != len(images):
+            raise ExtractionError(f"the detector gave {len(found)} answers for {len(images)} frames")
+        faces = iter(found)
+        return [detection_result(clip, [next(faces) for _ in clip]) for clip in clips]
+
+
+def detection_result(frames: Sequence[SampledFrame], faces: Sequence[Face | None]) -> Arrays:
     """One clip's sampled frames and their faces as a cacheable result; the frames without a face are only counted."""
     found = [(frame, face) for frame, face in zip(frames, faces, strict=True) if face is not None]
     return {
@@ -72,8 +78,10 @@ def faceless(results: Mapping[str, Arrays]) -> list[Skip]:
     ]
 
 
-def write_detections(path: Path, results: Mapping[str, Arrays], keys: Mapping[str, str]) -> None:
-    """Write one row a face, sorted by item and frame; `keys` are the items' cache keys."""
+def write_detections(
+    path: Path, results: Mapping[str, Arrays], keys: Mapping[str, str], made_by: Mapping[str, object]
+) -> None:
+    """Write one row a face, sorted by item and frame; `keys` are the items' cache keys, `made_by` the provenance."""
     items = sorted(results)
     faces = [len(results[item]["frame"]) for item in items]
 
@@ -90,8 +98,22 @@ def write_detections(path: Path, results: Mapping[str, Arrays], keys: Mapping[st
     table[_POINTS] = stacked("landmarks")
     table["sampled"] = np.repeat(stacked("sampled"), faces)
     table["key"] = repeated([keys[item] for item in items])
+    table.attrs = {_MADE_BY: dict(made_by)}  # kept in the file's own metadata
     with atomic_path(path) as temporary:
         table.to_parquet(temporary, index=False)
+
+
+def read_faces(path: Path) -> tuple[dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]], dict[str, object]]:
+    """Faces by item, in the table's order, and the provenance of the detector that found them.
+
+    The faces of an item are frame numbers (n,), boxes (n, 4) and landmarks (n, 5, 2), px of the frame.
+    """
+    table = pd.read_parquet(path)
+    frames = table["frame"].to_numpy(np.int32)
+    boxes = table[_BOX].to_numpy(np.float32)
+    landmarks = table[_POINTS].to_numpy(np.float32).reshape(-1, len(LANDMARKS), 2)
+    found = {item: (frames[rows], boxes[rows], landmarks[rows]) for item, rows in rows_by_item(table).items()}
+    return found, dict(table.attrs.get(_MADE_BY, {}))
 
 
 def read_detections(path: Path, keys: Collection[str]) -> dict[str, Arrays]:

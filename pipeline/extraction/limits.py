@@ -8,7 +8,7 @@ SBNET_ITEM_SECONDS is what an item may take, and may take again for each minute 
 import math
 import os
 
-from pipeline.errors import ExtractionError
+from pipeline.errors import ConfigError
 
 ITEM_SECONDS = 120.0  # s
 _MOST_WORKERS = 8  # decoding is seldom slower than the model by more than that
@@ -23,7 +23,7 @@ def worker_count() -> int:
     if not given:
         return max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) - 1))
     if not given.isdecimal():
-        raise ExtractionError(f"SBNET_WORKERS must be a whole number of processes, found {given!r}")
+        raise ConfigError(f"SBNET_WORKERS must be a whole number of processes, found {given!r}")
     return int(given)
 
 
@@ -35,7 +35,7 @@ def item_seconds() -> float:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise ExtractionError(f"SBNET_ITEM_SECONDS must be a number of seconds above 0, found {given!r}")
+        raise ConfigError(f"SBNET_ITEM_SECONDS must be a number of seconds above 0, found {given!r}")
     return seconds
 
 

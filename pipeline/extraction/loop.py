@@ -3,15 +3,13 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, TypeVar
 
 from pipeline.errors import ExtractionError, GoneError, LimitError, MediaError
-from pipeline.extraction.executors.local import decode_all
+from pipeline.extraction.executors import chosen_executor
 from pipeline.extraction.item_cache import Arrays, ItemCache
-from pipeline.extraction.limits import worker_count
 from pipeline.extraction.skips import Skip
-from pipeline.files import sha256_of
+from pipeline.extraction.tasks import Task, prepared
 from pipeline.runtime.progress import progress
 
 PayloadT = TypeVar("PayloadT")
@@ -23,42 +21,15 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Task:
-    """One item to extract: its medium, the key of its result, and whatever its decoding needs besides.
-
-    The key stands for the bytes that the manifest saw. So a decoder calls `check_unchanged` once it is done: what was
-    made of other bytes must not be cached under that key, where it would be found as long as the cache lives.
-    """
-
-    item: str
-    path: Path
-    key: str
-    detail: object = None
-    digest: str = ""  # SHA-256 of the medium as the manifest saw it; empty: not checked
-    minutes: float = 0.0  # that its medium lasts, by which its time limit grows (decode_limits.minutes_of)
-
-
-def check_unchanged(task: Task) -> None:
-    """Raise GoneError where the medium's bytes are not the ones that the manifest saw."""
-    try:
-        changed = bool(task.digest) and sha256_of(task.path) != task.digest
-    except OSError as error:
-        raise GoneError(f"{task.path.name}: went away while it was read ({error.strerror})") from error
-    if changed:
-        raise GoneError(f"{task.path.name}: has changed since the manifest was made")
-
-
-@dataclass(frozen=True)
 class Work(Generic[PayloadT]):
-    """What a stage does with a task.
+    """What a stage does with the payloads of its tasks.
 
-    `decode` runs in worker processes and must be importable by name. `infer` turns the payloads of several items into
-    as many results, or into the MediaError of an item whose result is unusable; it gets `batch` items at a time: 1 on a
-    CPU, so that an item's bytes cannot depend on its neighbours.
+    `infer` turns the payloads of several items into as many results, or into the MediaError of an item whose result is
+    unusable. It gets `batch` items at a time: 1 on a CPU, so that an item's bytes cannot depend on its neighbours. It
+    is picklable, so that an executor may run it elsewhere.
     """
 
     stage: str
-    decode: Callable[[Task], PayloadT]
     infer: Callable[[Sequence[PayloadT]], Sequence[Arrays | MediaError]]
     batch: int
 
@@ -76,7 +47,7 @@ def items_at_once(device_type: str) -> int:
     return 1 if device_type == "cpu" else _GPU_BATCH
 
 
-def extract(work: Work[PayloadT], tasks: Sequence[Task], cache: ItemCache) -> Extraction:
+def extract(work: Work[PayloadT], tasks: Sequence[Task[PayloadT]], cache: ItemCache) -> Extraction:
     """Result of every task, from the cache or fresh; fresh ones are cached batch by batch: a kill loses one batch.
 
     Items of the same key, which have the same bytes, are extracted once. Raises ExtractionError for media that are no
@@ -126,12 +97,12 @@ def _warn_of_limits(stage: str, failed: Mapping[str, MediaError]) -> None:
 
 
 def _fresh(
-    work: Work[PayloadT], pending: Sequence[Task], cache: ItemCache
-) -> Iterator[tuple[Task, Arrays | MediaError]]:
+    work: Work[PayloadT], pending: Sequence[Task[PayloadT]], cache: ItemCache
+) -> Iterator[tuple[Task[PayloadT], Arrays | MediaError]]:
     if not pending:
         return
-    batch: list[tuple[Task, PayloadT]] = []
-    for task, payload in decode_all(pending, work.decode, worker_count(), lambda task: task.minutes):
+    batch: list[tuple[Task[PayloadT], PayloadT]] = []
+    for task, payload in chosen_executor().map(prepared, pending, lambda task: task.minutes):
         if isinstance(payload, MediaError):
             yield task, payload
             continue
@@ -144,12 +115,16 @@ def _fresh(
 
 
 def _infer(
-    work: Work[PayloadT], batch: Sequence[tuple[Task, PayloadT]], cache: ItemCache
-) -> list[tuple[Task, Arrays | MediaError]]:
+    work: Work[PayloadT], batch: Sequence[tuple[Task[PayloadT], PayloadT]], cache: ItemCache
+) -> list[tuple[Task[PayloadT], Arrays | MediaError]]:
     try:
         outcomes = work.infer([payload for _, payload in batch])
         if len(outcomes) != len(batch):
             raise ExtractionError(f"the extractor gave {len(outcomes)} results for {len(batch)} item(s)")
+    except MediaError as error:  # raised, not returned: then of which item is only seen by asking one by one
+        if len(batch) > 1:
+            return [pair for one in batch for pair in _infer(work, [one], cache)]
+        outcomes = [error]
     except ExtractionError as error:
         items = ", ".join(task.item for task, _ in batch)
         raise ExtractionError(f"{work.stage}, item {items}: {error}; nothing of it is kept") from error

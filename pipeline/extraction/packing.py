@@ -1,33 +1,72 @@
-"""From the results of an extraction to the packed store that DVC sees."""
+"""From an extractor's vectors to the results of items, and from these to the packed store that DVC sees."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from pipeline.errors import ExtractionError, MediaError
+from pipeline.extraction.decoding import Prepared
 from pipeline.extraction.item_cache import Arrays
 from pipeline.store import write_store
 
-WHOLE_UTTERANCE = -1  # frame number of a row that stands for a whole utterance
+Outcomes = Sequence[np.ndarray | MediaError] | np.ndarray  # one a vector (D,); an array (n, D) is n of them
 
 
-def embedding_result(vectors: np.ndarray, dimension: int, frames: np.ndarray | None = None) -> Arrays | MediaError:
-    """One item's vectors (n, dimension) as a cacheable result, or the MediaError of a vector that must not be used.
+class Embedder(Protocol):
+    """A model that makes vectors of prepared faces or utterances."""
+
+    @property
+    def dimension(self) -> int:
+        """Width of its vectors."""
+        ...
+
+    def __call__(self, batch: Sequence[np.ndarray]) -> Outcomes:
+        """The vector (dimension,) of each input, of unit norm, or the MediaError that says why there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Embed:
+    """Prepared items to their results, all through the model at once."""
+
+    embedder: Embedder
+
+    def __call__(self, items: Sequence[Prepared]) -> list[Arrays | MediaError]:
+        """The result of each item, or the MediaError of one with an input that has no vector."""
+        inputs = [one for item in items for one in item.inputs]
+        outcomes = self.embedder(inputs)
+        if len(outcomes) != len(inputs):
+            raise ExtractionError(f"the extractor gave {len(outcomes)} vectors for {len(inputs)} inputs")
+        ends = np.cumsum([len(item.inputs) for item in items])
+        parts = [outcomes[end - len(item.inputs) : end] for item, end in zip(items, ends, strict=True)]
+        dimension = self.embedder.dimension
+        return [embedding_result(part, dimension, item.frames) for part, item in zip(parts, items, strict=True)]
+
+
+def embedding_result(vectors: Outcomes, dimension: int, frames: np.ndarray) -> Arrays | MediaError:
+    """One item's vectors, n of (dimension,), as a cacheable result, or the MediaError of one that must not be used.
 
     `frames` (n,) are the frame numbers the vectors belong to. Raises ExtractionError for a wrong shape: that is no
     matter of one medium but a broken extractor.
     """
-    frames = np.array([WHOLE_UTTERANCE]) if frames is None else frames
-    if vectors.shape != (len(frames), dimension):
-        raise ExtractionError(f"the extractor gave vectors {vectors.shape}, promised {(len(frames), dimension)}")
-    norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    arrays = []
+    for vector in vectors:
+        if isinstance(vector, MediaError):
+            return vector
+        arrays.append(np.asarray(vector))
+    if (shapes := [array.shape for array in arrays]) != [(dimension,)] * len(frames):
+        raise ExtractionError(f"the extractor gave vectors of shape {shapes}, promised {len(frames)} of {(dimension,)}")
+    matrix = np.array(arrays).reshape(len(frames), dimension)
+    norms = np.linalg.norm(matrix.astype(np.float64), axis=1)
     if not np.isfinite(norms).all():
         return MediaError("the extractor gave NaN or infinite values for it")
     if (np.abs(norms - 1.0) > 1e-3).any():
         return MediaError(f"the extractor gave a vector of norm {norms.min():.3g} for it, not 1")
-    return {"embeddings": vectors.astype(np.float32), "frame": frames.astype(np.int32)}
+    return {"embeddings": matrix.astype(np.float32), "frame": frames.astype(np.int32)}
 
 
 def pack(

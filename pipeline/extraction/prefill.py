@@ -25,7 +25,7 @@ Reader = Callable[[dict[str, Path], set[str]], dict[str, Arrays]]  # files by na
 logger = logging.getLogger(__name__)
 
 
-def seed_embeddings(cache: ItemCache, keys: Sequence[str], folder: Path) -> None:
+def prefill_embeddings(cache: ItemCache, keys: Sequence[str], folder: Path) -> None:
     """Take embeddings that the cache lacks from the packed store that dvc.lock names for `folder`."""
 
     def read(files: dict[str, Path], wanted: set[str]) -> dict[str, Arrays]:
@@ -33,15 +33,15 @@ def seed_embeddings(cache: ItemCache, keys: Sequence[str], folder: Path) -> None
         frames, found = store.index["frame"].to_numpy(np.int32), rows_by_key(store.index, wanted)
         return {key: {"embeddings": store.matrix[rows], "frame": frames[rows]} for key, rows in found.items()}
 
-    _seed(cache, keys, {INDEX: folder / INDEX, MATRIX: folder / MATRIX}, read)
+    _prefill(cache, keys, {INDEX: folder / INDEX, MATRIX: folder / MATRIX}, read)
 
 
-def seed_detections(cache: ItemCache, keys: Sequence[str], table: Path) -> None:
+def prefill_detections(cache: ItemCache, keys: Sequence[str], table: Path) -> None:
     """Take face boxes that the cache lacks from the table that dvc.lock names."""
-    _seed(cache, keys, {table.name: table}, lambda files, wanted: read_detections(files[table.name], wanted))
+    _prefill(cache, keys, {table.name: table}, lambda files, wanted: read_detections(files[table.name], wanted))
 
 
-def _seed(cache: ItemCache, keys: Sequence[str], outs: dict[str, Path], read: Reader) -> None:
+def _prefill(cache: ItemCache, keys: Sequence[str], outs: dict[str, Path], read: Reader) -> None:
     missing = set(keys) - cache.known(keys)
     locked = _locked_digests() if missing else {}
     files = {name: _cached_file(path, locked.get(path.as_posix())) for name, path in outs.items()}

@@ -6,7 +6,7 @@ import torch
 
 from extractors.deterministic import exact_inference
 from extractors.voices.aggregator_network import UtteranceAggregator
-from extractors.voices.utterance_aggregator import VoiceExtractor
+from extractors.voices.utterance_aggregator import AggregatedVoice
 from pipeline.errors import MediaError
 from tests.extractors.voices.test_utterance_aggregator import settings, tone
 
@@ -42,5 +42,5 @@ def test_voices_are_embedded_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(network, inputs)
 
     monkeypatch.setattr(UtteranceAggregator, "residuals", watched)
-    vectors = VoiceExtractor(settings(), torch.device("cpu"))([tone(1.0)])
+    vectors = AggregatedVoice(settings(), torch.device("cpu"))([tone(1.0)])
     assert seen == [EXACT] and np.isfinite(vectors).all()

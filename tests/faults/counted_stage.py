@@ -11,7 +11,11 @@ from typing import Any
 
 from stages.common import run_stage
 
-_BUILDERS = {"detect_faces": "face_detector", "embed_faces": "face_embedder", "embed_voices": "voice_embedder"}
+_BUILDERS = {
+    "detect_faces": ("extractors.faces.face", "face_detector"),
+    "embed_faces": ("extractors.faces.face", "face_extractor"),
+    "embed_voices": ("extractors.voices.voice", "voice_extractor"),
+}
 
 
 class Counted:
@@ -35,8 +39,7 @@ def counted(build: Callable[..., Any], file: Path) -> Callable[..., Any]:
 
 
 if __name__ == "__main__":
-    from extractors import registry
-
     stage, calls = sys.argv[1], Path(sys.argv[2])
-    setattr(registry, _BUILDERS[stage], counted(getattr(registry, _BUILDERS[stage]), calls))
+    module, builder = import_module(_BUILDERS[stage][0]), _BUILDERS[stage][1]
+    setattr(module, builder, counted(getattr(module, builder), calls))
     run_stage(import_module(f"stages.{stage}").main, arguments=[])  # the command line's are this program's own

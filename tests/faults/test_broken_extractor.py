@@ -17,15 +17,16 @@ pytestmark = [pytest.mark.faults, pytest.mark.stage]
 PROGRAM = """
 import sys
 import numpy as np
-from extractors import registry
+from extractors.base import NO_WEIGHTS
+from extractors.voices.voice import VOICE_EXTRACTORS, VoiceExtractor
 from stages import embed_voices
 from stages.common import run_stage
 
-class Broken:
-    name, dimension, weights_label, sample_rate = "broken", 512, "none", 16000
+@VOICE_EXTRACTORS.register("broken")
+class Broken(VoiceExtractor):
+    version, dimension, sample_rate = 1, 512, 16000
     calls = 0
-    def __init__(self, settings, device): pass
-    def fingerprint(self): return "broken"
+    def load(self): return NO_WEIGHTS
     def __call__(self, batch):
         Broken.calls += 1
         sound = np.eye(512, dtype=np.float32)[Broken.calls % 512 : Broken.calls % 512 + len(batch)]
@@ -33,8 +34,6 @@ class Broken:
                    "narrow": sound[:, :511], "short": sound[:0]}
         return rubbish[sys.argv[1]] if Broken.calls == 2 else sound
 
-import __main__
-registry.VOICE_EMBEDDERS["broken"] = "__main__:Broken"
 run_stage(embed_voices.main, arguments=[])
 """
 

@@ -78,11 +78,12 @@ def test_poison_in_a_store_s_place_is_refused(tmp_path: Path, canary: Path, name
 @pytest.mark.parametrize("section", ["embed_faces", "embed_voices"])
 @pytest.mark.parametrize("name", ["evil.npz", "evil.pth"])
 def test_poisoned_weights_are_refused(tmp_path: Path, canary: Path, section: str, name: str) -> None:
-    from extractors.registry import face_embedder, voice_embedder
+    from extractors.faces.face import face_extractor
+    from extractors.voices.voice import voice_extractor
     from pipeline.config import load_params
 
     params = load_params(ROOT / "params.yaml")
-    build = {"embed_faces": face_embedder, "embed_voices": voice_embedder}[section]
+    build = {"embed_faces": face_extractor, "embed_voices": voice_extractor}[section]
     settings = getattr(params, section).model_copy(update={"weights": str(poison(tmp_path / name, canary))})
     with pytest.raises(PipelineError):
         build(settings, torch.device("cpu"))

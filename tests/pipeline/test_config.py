@@ -66,11 +66,8 @@ def test_wrong_type_is_named_with_what_was_found(raw, tmp_path) -> None:
     ("section", "key", "value"),
     [
         ("detect_faces", "frame_rate", 0.0),
-        ("detect_faces", "thresholds", [0.6, 0.7]),
-        ("detect_faces", "min_face", 5),
-        ("embed_faces", "margin", -1),
-        ("embed_faces", "margin", 160),
-        ("embed_voices", "max_seconds", -2.0),
+        ("embed_faces", "max_skip_ratio", 1.5),
+        ("embed_voices", "extractor", 3),
         ("protocol", "test_ratio", 1.5),
         ("train", "dropout", 1.0),
         ("train", "batch_size", 1),

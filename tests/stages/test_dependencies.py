@@ -27,6 +27,8 @@ PLUMBING = {
     "pipeline/registry.py",
     "pipeline/extraction/limits.py",
     "pipeline/extraction/executors/local.py",
+    "pipeline/extraction/fingerprint.py",  # names results
+    "extractors/registry.py",  # finds files by name
     "pipeline/extraction/executors/worker.py",
     "pipeline/extraction/item_cache.py",  # its entries are named by what they are made of
     "pipeline/extraction/prefill.py",

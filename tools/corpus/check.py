@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from extractors.faces.crop import crop_face
-from extractors.registry import face_detector, face_embedder
+from extractors.faces.face import face_detector, face_extractor
 from pipeline.config import load_params
 from pipeline.media.audio import decode_audio
 from pipeline.media.video import sample_frames
@@ -60,13 +59,14 @@ def _crops(files: list[Path], corpus: Path) -> Iterator[tuple[Path, np.ndarray |
     """File, crop (160, 160, 3) or None, and whether the face is where geometry puts it; one a frame."""
     params, boxes = load_params(Path("params.yaml")), _true_boxes(corpus)
     detect = face_detector(params.detect_faces, torch.device("cpu"))
+    cut = face_extractor(params.embed_faces, torch.device("cpu")).preparer()
     for path in tqdm(files, unit="clip", desc="faces"):
         images = [frame.image for frame in sample_frames(path, _FRAME_RATE, _FRAMES)]
         for image, found in zip(images, detect(images), strict=True):
             if found is None:
                 yield path, None, False
             else:
-                crop = crop_face(image, found.box, params.embed_faces.margin)
+                crop = cut(image, found.box, found.landmarks)
                 yield path, crop, _holds(boxes[path.parent.name, path.stem], found.box)
 
 
@@ -74,9 +74,9 @@ def measure_faces(files: list[Path], corpus: Path) -> Faces:
     """Detect and embed three frames a clip."""
     looked = list(_crops(files, corpus))
     seen = [(path, crop) for path, crop, _ in looked if crop is not None]
-    embed = face_embedder(load_params(Path("params.yaml")).embed_faces, torch.device("cpu"))
+    embed = face_extractor(load_params(Path("params.yaml")).embed_faces, torch.device("cpu"))
     return Faces(
-        embeddings=embed([crop for _, crop in seen]),
+        embeddings=np.array(embed([crop for _, crop in seen])),
         identities=np.array([path.parent.name for path, _ in seen]),
         clips=np.array([path.stem for path, _ in seen]),
         frames=len(looked),

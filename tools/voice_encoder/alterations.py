@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve
 
-from extractors.voices.voice_spectrogram import SAMPLE_RATE
+from extractors.voices.utterance_aggregator import SAMPLE_RATE
 
 Waveform = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from torch import Tensor
 
-from extractors.voices.voice_spectrogram import SAMPLE_RATE, frame_spectrogram
+from extractors.voices.utterance_aggregator import SAMPLE_RATE, frame_spectrogram
 from pipeline.errors import StoreError
 from tools.voice_encoder.channels import Channel
 from tools.voice_encoder.hints import HOP, of_crop

@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from extractors.voices.aggregator_network import load_state, untrained
-from extractors.voices.voice_spectrogram import SAMPLE_RATE
-from extractors.voices.voice_weights import DISTILLED, read_safetensors
+from extractors.pretrained import read_safetensors
+from extractors.voices.aggregator_network import untrained
+from extractors.voices.aggregator_weights import DISTILLED, load_state
+from extractors.voices.utterance_aggregator import SAMPLE_RATE
 from pipeline.errors import ManifestError
 from pipeline.manifest.checks import refuse
 from pipeline.manifest.media_folder import list_media

@@ -2,7 +2,7 @@
 
     python -m tools.voice_encoder.export <run>/checkpoint.safetensors <weights.safetensors>
 
-Prints the digest that extractors/voices/voice_weights.py checks.
+Prints the digest that extractors/voices/aggregator_weights.py checks.
 """
 
 import logging
@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from extractors.voices.aggregator_network import load_state
+from extractors.voices.aggregator_weights import load_state
 from pipeline.errors import WeightsError
 from pipeline.files import atomic_path, sha256_of
 from tools.voice_encoder.checkpoint import averaged

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from extractors.voices.aggregator_network import UtteranceAggregator, load_state
-from extractors.voices.voice_spectrogram import SAMPLE_RATE, spectrogram
-from extractors.voices.voice_weights import DISTILLED, read_safetensors
+from extractors.pretrained import read_safetensors
+from extractors.voices.aggregator_network import UtteranceAggregator
+from extractors.voices.aggregator_weights import DISTILLED, load_state
+from extractors.voices.utterance_aggregator import SAMPLE_RATE, spectrogram
 from pipeline.metrics import equal_error_rate
 from tools.voice_encoder.checkpoint import averaged
 from tools.voice_encoder.command import options, run_command

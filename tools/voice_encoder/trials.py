@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from extractors.voices.aggregator_network import UtteranceAggregator
-from extractors.voices.voice_spectrogram import SAMPLE_RATE, spectrogram
+from extractors.voices.utterance_aggregator import SAMPLE_RATE, spectrogram
 from pipeline.errors import MediaError, ScoreError
 from pipeline.metrics import equal_error_rate
 from tools.voice_encoder.alterations import alter

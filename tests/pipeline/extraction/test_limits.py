@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.errors import ExtractionError
+from pipeline.errors import ConfigError
 from pipeline.extraction.limits import item_seconds, minutes_of, minutes_to_read, worker_count
 
 
@@ -10,7 +10,7 @@ def test_worker_count_is_the_environments_or_leaves_a_core_free(monkeypatch) -> 
     monkeypatch.setenv("SBNET_WORKERS", "5")
     assert worker_count() == 5
     monkeypatch.setenv("SBNET_WORKERS", "many")
-    with pytest.raises(ExtractionError, match="SBNET_WORKERS"):
+    with pytest.raises(ConfigError, match="SBNET_WORKERS"):
         worker_count()
     monkeypatch.delenv("SBNET_WORKERS")
     assert 1 <= worker_count() <= 8
@@ -19,7 +19,7 @@ def test_worker_count_is_the_environments_or_leaves_a_core_free(monkeypatch) -> 
 @pytest.mark.parametrize("wrong", ["soon", "0", "-1", "nan", "inf"])
 def test_time_limit_that_is_no_time_is_refused_by_name(monkeypatch, wrong) -> None:
     monkeypatch.setenv("SBNET_ITEM_SECONDS", wrong)
-    with pytest.raises(ExtractionError, match="SBNET_ITEM_SECONDS"):
+    with pytest.raises(ConfigError, match="SBNET_ITEM_SECONDS"):
         item_seconds()
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.errors import ExtractionError, MediaError
+from pipeline.errors import ConfigError, ExtractionError, MediaError
 from pipeline.extraction.item_cache import Arrays, ItemCache
 from pipeline.extraction.loop import Extraction, Work, extract, items_at_once
-from tests.pipeline.extraction.executors.worker_tasks import make_task, read_number
+from tests.pipeline.extraction.executors.worker_tasks import make_task
 
 
 class Model:
@@ -19,7 +19,7 @@ class Model:
 
     def __init__(self, batch: int = 1, dies_at: float | None = None) -> None:
         self.asked: list[float] = []
-        self.work = Work("square", read_number, self.infer, batch)
+        self.work = Work("square", self.infer, batch)
         self._dies_at = dies_at
 
     def infer(self, payloads: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
@@ -154,8 +154,26 @@ def test_broken_extractor_stops_the_run_and_the_item_is_named(tmp_path, cache) -
 
     tasks = [make_task(tmp_path, "poor.wav", "1")]
     with pytest.raises(ExtractionError, match=r"square, item poor\.wav: vectors of another shape"):
-        extract(Work("square", read_number, infer, 1), tasks, cache)
+        extract(Work("square", infer, 1), tasks, cache)
     assert cache.usage()[0] == 0
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_media_error_that_a_model_raises_costs_the_item_that_it_is_of(tmp_path, cache, batch) -> None:
+    def infer(payloads: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
+        if any(payload[0] == 2 for payload in payloads):
+            raise MediaError("two is unusable")
+        return [{"embeddings": payload} for payload in payloads]
+
+    extraction = extract(Work("square", infer, batch), [make_task(tmp_path, str(i), str(i)) for i in range(5)], cache)
+    assert set(extraction.results) == {"0", "1", "3", "4"}
+    assert [(skip.item, skip.reason) for skip in extraction.skips] == [("2", "two is unusable")]
+
+
+def test_unknown_executor_is_refused_with_the_known_ones(tmp_path, cache, monkeypatch) -> None:
+    monkeypatch.setenv("SBNET_EXECUTOR", "slurm")
+    with pytest.raises(ConfigError, match="SBNET_EXECUTOR='slurm' is not known: use local"):
+        extract(Model().work, [make_task(tmp_path, "1", "1")], cache)
 
 
 def test_nothing_to_do_is_no_error(cache) -> None:

@@ -1,5 +1,6 @@
 """From results to the store, and what an extractor must not give."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ExtractionError, MediaError
-from pipeline.extraction.packing import WHOLE_UTTERANCE, embedding_result, pack
+from pipeline.extraction.decoding import WHOLE_UTTERANCE, Prepared
+from pipeline.extraction.packing import Embed, embedding_result, pack
 from pipeline.store import read_store
 
 PROVENANCE = {"extractor": "test", "dimension": 3, "weights": "none", "fingerprint": "f"}
@@ -20,8 +22,6 @@ def test_sound_vectors_become_a_result() -> None:
     result = embedding_result(np.eye(3)[:2], 3, np.array([4, 9]))
     assert isinstance(result, dict)
     assert result["embeddings"].dtype == np.float32 and result["frame"].tolist() == [4, 9]
-    whole = embedding_result(np.eye(3)[:1], 3)
-    assert isinstance(whole, dict) and whole["frame"].tolist() == [WHOLE_UTTERANCE]
 
 
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinite"), (0.0, "norm 0"), (5.0, "norm")])
@@ -35,7 +35,32 @@ def test_unsound_vectors_are_the_items_fault(value: float, word: str) -> None:
 @pytest.mark.parametrize("shape", [(1, 4), (2, 3), (3,)])
 def test_wrong_shape_is_the_extractors_fault(shape: tuple[int, ...]) -> None:
     with pytest.raises(ExtractionError, match="promised"):
-        embedding_result(np.ones(shape), 3)
+        embedding_result(np.ones(shape), 3, np.array([0]))
+
+
+def test_one_vector_that_could_not_be_had_costs_its_item_alone() -> None:
+    class Picky:
+        dimension = 3
+
+        def __call__(self, batch: Sequence[np.ndarray]) -> list[np.ndarray | MediaError]:
+            return [np.eye(3)[0] if one[0] else MediaError("black") for one in batch]
+
+    white, black = np.ones(2), np.zeros(2)
+    items = [Prepared([white, black], np.array([0, 1])), Prepared([white], np.array([WHOLE_UTTERANCE]))]
+    failed, sound = Embed(Picky())(items)
+    assert isinstance(failed, MediaError) and str(failed) == "black"
+    assert isinstance(sound, dict) and sound["frame"].tolist() == [WHOLE_UTTERANCE]
+
+
+def test_model_that_loses_an_input_is_broken() -> None:
+    class Lossy:
+        dimension = 3
+
+        def __call__(self, batch: Sequence[np.ndarray]) -> np.ndarray:
+            return np.eye(3)[: len(batch) - 1]
+
+    with pytest.raises(ExtractionError, match="1 vectors for 2 inputs"):
+        Embed(Lossy())([Prepared([np.ones(2), np.ones(2)], np.array([0, 1]))])
 
 
 def test_rows_carry_what_the_manifest_says_of_their_item(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pipeline.errors import StoreError
 from pipeline.extraction.face_table import detection_result, write_detections
 from pipeline.extraction.item_cache import ItemCache
 from pipeline.extraction.packing import pack
-from pipeline.extraction.prefill import seed_detections, seed_embeddings
+from pipeline.extraction.prefill import prefill_detections, prefill_embeddings
 
 VOICES, DETECTIONS = Path("artifacts/voices"), Path("artifacts/faces/detections.parquet")
 MANIFEST = pd.DataFrame({"item": ["a", "b"], "identity": ["x", "y"], "clip": ["a", "b"], "digest": ["1", "2"]})
@@ -53,7 +53,7 @@ def committed(vectors: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathF
         results = {item: {"embeddings": v, "frame": np.arange(len(v), dtype=np.int32)} for item, v in vectors.items()}
         pack(VOICES, MANIFEST, results, {"a": "key a", "b": "key b"}, {"extractor": "t", "dimension": 3})
         found = detection_result([Frame(), Frame()], [Face(), None])  # type: ignore[list-item]
-        write_detections(DETECTIONS, {"a": found}, {"a": "key d"})
+        write_detections(DETECTIONS, {"a": found}, {"a": "key d"}, {})
         outs = [str(VOICES / "embeddings.safetensors"), str(VOICES / "index.parquet"), str(DETECTIONS)]
         dvc("init", "--no-scm")
         dvc("stage", "add", "-n", "embed", *(part for out in outs for part in ("-o", out)), "true")
@@ -77,7 +77,7 @@ def published(
 
 def cached(tmp_path: Path, keys: list[str]) -> dict[str, dict[str, np.ndarray]]:
     with ItemCache(tmp_path / "fresh" / "items.sqlite") as cache:
-        seed_embeddings(cache, keys, VOICES)
+        prefill_embeddings(cache, keys, VOICES)
         return cache.get(keys)
 
 
@@ -95,7 +95,7 @@ def test_keys_of_another_extractor_take_nothing(tmp_path, published) -> None:
 
 def test_detections_come_back_as_they_were_found(tmp_path, published) -> None:
     with ItemCache(tmp_path / "items.sqlite") as cache:
-        seed_detections(cache, ["key d"], DETECTIONS)
+        prefill_detections(cache, ["key d"], DETECTIONS)
         found = cache.get(["key d"])["key d"]
     expected = detection_result([Frame(), Frame()], [Face(), None])  # type: ignore[list-item]
     assert set(found) == set(expected)

@@ -6,8 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from extractors.voices.aggregator_network import load_state, untrained
-from extractors.voices.voice_weights import read_safetensors
+from extractors.pretrained import read_safetensors
+from extractors.voices.aggregator_network import untrained
+from extractors.voices.aggregator_weights import load_state
 from pipeline.errors import CheckpointError, WeightsError
 from tools.voice_encoder import export
 

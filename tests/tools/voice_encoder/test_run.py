@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from extractors.voices.voice_weights import DISTILLED, DISTILLED_SHA256, read_safetensors
+from extractors.pretrained import read_safetensors
+from extractors.voices.aggregator_weights import DISTILLED, DISTILLED_SHA256
 from pipeline.errors import CheckpointError, ScoreError, WeightsError
 from tools.voice_encoder import checkpoint
 from tools.voice_encoder.channels import Channel

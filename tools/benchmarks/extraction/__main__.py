@@ -74,9 +74,9 @@ def main() -> None:
 def compare_faces(project: Project, items: list[str], repeats: int, workers: int) -> Comparison:
     """Detection and FaceNet against MTCNN() and InceptionResnetV1()."""
     out, frames = project.folder / "plain.npz", write_frames(project, items)
-    weights = load_params(project.folder / "params.yaml").embed_faces.weights
-    command = ["-m", "tools.benchmarks.extraction.plain_faces", str(frames), str(out), "--weights", weights]
-    command += ["--min-face", str(detection_settings(project).min_face)]
+    weights = load_params(project.folder / "params.yaml").embed_faces.options["weights"]
+    command = ["-m", "tools.benchmarks.extraction.plain_faces", str(frames), str(out), "--weights", str(weights)]
+    command += ["--min-face", str(detection_settings(project).options["min_face"])]
     plain, ours = _in_turns(project, command, _FACE_STAGES, repeats, workers)
     found, store = np.load(out), project.store("faces")
     names = [str(Path(path).relative_to(project.media)) for path in found["path"].tolist()]

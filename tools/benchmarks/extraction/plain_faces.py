@@ -30,7 +30,7 @@ def main() -> None:
     library = import_facenet_pytorch()
     mtcnn = library.MTCNN(image_size=160, margin=0, min_face_size=arguments.min_face)
     resnet = library.InceptionResnetV1(pretrained=None).eval()
-    resnet.load_state_dict(facenet_weights(arguments.weights).tensors)
+    resnet.load_state_dict(facenet_weights(arguments.weights)[1])
     start = time.monotonic()
     paths, numbers, vectors = [], [], []
     for path, wanted in json.loads(arguments.frames.read_text()).items():

@@ -17,7 +17,7 @@ import librosa
 import numpy as np
 import torch
 
-from extractors.voices.voice_weights import voice_weights
+from extractors.voices.aggregator_weights import aggregator_weights
 from pipeline.config import load_params
 
 
@@ -27,7 +27,8 @@ def main() -> None:
     parser.add_argument("utterances", type=Path, help="JSON: a list of wav or flac files")
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
-    network = voice_weights(load_params(Path("params.yaml")).embed_voices).network.eval()
+    settings = load_params(Path("params.yaml")).embed_voices.options
+    _, network = aggregator_weights(str(settings["weights"]), int(str(settings["seed"])))
     start = time.monotonic()
     paths, vectors = json.loads(arguments.utterances.read_text()), []
     for path in paths:

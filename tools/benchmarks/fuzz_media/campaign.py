@@ -12,11 +12,10 @@ from typing import Any, TypeVar
 from pipeline.errors import ExtractionError, MediaError
 from pipeline.extraction.executors.local import decode_all
 from pipeline.extraction.executors.worker import NO_MEMORY
-from pipeline.extraction.loop import Task
+from pipeline.extraction.tasks import Task, prepared
 from pipeline.media import probe
-from stages import decoding
 from tools.benchmarks.fuzz_media.judgement import (
-    LISTENING,
+    HEARING,
     SAMPLING,
     Kept,
     keep_crops,
@@ -39,9 +38,9 @@ class Findings:
     caught: list[str] = field(default_factory=list)  # crashes and hangs, which only the workers' limits caught
 
 
-def described(task: Task) -> str:
+def described(path: Path) -> str:
     """What the manifest stage asks of a file."""
-    return repr(probe(task.path))
+    return repr(probe(path))
 
 
 def run_campaign(paths: Sequence[Path], workers: int, seconds: float) -> Findings:
@@ -49,27 +48,26 @@ def run_campaign(paths: Sequence[Path], workers: int, seconds: float) -> Finding
     os.environ["SBNET_ITEM_SECONDS"] = str(seconds)  # as a user would set it
     findings = Findings()
 
-    def decode_each(name: str, decode: Callable[[Task], Any], keep: Callable[[Any], Kept], tasks: Sequence[Task]):
-        return _decode_each(name, decode, keep, tasks, workers, findings)
+    def decode_each(name: str, keep: Callable[[Any], Kept], tasks: Sequence[Task[Any]]):
+        return _decode_each(name, keep, tasks, workers, findings)
 
-    tasks = [Task(path.name, path, key=path.name) for path in paths]
-    decode_each("probe", described, keep_text, tasks)
-    heard = [replace(task, detail=LISTENING) for task in tasks]
-    sounds = decode_each("waveform", decoding.waveform, keep_waveform, heard)
+    tasks = [Task(path.name, path, key=path.name, prepare=described) for path in paths]
+    decode_each("probe", keep_text, tasks)
+    heard = [replace(task, prepare=HEARING) for task in tasks]
+    sounds = decode_each("waveform", keep_waveform, heard)
     again = [task for task in reversed(heard) if task.item in sounds]  # reversed: after other neighbours
-    _compare(sounds, decode_each("waveform again", decoding.waveform, keep_waveform, again), findings)
-    seen = [replace(task, detail=SAMPLING) for task in tasks]
-    frames = decode_each("frames", decoding.frames, keep_frames, seen)
-    wanted = [replace(task, detail=frames[task.item].boxes) for task in reversed(tasks) if task.item in frames]
-    _compare(frames, decode_each("crops of these", decoding.crops, keep_crops, wanted), findings)
+    _compare(sounds, decode_each("waveform again", keep_waveform, again), findings)
+    seen = [replace(task, prepare=SAMPLING) for task in tasks]
+    frames = decode_each("frames", keep_frames, seen)
+    wanted = [replace(task, prepare=frames[task.item].cut) for task in reversed(tasks) if task.item in frames]
+    _compare(frames, decode_each("crops of these", keep_crops, wanted), findings)
     return findings
 
 
 def _decode_each(
     name: str,
-    decode: Callable[[Task], PayloadT],
     keep: Callable[[PayloadT], Kept],
-    tasks: Sequence[Task],
+    tasks: Sequence[Task[PayloadT]],
     workers: int,
     findings: Findings,
 ) -> dict[str, Kept]:
@@ -77,7 +75,7 @@ def _decode_each(
     start, kept, left = time.monotonic(), {}, {task.item: task for task in tasks}
     while left:
         try:
-            for task, outcome in decode_all(list(left.values()), decode, workers):
+            for task, outcome in decode_all(list(left.values()), prepared, workers):
                 del left[task.item]
                 if isinstance(outcome, MediaError):
                     _count_refusal(name, task, str(outcome), findings)
@@ -97,7 +95,7 @@ def _decode_each(
     return kept
 
 
-def _count_refusal(name: str, task: Task, reason: str, findings: Findings) -> None:
+def _count_refusal(name: str, task: Task[Any], reason: str, findings: Findings) -> None:
     outcome = "crashed" if "decoder crashed" in reason else "stopped" if "was stopped" in reason else "refused"
     findings.counts[name, task.path.suffix, outcome] += 1
     if outcome != "refused" or reason == NO_MEMORY:

@@ -4,15 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from extractors.faces.crop import CROP_SIZE, crop_face
+from extractors.faces.crop import SquareCrop
+from extractors.voices.voice import WholeUtterance
+from pipeline.extraction.decoding import CutFaces, Prepared, ReadUtterance, SampleFrames
 from pipeline.files import sha256_hex
 from pipeline.media import SampledFrame
 from pipeline.media.audio import SHORTEST
-from stages import decoding
 
 SAMPLE_RATE = 16000  # Hz
-LISTENING = decoding.Listening(SAMPLE_RATE, remove_offset=False, trim=False)
-SAMPLING = decoding.Sampling(frame_rate=8.0, max_frames=4)
+SAMPLING = SampleFrames(frame_rate=8.0, max_frames=4)
+HEARING = ReadUtterance(WholeUtterance(), SAMPLE_RATE, remove_offset=False, trim=False)
+CROP = SquareCrop(size=160, margin=0)
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Kept:
 
     fault: str | None  # what is wrong with it
     digest: str
-    boxes: decoding.Boxes | None = None  # of frames: where crops are to be cut
+    cut: CutFaces | None = None  # of frames: the crops that are to be cut of them
 
 
 def keep_text(text: str) -> Kept:
@@ -29,9 +31,9 @@ def keep_text(text: str) -> Kept:
     return Kept(None, text)
 
 
-def keep_waveform(waveform: np.ndarray) -> Kept:
+def keep_waveform(utterance: Prepared) -> Kept:
     """Mono float32 within [-1, 1] of at least SHORTEST seconds is sound."""
-    fault = None
+    (waveform,), fault = utterance.inputs, None
     if waveform.dtype != np.float32 or waveform.ndim != 1 or len(waveform) < SHORTEST * SAMPLE_RATE:
         fault = f"is {waveform.dtype} {waveform.shape}"
     elif not np.isfinite(waveform).all() or np.abs(waveform).max() > 1:
@@ -40,9 +42,10 @@ def keep_waveform(waveform: np.ndarray) -> Kept:
 
 
 def keep_frames(frames: list[SampledFrame]) -> Kept:
-    """Pictures in order, at finite times, are sound; the digest is of the crops that `boxes` will cut of them."""
-    boxes = _middles(frames)
-    crops = [crop_face(frame.image, box, 0) for frame, box in zip(frames, boxes.boxes, strict=True)]
+    """Pictures in order, at finite times, are sound; the digest is of the crops that `cut` will give of them."""
+    cut = _middles(frames)
+    boxes = zip(frames, cut.boxes, cut.landmarks, strict=True)
+    crops = [CROP(frame.image, box, landmarks) for frame, box, landmarks in boxes]
     numbers = [frame.frame for frame in frames]
     fault = None
     if not 1 <= len(frames) <= SAMPLING.max_frames or numbers != sorted(set(numbers)):
@@ -51,20 +54,21 @@ def keep_frames(frames: list[SampledFrame]) -> Kept:
         fault = "are no RGB pictures"
     elif not np.isfinite([frame.time for frame in frames]).all():
         fault = "have no finite times"
-    return Kept(fault, _digest(crops), boxes)
+    return Kept(fault, _digest(crops), cut)
 
 
-def keep_crops(crops: decoding.Crops) -> Kept:
-    """Crops of FaceNet's size are sound."""
-    wrong = [image.shape for image in crops.images if image.shape != (CROP_SIZE, CROP_SIZE, 3)]
-    return Kept(f"have the shapes {wrong}" if wrong else None, _digest(crops.images))
+def keep_crops(crops: Prepared) -> Kept:
+    """Crops of the size asked for are sound."""
+    wrong = [image.shape for image in crops.inputs if image.shape != (CROP.size, CROP.size, 3)]
+    return Kept(f"have the shapes {wrong}" if wrong else None, _digest(crops.inputs))
 
 
-def _middles(frames: list[SampledFrame]) -> decoding.Boxes:
+def _middles(frames: list[SampledFrame]) -> CutFaces:
     """A box in the middle of each frame, as if a face were there."""
     sizes = np.array([frame.image.shape[1::-1] for frame in frames], np.float32)  # (n, 2) width, height
     boxes = np.concatenate([np.floor(sizes / 4), np.ceil(sizes * 0.75)], axis=1)
-    return decoding.Boxes(tuple(frame.frame for frame in frames), boxes, margin=0)
+    landmarks = np.full((len(frames), 5, 2), np.nan, np.float32)
+    return CutFaces(CROP, np.array([frame.frame for frame in frames], np.int32), boxes, landmarks)
 
 
 def _digest(arrays: list[np.ndarray]) -> str:

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import time
 
-from pipeline.extraction.loop import Task
+from pipeline.extraction.tasks import Task
 
 START = "SBNET_TEST_START"  # slow | broken
 

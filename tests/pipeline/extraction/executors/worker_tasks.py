@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import GoneError, MediaError
-from pipeline.extraction.loop import Task
+from pipeline.extraction.tasks import Task
 from pipeline.manifest.medium import Measured, Unread, read_media
 
 SIGNALS = {"crash": signal.SIGSEGV, "killed": signal.SIGKILL}
@@ -23,13 +23,13 @@ class TooLargeToSend:
         raise MemoryError
 
 
-def read_number(task: Task) -> np.ndarray:
-    """The number in the task's file; the file may also say how to fail."""
-    text = task.path.read_text()
+def number_in(path: Path) -> np.ndarray:
+    """The number in a file; the file may also say how to fail."""
+    text = path.read_text()
     if text == "media error":
         raise MediaError("no audio track")
     if text in ("gone", "changed"):
-        raise GoneError(f"{task.path.name}: {text}")
+        raise GoneError(f"{path.name}: {text}")
     if text.startswith("hang"):
         time.sleep(float(text.removeprefix("hang") or 60))
         text = "0"
@@ -47,6 +47,11 @@ def read_number(task: Task) -> np.ndarray:
     return np.array([float(text)])
 
 
+def read_number(task: Task) -> np.ndarray:
+    """What `number_in` gives of the task's file."""
+    return number_in(task.path)
+
+
 def process_id(task: Task) -> int:
     """Who decoded this."""
     return os.getpid()
@@ -62,7 +67,7 @@ def make_task(folder: Path, item: str, content: str) -> Task:
     """A task whose medium is a file with that content."""
     path = folder / item
     path.write_text(content)
-    return Task(item, path, key=f"key of {item} {content}")
+    return Task(item, path, key=f"key of {item} {content}", prepare=number_in)
 
 
 def hostile_media(media: Sequence[Unread]) -> list[Measured | str]:

@@ -1,26 +1,28 @@
-"""The face sections of params.yaml with single keys changed, and real faces to run them on."""
+"""The face models of params.yaml with single options changed, and real faces to run them on."""
 
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
+from extractors.faces.facenet import FaceNet
+from extractors.faces.mtcnn import MTCNN
 from pipeline.config import load_params
 from pipeline.media import sample_frames
-from pipeline.settings import DetectFacesSettings, EmbedFacesSettings
 
 ROOT = Path(__file__).parents[3]
 _PARAMS = load_params(ROOT / "params.yaml")
 
 
-def detecting(**changes: object) -> DetectFacesSettings:
-    """`detect_faces:` of params.yaml with MTCNN and some keys changed."""
-    return DetectFacesSettings.model_validate(_PARAMS.detect_faces.model_dump() | {"detector": "mtcnn"} | changes)
+def mtcnn(**changes: object) -> MTCNN:
+    """MTCNN with the options of params.yaml, some of them changed."""
+    return MTCNN(MTCNN.Options.model_validate(_PARAMS.detect_faces.options | changes), torch.device("cpu"))
 
 
-def embedding(**changes: object) -> EmbedFacesSettings:
-    """`embed_faces:` of params.yaml with some keys changed."""
-    return EmbedFacesSettings.model_validate(_PARAMS.embed_faces.model_dump() | changes)
+def facenet(**changes: object) -> FaceNet:
+    """FaceNet with the options of params.yaml, some of them changed."""
+    return FaceNet(FaceNet.Options.model_validate(_PARAMS.embed_faces.options | changes), torch.device("cpu"))
 
 
 def portraits(side: int = 360, people: int = 4) -> list[np.ndarray]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from extractors.own_weights import own_file
+from extractors.pretrained import own_file
 from pipeline.errors import WeightsError
 from pipeline.files import sha256_of
 

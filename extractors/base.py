@@ -1,0 +1,115 @@
+"""The contract of every extractor: it owns its options, its weights and what it makes of the media.
+
+An author writes four things: `version`, `Options`, `load` and the call. The base makes the fingerprint that cached
+results go by, over all of them, so that none can be forgotten. Its file imports no model library.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, ClassVar, final
+
+from pipeline.extraction.fingerprint import fingerprint_of
+from pipeline.media import MEDIA_VERSION
+from pipeline.settings import Section
+
+if TYPE_CHECKING:
+    import torch
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+_FINAL = ("fingerprint", "provenance")
+_BY_DIGEST = "weights"  # the option that stands in a fingerprint by the bytes it names, so that a file may move
+
+
+class ExtractorOptions(Section):
+    """Keys of an extractor's own in its section of params.yaml, without defaults: these stand there.
+
+    Every one counts in the fingerprint; what cannot matter to a vector is no option. One called `weights` counts by
+    the digest of what it names.
+    """
+
+
+class NoOptions(ExtractorOptions):
+    """Of an extractor without any."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a network's parameters are, as the store's provenance keeps it."""
+
+    name: str  # short: casia-webface, distilled, or the name of the user's file
+    digest: str  # hex SHA-256 of their bytes
+    description: str  # for the report's header
+    trained_on: tuple[str, ...] | None  # corpora by their usual names; None: not known
+    official: bool = False  # the published ones of the paper that the network is from
+    stand_in: bool = False  # not what anyone would publish figures with
+
+    def __post_init__(self) -> None:
+        if not _DIGEST.fullmatch(self.digest):
+            raise TypeError(f"weights {self.name}: the digest must be a hex SHA-256, not {self.digest!r}")
+
+
+NO_WEIGHTS = Weights("none", fingerprint_of("no weights"), "no weights", trained_on=())
+
+
+class Extractor(ABC):
+    """A model by its name in params.yaml, made of its options.
+
+    `load` is called once, when it is made: the place for networks and files. What runs in decode workers is not the
+    extractor but its `preparer`, which knows nothing of the model.
+    """
+
+    name: ClassVar[str]  # set by the decorator that registers it
+    version: ClassVar[int]  # raised when the same options, weights and media would give other results
+    Options: ClassVar[type[ExtractorOptions]] = NoOptions
+
+    def __init__(self, options: ExtractorOptions, device: "torch.device") -> None:
+        """Loads the networks onto `device`; raises WeightsError where their weights cannot be had."""
+        self.options = options
+        self.device = device
+        self.weights = self.load()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if own := [name for name in _FINAL if name in vars(cls)]:
+            raise TypeError(f"{cls.__name__} must not define {own[0]}: the base makes it, over all that counts")
+
+    @abstractmethod
+    def load(self) -> Weights:
+        """Load networks onto self.device, as self.options say; returns what their weights are."""
+
+    @abstractmethod
+    def preparer(self) -> object:
+        """What decode workers run: an instance of a frozen dataclass with a `version`, made of options alone.
+
+        It is pickled, so its module should import no model library: every worker would.
+        """
+
+    @final
+    def fingerprint(self) -> str:
+        """Hex SHA-256 of all that decides a result but the medium: code, weights, options, preparer and decoder."""
+        return fingerprint_of(
+            {
+                "name": self.name,
+                "version": self.version,
+                "weights": self.weights.digest,
+                "options": self.options.model_dump(mode="json", exclude={_BY_DIGEST}),
+                "preparer": self.preparer(),
+                "media": MEDIA_VERSION,
+            }
+        )
+
+    @final
+    def provenance(self) -> dict[str, object]:
+        """What a store says of the extractor that filled it, in JSON's types; enough to make it again."""
+        return {
+            "extractor": self.name,
+            "version": self.version,
+            "options": self.options.model_dump(mode="json"),
+            "weights": {**asdict(self.weights), "trained_on": _as_list(self.weights.trained_on)},
+            "fingerprint": self.fingerprint(),
+        }
+
+
+def _as_list(names: tuple[str, ...] | None) -> list[str] | None:
+    return None if names is None else list(names)
