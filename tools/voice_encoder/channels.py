@@ -7,7 +7,7 @@ the older single alterations, which the test with altered channels keeps.
 import numpy as np
 from numpy.typing import NDArray
 
-from extractors.voices.voice_spectrogram import SAMPLE_RATE
+from extractors.voices.utterance_aggregator import SAMPLE_RATE
 from tools.voice_encoder.alterations import mix
 from tools.voice_encoder.codecs import through_codec
 from tools.voice_encoder.recipe import ChannelSettings

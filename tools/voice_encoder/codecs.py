@@ -10,7 +10,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from extractors.voices.voice_spectrogram import SAMPLE_RATE
+from extractors.voices.utterance_aggregator import SAMPLE_RATE
 
 Waveform = NDArray[np.float32]
 TELEPHONE_RATE = 8000  # Hz

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.signal import fftconvolve
 from tqdm import tqdm
 
-from extractors.voices.voice_spectrogram import SAMPLE_RATE
+from extractors.voices.utterance_aggregator import SAMPLE_RATE
 from pipeline.errors import StoreError
 from pipeline.files import atomic_path
 from tools.voice_encoder.command import options, run_command

@@ -24,8 +24,8 @@ from torch import nn
 from tqdm import tqdm
 
 from extractors.pretrained import read_safetensors
-from extractors.voices.aggregator_network import DIMENSION, UtteranceAggregator, load_state, untrained
-from extractors.voices.aggregator_weights import DISTILLED
+from extractors.voices.aggregator_network import DIMENSION, UtteranceAggregator, untrained
+from extractors.voices.aggregator_weights import DISTILLED, load_state
 from pipeline.errors import ConfigError, WeightsError
 from pipeline.files import atomic_path, sha256_of
 from tools.voice_encoder import checkpoint
