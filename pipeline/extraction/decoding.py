@@ -88,7 +88,7 @@ class ReadUtterance:
             logger.warning(
                 "%s: lies %.1f %% of full scale beside zero, and its vector with it; embed_voices.remove_offset "
                 "mends it",
-                *(path.name, 100 * offset),
+                *(path, 100 * offset),
             )
         if self.trim:
             waveform = trimmed(waveform)
