@@ -42,7 +42,6 @@ def check_protocol(tables: ProtocolTables, corpus: Corpus, held_out: Flags) -> N
     an impostor who is the person, a word that is not in the vocabulary.
     """
     people = _check_identities(tables.identities, corpus)
-    _check_words(tables)
     names = people["identity"].to_numpy(dtype=object)
     stores: dict[Modality, Names] = {"face": names[corpus.faces.person], "voice": names[corpus.voices.person]}
     check_rows(tables, {modality: len(owners) for modality, owners in stores.items()}, stores)
@@ -71,10 +70,11 @@ def check_fits(
 def check_rows(
     tables: ProtocolTables, sizes: Mapping[Modality, int], identities: Mapping[Modality, Names] | None = None
 ) -> None:
-    """Raise ProtocolError for a row number that the stores, of `sizes` rows, do not have.
+    """Raise ProtocolError for a word outside the vocabulary, and for a row number outside stores of `sizes` rows.
 
     With the `identities` (N,) of each store's rows, also for one that is of another person than the list says.
     """
+    _check_words(tables)
     for name, rows, column, modality, identity in row_columns(tables):
         row, size = rows[column].to_numpy(dtype=np.int64), sizes[modality]
         outside = (row < 0) | (row >= size)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ProtocolError
-from pipeline.protocol.checks import check_protocol
+from pipeline.protocol.checks import check_fits, check_protocol
 from pipeline.protocol.corpus import Corpus, Flags
 from pipeline.protocol.sources.generated import generate
 from pipeline.protocol.tables import ProtocolTables
@@ -71,6 +71,23 @@ def test_a_row_that_the_store_does_not_have(made: Made, row: int) -> None:
     refused(made, "train_pairs", setting(2, "face_row", row), "train_pairs row 2: face_row is no row of the face store")
     refused(made, "verification", setting(7, "right_row", row), "verification row 7: right_row is no row of")
     refused(made, "matching", setting(1, "genuine_row", row), "matching row 1: genuine_row is no row of")
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "word", "known"),
+    [
+        ("verification", "task", "faces", "cross_modal, face, voice"),
+        ("verification", "criterion", "GA", "random, G, N, A, GNA, L"),
+        ("verification", "regime", "seen", "unseen_unheard, seen_heard"),
+        ("matching", "task", "face", "f2v, v2f, f2f, v2v"),
+    ],
+)
+def test_a_word_that_is_not_in_the_vocabulary(made: Made, table: str, column: str, word: str, known: str) -> None:
+    message = f"{table} row 6: {column} is none of {known}: '{word}'"
+    refused(made, table, setting(6, column, word), message)
+    with pytest.raises(ProtocolError, match=f"{message}.*run `dvc repro protocol`"):
+        changed = setting(6, column, word)(getattr(made[0], table).copy(), made)
+        check_fits(replace(made[0], **{table: changed}), {"face": 10**6, "voice": 10**6})
 
 
 def test_a_training_pair_of_two_people(made: Made) -> None:
