@@ -24,6 +24,8 @@ def settings(**changes: object) -> EmbedVoicesSettings:
         "seed": 0,
         "max_seconds": 20.0,
         "max_skip_ratio": 0.0,
+        "remove_offset": False,
+        "trim": False,
     }
     return EmbedVoicesSettings.model_validate(given | changes)
 
