@@ -167,7 +167,7 @@ def test_unknown_names_list_the_known_ones(section: str, known: str) -> None:
 
 def test_mistyped_key_is_refused_with_the_one_that_was_meant() -> None:
     with pytest.raises(
-        ConfigError, match=r"embed_faces in params.yaml.*margn: unknown key \(did you mean 'margin'\?\)"
+        ConfigError, match=r"(?s)embed_faces in params.yaml.*margn: unknown key \(did you mean 'margin'\?\)"
     ):
         FACE_EXTRACTORS.build("facenet", {"weights": "casia-webface", "margn": 0}, CPU)
 
@@ -182,6 +182,25 @@ def test_keys_of_another_extractor_do_no_harm_and_are_named(caplog: pytest.LogCa
         extractor = DETECTORS.build("none", PARAMS.detect_faces.options, CPU)
     assert extractor.fingerprint() == DETECTORS.build("none", {}, CPU).fingerprint()
     assert "detect_faces: not used by none: choose, max_side, min_face, min_probability, thresholds" in caplog.text
+
+
+ZOO: Registry[FaceExtractor] = Registry("zoo", "embed_faces", "extractor")
+
+
+def test_new_extractor_is_one_file_and_a_neighbour_that_cannot_be_imported_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "zoo").mkdir()
+    (tmp_path / "zoo" / "__init__.py").touch()
+    own = "from tests.extractors.test_registry import ZOO, Plain\nZOO.register('tiny')(type('Tiny', (Plain,), {}))\n"
+    (tmp_path / "zoo" / "tiny.py").write_text(own)
+    (tmp_path / "zoo" / "broken.py").write_text("import a_library_that_is_absent\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert ZOO.build("tiny", {"margin": 3}, CPU).name == "tiny"
+    assert caplog.text == ""  # the other file was not looked at
+    with pytest.raises(ConfigError, match="known: tiny"):
+        ZOO.find("teeny")
+    assert "zoo.broken cannot be imported" in caplog.text and "a_library_that_is_absent" in caplog.text
 
 
 def test_finding_one_extractor_imports_no_other(tmp_path: Path) -> None:
