@@ -184,6 +184,25 @@ def test_keys_of_another_extractor_do_no_harm_and_are_named(caplog: pytest.LogCa
     assert "detect_faces: not used by none: choose, max_side, min_face, min_probability, thresholds" in caplog.text
 
 
+ZOO: Registry[FaceExtractor] = Registry("zoo", "embed_faces", "extractor")
+
+
+def test_new_extractor_is_one_file_and_a_neighbour_that_cannot_be_imported_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "zoo").mkdir()
+    (tmp_path / "zoo" / "__init__.py").touch()
+    own = "from tests.extractors.test_registry import ZOO, Plain\nZOO.register('tiny')(type('Tiny', (Plain,), {}))\n"
+    (tmp_path / "zoo" / "tiny.py").write_text(own)
+    (tmp_path / "zoo" / "broken.py").write_text("import a_library_that_is_absent\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert ZOO.build("tiny", {"margin": 3}, CPU).name == "tiny"
+    assert caplog.text == ""  # the other file was not looked at
+    with pytest.raises(ConfigError, match="known: tiny"):
+        ZOO.find("teeny")
+    assert "zoo.broken cannot be imported" in caplog.text and "a_library_that_is_absent" in caplog.text
+
+
 def test_finding_one_extractor_imports_no_other(tmp_path: Path) -> None:
     script = (
         "import sys; from extractors.voices.voice import VOICE_EXTRACTORS; VOICE_EXTRACTORS.find('campplus'); "

@@ -118,5 +118,15 @@ def test_no_dependency_on_code_is_idle(stage: str) -> None:
     assert not [dep for dep in deps if not any(is_below(file, [dep]) for file in files)]
 
 
+@pytest.mark.parametrize(
+    ("stage", "foreign"), [("detect_faces", "voices"), ("embed_faces", "voices"), ("embed_voices", "faces")]
+)
+def test_an_extractor_of_one_modality_is_nothing_to_the_other(stage: str, foreign: str) -> None:
+    """A change of it runs no stage of the other's again: neither DVC nor the code knows of it there."""
+    folder = f"extractors/{foreign}"
+    assert not [dep for dep in STAGES[stage]["deps"] if folder.startswith(dep) or dep.startswith(folder)]
+    assert not [file for file in run_by(stage) if file.startswith(folder)]
+
+
 def test_excuses_name_files_that_exist() -> None:
     assert not [name for name in PLUMBING.union(*READ_ONLY.values()) if not Path(ROOT / name).is_file()]
