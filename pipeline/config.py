@@ -12,9 +12,10 @@ from pipeline.errors import ConfigError
 from pipeline.protocol.sources import source_named
 from pipeline.protocol.vocabulary import criterion_named
 from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
-from pipeline.settings import Params, Section, TrainSettings
+from pipeline.settings import Params, RunSettings, Section
 
 SectionT = TypeVar("SectionT", bound=Section)
+RELEASED = "released"  # stands for method and loss of a run that is a released checkpoint
 
 
 def load_params(path: Path) -> Params:
@@ -30,6 +31,7 @@ def load_params(path: Path) -> Params:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} must hold sections (manifest:, detect_faces:, ...), found {type(raw).__name__}")
+    refuse_old_keys(raw.get("train"), "train")
     params = validate(Params, raw, str(path))
     source_named(params.protocol.source)
     for criterion in params.protocol.criteria:
@@ -39,38 +41,134 @@ def load_params(path: Path) -> Params:
     return params
 
 
-def run_settings(params: Params, run: str) -> TrainSettings:
+def run_settings(params: Params, run: str) -> RunSettings:
     """Settings of one run: `train:`, overridden by its recipe, overridden by `experiments.<run>`.
 
-    What a recipe says `by_loss` and `by_branch` holds for runs of that loss and, over it, of that branch: the official
-    code trains its losses in two halves that share few numbers.
+    What a recipe says `by_loss` and `by_method` holds for runs of that loss and, over it, of that method: the official
+    code trains its losses in two halves that share few numbers. Options of methods and losses are laid over those of
+    `methods:` and `losses:` key by key; their values are validated by their own classes (pipeline/resolved).
 
-    Raises ConfigError for a run or a recipe that params.yaml does not name, or an override that `train:` refuses.
+    Raises ConfigError for a name that params.yaml does not have, or an override that `train:` refuses.
     """
     if run not in params.experiments:
         raise ConfigError(f"no run {run!r} under experiments: in params.yaml{_closest(run, list(params.experiments))}")
-    own = params.experiments[run]
+    own, where = params.experiments[run], f"experiments.{run}"
+    if "checkpoint" in own:
+        return _released(params, own, where)
     recipe = own.get("recipe", params.train.recipe)
     if not isinstance(recipe, str) or recipe not in params.recipes:
         known = ", ".join(params.recipes)
-        raise ConfigError(f"experiments.{run}: recipe {recipe!r} is not under recipes: in params.yaml ({known})")
-    merged = {**params.train.model_dump(), **_recipe(params.recipes[recipe], recipe, params, own), **own}
-    return validate(TrainSettings, merged, f"experiments.{run}")
+        raise ConfigError(f"{where}: recipe {recipe!r} is not under recipes: in params.yaml ({known})")
+    merged: dict[str, object] = {**params.train.model_dump(), "methods": params.methods, "losses": params.losses}
+    for layer, name in [*_recipe(params, recipe, own), (own, where)]:
+        merged = _overlaid(merged, layer, params, name)
+    return validate(RunSettings, _with_own_options(merged, where), where)
 
 
-def _recipe(recipe: dict[str, object], name: str, params: Params, own: dict[str, object]) -> dict[str, object]:
-    values = {key: value for key, value in recipe.items() if key not in ("by_loss", "by_branch")}
-    run = {**params.train.model_dump(), **values, **own}
-    for kind in ("loss", "branch"):
-        variants = recipe.get(f"by_{kind}", {})
-        known = get_args(TrainSettings.model_fields[kind].annotation)
+_KINDS = {"loss": "losses", "method": "methods"}
+# Keys that were of train:, and where they are now; branch is answered apart.
+_MOVED = {
+    "fusion": "methods.two_branch.fusion",
+    "batch_norm": "methods.sbnet.batch_norm",
+    "batch_norm_momentum": "methods.<method>.batch_norm_momentum",
+    "initial_bias": "methods.<method>.initial_bias",
+    "embedding": "methods.<method>.embedding",
+    "dropout": "methods.<method>.dropout",
+    "loss_form": "losses.<loss>.form",
+    "alpha": "losses.fop.alpha",
+    "alpha_center": "losses.center.alpha or losses.git.alpha_center",
+    "alpha_git": "losses.git.alpha_git",
+    "centres": "losses.<loss>.centres",
+    "centre_rate": "losses.<loss>.centre_rate",
+}
+_BRANCHES = {"single": "sbnet", "two": "two_branch"}
+
+
+def refuse_old_keys(keys: object, where: str) -> None:
+    """Raise ConfigError for a key of `train:` that an older params.yaml had, with what to write now."""
+    if not isinstance(keys, dict):
+        return
+    for key, value in keys.items():
+        if key == "branch":
+            method = _BRANCHES.get(str(value), "sbnet or two_branch")
+            raise ConfigError(
+                f"{where}.branch: is now method; write `method: {method}` in the place of `branch: {value}`"
+            )
+        if key == "by_branch":
+            raise ConfigError(f"{where}.by_branch: is now by_method, with sbnet and two_branch for single and two")
+        if key in _MOVED:
+            raise ConfigError(f"{where}.{key}: is now {_MOVED[key]}, nested so in recipes and runs, too")
+
+
+def _recipe(params: Params, recipe: str, own: dict[str, object]) -> list[tuple[dict[str, object], str]]:
+    """What a recipe lays over `train:` for a run with the keys `own`, in order, each with its place in params.yaml."""
+    where, content = f"recipes.{recipe}", params.recipes[recipe]
+    refuse_old_keys(content, where)
+    layers = [({key: value for key, value in content.items() if key not in ("by_loss", "by_method")}, where)]
+    run = {**params.train.model_dump(), **layers[0][0], **own}
+    for kind, section in _KINDS.items():
+        variants, place = content.get(f"by_{kind}", {}), f"{where}.by_{kind}"
         if not isinstance(variants, dict) or not all(isinstance(keys, dict) for keys in variants.values()):
-            raise ConfigError(f"recipes.{name}.by_{kind}: give keys of train: under each {kind}, found {variants!r}")
+            raise ConfigError(f"{place}: give keys of train: under each {kind}, found {variants!r}")
+        known = getattr(params, section)
         if unknown := [key for key in variants if key not in known]:
-            raise ConfigError(f"recipes.{name}.by_{kind}.{unknown[0]}: no such {kind}; known: {', '.join(known)}")
+            raise ConfigError(f"{place}.{unknown[0]}: no such {kind}; known: {', '.join(known)}")
         chosen = run[kind]
-        values |= variants.get(chosen, {}) if isinstance(chosen, str) else {}  # no name: `train:` refuses it
-    return values
+        if isinstance(chosen, str) and chosen in variants:
+            layers.append((variants[chosen], f"{place}.{chosen}"))
+    return layers
+
+
+def _overlaid(below: dict[str, object], layer: dict[str, object], params: Params, where: str) -> dict[str, object]:
+    """`layer` over `below`: keys of train: replace, options of methods and losses one by one."""
+    refuse_old_keys(layer, where)
+    merged = {**below, **layer}
+    for section in _KINDS.values():
+        if section in layer:
+            options = {name: dict(values) for name, values in _nested(below[section], section).items()}
+            for name, changes in _nested(layer[section], f"{where}.{section}").items():
+                _check_options(getattr(params, section), name, changes, f"{where}.{section}")
+                options[name] |= changes
+            merged[section] = options
+    return merged
+
+
+def _nested(options: object, where: str) -> dict[str, dict[str, object]]:
+    if not isinstance(options, dict) or not all(isinstance(values, dict) for values in options.values()):
+        raise ConfigError(f"{where}: give options under the name that they belong to, found {options!r}")
+    return options
+
+
+def _check_options(known: dict[str, dict[str, object]], name: str, changes: dict[str, object], where: str) -> None:
+    if name not in known:
+        raise ConfigError(f"{where}.{name}: no such name in params.yaml{_closest(name, list(known))}")
+    if unknown := [key for key in changes if key not in known[name]]:
+        raise ConfigError(f"{where}.{name}.{unknown[0]}: unknown key{_closest(unknown[0], list(known[name]))}")
+
+
+def _with_own_options(merged: dict[str, object], where: str) -> dict[str, object]:
+    """The run's keys with the options of its own method and loss in the place of all options."""
+    keys = {key: value for key, value in merged.items() if key not in _KINDS.values()}
+    for kind, section in _KINDS.items():
+        name, options = merged[kind], _nested(merged[section], section)
+        if not isinstance(name, str) or name not in options:
+            known = ", ".join(options)
+            raise ConfigError(
+                f"{where}: {kind} {name!r} has no options under {section}: in params.yaml; known: {known}"
+            )
+        keys[f"{kind}_options"] = options[name]
+    return keys
+
+
+def _released(params: Params, own: dict[str, object], where: str) -> RunSettings:
+    """Settings of a run that a released checkpoint stands for; its authors chose it on the test list."""
+    if extra := [key for key in own if key not in ("checkpoint", "modality")]:
+        raise ConfigError(
+            f"{where}.{extra[0]}: a run with checkpoint: is not trained; it takes modality and nothing else"
+        )
+    fixed = {"recipe": "official", "method": RELEASED, "loss": RELEASED, "selection": "test", "seeds": [0], "epochs": 1}
+    options: dict[str, object] = {"method_options": {}, "loss_options": {}}
+    return validate(RunSettings, {**params.train.model_dump(), **fixed, **options, **own}, where)
 
 
 def validate(model: type[SectionT], raw: object, where: str) -> SectionT:

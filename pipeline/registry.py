@@ -8,6 +8,7 @@ import difflib
 import pkgutil
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import TypeVar
 
 from pipeline.errors import ConfigError
@@ -27,3 +28,23 @@ def named(known: Mapping[str, EntryT], name: str, key: str) -> EntryT:
         return known[name]
     closest = "".join(f" (did you mean {match!r}?)" for match in difflib.get_close_matches(name, known, n=1))
     raise ConfigError(f"{key}: {name!r} is not known{closest}; known: {', '.join(sorted(known))}")
+
+
+def find(known: Mapping[str, EntryT], name: str, key: str, package: str) -> EntryT:
+    """The entry called `name`, of which the module `package.name` is imported first, and all others only if need be.
+
+    So a heavy library behind one entry costs nothing to who uses another: name a file as what it registers. Raises
+    ConfigError as `named` does.
+    """
+    if name not in known and any(
+        module.name == name for module in pkgutil.iter_modules(import_module(package).__path__)
+    ):
+        import_module(f"{package}.{name}")
+    if name not in known:
+        import_files(package)
+    return named(known, name, key)
+
+
+def source_of(entry: type) -> Path:
+    """The file that a class is written in."""
+    return Path(str(import_module(entry.__module__).__file__))

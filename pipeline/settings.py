@@ -131,24 +131,12 @@ class ProtocolSettings(Section):
 
 
 class TrainSettings(Section):
-    """`train:` one run of SBNet; every key may be overridden by a recipe and by a run of `experiments:`."""
+    """`train:` what every run has; every key may be overridden by a recipe and by a run of `experiments:`."""
 
     recipe: str  # name under `recipes:`
-    branch: Literal["single", "two"]
-    fusion: Literal["gated", "linear"]  # of the two-branch network
+    method: str  # name under `methods:`
     modality: Literal["both", "face", "voice"]
-    batch_norm: Literal["last", "both"]  # paper: after the last layer; official code: after both
-    batch_norm_momentum: Annotated[float, Field(gt=0.0, le=1.0)]  # weight of the newest batch in the running statistics
-    initial_bias: float  # of every linear layer
-    embedding: Count  # width of both layers
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
-    loss: Literal["ce", "fop", "center", "git"]
-    loss_form: Literal["printed", "official"]  # the paper's equations or the official code's
-    alpha: Annotated[float, Field(ge=0.0)]  # weight of OC in FOP
-    alpha_center: Annotated[float, Field(ge=0.0)]
-    alpha_git: Annotated[float, Field(ge=0.0)]
-    centres: Literal["moving", "frozen"]  # frozen: as the official models' really are
-    centre_rate: Ratio
+    loss: str  # name under `losses:`
     order: Literal["vfvf", "fvfv", "random", "hefhev", "hevhef", "alternate"]
     alternate_epochs: Count  # order alternate: k epochs on one modality, then k on the other
     shuffle: Literal["epoch", "once"]
@@ -157,14 +145,8 @@ class TrainSettings(Section):
     learning_rate: Positive
     decay: Annotated[float, Field(gt=0.0, le=1.0)]  # factor on the learning rate after each epoch
     weight_decay: Annotated[float, Field(ge=0.0)]
-    seeds: Annotated[list[Seed], Field(min_length=1), Distinct]  # trained at once, reported as mean and deviation
+    seeds: Annotated[list[Seed], Field(min_length=1), Distinct]  # reported as mean and deviation
     selection: Literal["validation", "test", "last"]  # test: under recipe official only
-
-    @model_validator(mode="after")
-    def _two_branches_see_pairs(self) -> "TrainSettings":
-        if self.branch == "two" and self.modality != "both":
-            raise ValueError("modality face or voice needs branch: single, because two branches see pairs")
-        return self
 
     @model_validator(mode="after")
     def _only_official_models_are_chosen_on_the_test_list(self) -> "TrainSettings":
@@ -173,6 +155,14 @@ class TrainSettings(Section):
                 f"selection test exists under recipe official only, not {self.recipe}: use validation or last"
             )
         return self
+
+
+class RunSettings(TrainSettings):
+    """All that one run depends on: its keys of `train:`, and the options of its own method and loss."""
+
+    method_options: dict[str, object]  # methods.<method>
+    loss_options: dict[str, object]  # losses.<loss>
+    checkpoint: str | None = None  # a released checkpoint that stands in for training; `path` or `path#sha256`
 
 
 class EvaluateSettings(Section):
@@ -204,6 +194,8 @@ class Params(Section):
     protocol: ProtocolSettings
     train: TrainSettings
     recipes: dict[str, dict[str, object]]
+    methods: dict[str, dict[str, object]]  # options by name; the method's own class validates them
+    losses: dict[str, dict[str, object]]  # options by name; the loss's own class validates them
     experiments: Annotated[dict[RunName, dict[str, object]], Field(min_length=1)]
     evaluate: EvaluateSettings
     report: ReportSettings

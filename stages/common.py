@@ -55,6 +55,11 @@ class Artifacts:
         return self.root / "protocol"
 
     @property
+    def settings(self) -> Path:
+        """Folder of the runs' settings, a file each."""
+        return self.root / "settings"
+
+    @property
     def runs(self) -> Path:
         """Folder of the runs, a folder each."""
         return self.root / "runs"

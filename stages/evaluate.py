@@ -5,10 +5,13 @@ import logging
 from pipeline.config import run_settings
 from pipeline.errors import CheckpointError
 from pipeline.evaluation import described, evaluate, lists_of, write_evaluation
+from pipeline.evaluation.figures import Metrics
 from pipeline.protocol import read_protocol
+from pipeline.resolved import read_run_file
+from pipeline.scoring import MODEL, load_model
+from pipeline.scoring.provenance import check_provenance
 from pipeline.settings import Params
 from pipeline.store import read_store
-from pipeline.training import MODEL, load_model
 from stages.common import Artifacts, run_stage
 
 logger = logging.getLogger("stages.evaluate")
@@ -16,18 +19,21 @@ logger = logging.getLogger("stages.evaluate")
 
 def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
     """Measure the models of the run that the command line names on every test list of the protocol."""
-    settings, trained = run_settings(params, run), deps.runs / run / MODEL
+    run_settings(params, run)  # a run that params.yaml does not name is refused with the closest name
+    settings, trained = read_run_file(deps.settings / f"{run}.json"), deps.runs / run / MODEL
     model = load_model(trained)
-    if model.settings != settings:
+    if not model.was_trained_with(settings):
         raise CheckpointError(
             f"{trained} was trained with other settings than params.yaml now gives run {run!r}: "
             f"run `dvc repro train@{run}`"
         )
     faces, voices = read_store(deps.faces), read_store(deps.voices)
+    check_provenance(model.provenance, {"face": faces.provenance, "voice": voices.provenance}, str(trained))
     lists = lists_of(read_protocol(deps.protocol), faces, voices)
     evaluation = evaluate(model, params.evaluate, lists, faces, voices, settings.modality)
     epochs = {str(seed): epoch for seed, epoch in zip(settings.seeds, model.chosen_epoch, strict=True)}
-    write_evaluation(outs.runs / run, evaluation, {"rule": settings.selection, "epochs": {**epochs}}, settings.modality)
+    rule: Metrics = {"rule": settings.selection, "epochs": {**epochs}}
+    write_evaluation(outs.runs / run, evaluation, rule, settings.modality, {**model.summary()})
     logger.info("evaluate %s: %s", run, described(evaluation.metrics, settings.modality))
 
 

@@ -1,37 +1,56 @@
-"""Train one run of `experiments:`, all its seeds at once: `python -m stages.train RUN`."""
+"""Train one run of `experiments:`, its seeds one after another: `python -m stages.train RUN`."""
 
 import logging
+
+import pandas as pd
 
 from pipeline.config import run_settings
 from pipeline.files import atomic_path
 from pipeline.protocol import read_protocol
+from pipeline.resolved import read_run_file
 from pipeline.runtime.device import select_device
 from pipeline.runtime.workspace import home
-from pipeline.settings import Params
+from pipeline.scoring import MODEL, save_model
+from pipeline.scoring.released import released_model
+from pipeline.settings import Params, RunSettings
 from pipeline.store import MATRIX, read_matrix
-from pipeline.training import MODEL, StateFile, save_model, train_run, training_lists
+from pipeline.training import StateFile, TrainedRun, train_run, training_lists
 from stages.common import Artifacts, run_stage
 
 HISTORY = "history.csv"
+_NO_HISTORY = ("seed", "epoch", "learning_rate", "loss", "validation_eer", "validation_auc", "chosen")
 
 logger = logging.getLogger("stages.train")
 
 
 def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
     """Write the chosen networks and the history of a run; a killed training goes on from its last state."""
-    settings = run_settings(params, run)
-    faces, _ = read_matrix(deps.faces / MATRIX)
-    voices, _ = read_matrix(deps.voices / MATRIX)
-    lists = training_lists(read_protocol(deps.protocol), settings, len(faces), len(voices))
-    state_file = StateFile(home() / "training", run)
-    trained = train_run(settings, lists, faces, voices, select_device(), state_file)
+    run_settings(params, run)  # refuses a run that params.yaml does not name, with the closest name
+    file = deps.settings / f"{run}.json"
+    settings, state_file = read_run_file(file), StateFile(home() / "training", run)
+    trained = _train(settings, deps, state_file)
+    read_run_file(file)  # once more: its code is still what it was
     folder = outs.runs / run
     save_model(folder / MODEL, trained.model)
     with atomic_path(folder / HISTORY) as temporary:
         trained.history.to_csv(temporary, index=False, lineterminator="\n")
     state_file.remove()
+    if settings.checkpoint is not None:
+        logger.info("train %s: released checkpoint %s, not trained here", run, settings.checkpoint)
+        return
     epochs = ", ".join(map(str, trained.model.chosen_epoch))
     logger.info("train %s: epoch %s of %d, chosen on %s", run, epochs, settings.epochs, settings.selection)
+
+
+def _train(settings: RunSettings, deps: Artifacts, state_file: StateFile) -> TrainedRun:
+    faces, face_origin = read_matrix(deps.faces / MATRIX)
+    voices, voice_origin = read_matrix(deps.voices / MATRIX)
+    if settings.checkpoint is not None:
+        model = released_model(settings, faces.shape[1], voices.shape[1])
+        return TrainedRun(model, pd.DataFrame(columns=list(_NO_HISTORY)))
+    lists = training_lists(read_protocol(deps.protocol), settings, len(faces), len(voices))
+    provenance = {"face": face_origin, "voice": voice_origin}
+    return train_run(settings, lists, faces, voices, select_device(), state_file, provenance=provenance)
 
 
 if __name__ == "__main__":

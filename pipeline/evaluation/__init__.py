@@ -2,6 +2,6 @@
 
 from pipeline.evaluation.evaluate import Evaluation, described, evaluate, write_evaluation
 from pipeline.evaluation.lists import Lists, lists_of
-from pipeline.evaluation.scoring import Encoder
+from pipeline.evaluation.scoring import Trained
 
-__all__ = ["Encoder", "Evaluation", "Lists", "described", "evaluate", "lists_of", "write_evaluation"]
+__all__ = ["Evaluation", "Lists", "Trained", "described", "evaluate", "lists_of", "write_evaluation"]

@@ -6,7 +6,7 @@ Lists: lists.py. Scores: scoring.py. Figures of one list: figures.py. Curves: cu
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from pipeline.evaluation.figures import (
     verification_figures,
 )
 from pipeline.evaluation.lists import Lists, candidates
-from pipeline.evaluation.scoring import Encoder, Matrix, Scorer
+from pipeline.evaluation.scoring import Matrix, Trained, TrialScorer
 from pipeline.files import atomic_path, write_text
 from pipeline.metrics.official_grid import FOLDS
 from pipeline.protocol.tables import RowIndex
@@ -67,7 +67,7 @@ class Evaluation:
 
 
 def evaluate(
-    encoder: Encoder, settings: EvaluateSettings, lists: Lists, faces: Store, voices: Store, modality: str = "both"
+    model: Trained, settings: EvaluateSettings, lists: Lists, faces: Store, voices: Store, modality: str = "both"
 ) -> Evaluation:
     """Score all trials and galleries of `lists` with every model of a run and measure them.
 
@@ -76,7 +76,8 @@ def evaluate(
     ProtocolError if there are no trials at all, ScoreError if a model gives scores that are not finite and if the list
     of the curves is too short for the official grid (another such list goes without rates).
     """
-    scorer = Scorer(encoder, faces, voices, *_named_rows(lists))
+    lists = _measurable(lists, model)
+    scorer = TrialScorer(model, faces, voices, *_named_rows(lists))
     metrics: Metrics = {}
     scored = _score_lists(scorer, lists)
     for one in scored:
@@ -84,23 +85,28 @@ def evaluate(
     _warn_of_absent_sizes(lists, settings)
     for (regime, *names), probes in lists.galleries():
         nest(metrics, [*_regime_path(regime), *names], matching_figures(scorer, names[1], probes, settings))
+    matching = matching_curve(_group(metrics, "matching"), modality)
+    if model.compares == "galleries":
+        return Evaluation(_without_empty_groups(metrics), _score_table(scored), *no_curves(), matching)
     random = _random_lists(scored)
     cross_modal = random.get(CROSS_MODAL.name)
     if cross_modal and lists.names_people(UNSEEN.name, RANDOM.name):  # else identities are unknown
         figures = retrieval_figures(scorer, cross_modal.trials, len(cross_modal.scores), settings)
         nest(metrics, ["retrieval"], figures)
     roc, det = _curves(random, modality, settings)
-    matching = matching_curve(_group(metrics, "matching"), modality)
     return Evaluation(_without_empty_groups(metrics), _score_table(scored), roc, det, matching)
 
 
-def write_evaluation(folder: Path, evaluation: Evaluation, selection: Metrics, modality: str = "both") -> None:
-    """Write metrics.json (with how the models were chosen under `selection`), its headline for models of `modality` as
-    summary.json, scores.parquet and the three curves: each file whole or not at all, the same bytes for equal figures.
+def write_evaluation(
+    folder: Path, evaluation: Evaluation, selection: Metrics, modality: str = "both", model: Metrics | None = None
+) -> None:
+    """Write metrics.json (with how the models were chosen under `selection` and what they are under `model`), its
+    headline for models of `modality` as summary.json, scores.parquet and the three curves: each file whole or not at
+    all, the same bytes for equal figures.
     """
     summary = headline(evaluation.metrics, modality)
     write_text(folder / SUMMARY, json.dumps(summary, indent=2, allow_nan=False) + "\n")
-    metrics = {**evaluation.metrics, "selection": selection}
+    metrics = {**evaluation.metrics, "selection": selection} | ({"model": model} if model else {})
     write_text(folder / METRICS, json.dumps(metrics, indent=2, sort_keys=True, allow_nan=False) + "\n")
     with atomic_path(folder / SCORES) as temporary:
         evaluation.scores.to_parquet(temporary, index=False)
@@ -127,7 +133,22 @@ def described(metrics: Metrics, modality: str) -> str:
     return f"{rates} on {figures['identities']} people" if "identities" in figures else f"{rates}, on people unknown"
 
 
-def _score_lists(scorer: Scorer, lists: Lists) -> list[_ScoredList]:
+def _measurable(lists: Lists, model: Trained) -> Lists:
+    """The lists of which the model can score something: none of a modality that it does not take, and no trials if its
+    scores compare the candidates of one gallery only.
+    """
+    left_out = {name for name, task in TASKS.items() if not all(model.takes(modality) for modality in task.sides)}
+    if model.compares == "galleries":
+        _LOG.info("the method scores galleries only: no verification, no retrieval")
+        left_out |= set(VERIFICATION_TASKS)
+    kept = {
+        name: (table := getattr(lists, name))[~table["task"].isin(left_out)]
+        for name in ("verification", "matching", "matching_released")
+    }
+    return replace(lists, **kept)
+
+
+def _score_lists(scorer: TrialScorer, lists: Lists) -> list[_ScoredList]:
     scored = []
     for name, trials in lists.trials():
         left, right = (trials[f"{side}_row"].to_numpy(dtype=np.int64) for side in ("left", "right"))
@@ -226,7 +247,7 @@ def _score_table(scored: list[_ScoredList]) -> pd.DataFrame:
         one.trials.loc[:, list(_KEYS)].assign(**{f"score_{model}": row for model, row in enumerate(one.scores)})
         for one in scored
     ]
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(_KEYS))
 
 
 def _without_empty_groups(metrics: Metrics) -> Metrics:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.lists import candidates
-from pipeline.evaluation.scoring import Matrix, Scorer
+from pipeline.evaluation.scoring import Matrix, TrialScorer
 from pipeline.metrics import (
     IdentityResamples,
     Interval,
@@ -74,7 +74,7 @@ def parity_figures(scores: Matrix, trials: pd.DataFrame) -> Metrics:
     return _over_models("auc", auc) | _over_models("eer", eer) | {"labels_differing": _rounded(differing)}
 
 
-def matching_figures(scorer: Scorer, task: str, probes: pd.DataFrame, settings: EvaluateSettings) -> Metrics:
+def matching_figures(scorer: TrialScorer, task: str, probes: pd.DataFrame, settings: EvaluateSettings) -> Metrics:
     """Accuracy by size of gallery, `{"2": {"accuracy": ...}, ...}`.
 
     Every size uses the genuine candidate and the first impostors of the same galleries, so that the curve shares its
@@ -92,7 +92,7 @@ def matching_figures(scorer: Scorer, task: str, probes: pd.DataFrame, settings: 
     return figures | {"probes": len(probes), "identities": len(np.unique(codes))} if figures else figures
 
 
-def retrieval_figures(scorer: Scorer, trials: pd.DataFrame, models: int, settings: EvaluateSettings) -> Metrics:
+def retrieval_figures(scorer: TrialScorer, trials: pd.DataFrame, models: int, settings: EvaluateSettings) -> Metrics:
     """R@K and mean average precision, `{"v2f": ..., "f2v": ...}`, over the distinct voices and faces of `trials`.
 
     Each side is thinned evenly to `settings.retrieval_rows`; queries without their person in the gallery do not count.

@@ -1,4 +1,4 @@
-"""Scores of pairs, from the embeddings of a run's models: the same inputs give the same bytes."""
+"""Scores of pairs, from a run's models: the same inputs give the same bytes."""
 
 from typing import Protocol
 
@@ -6,67 +6,88 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.protocol.tables import RowIndex
+from pipeline.scoring.similarity import similarity, similarity_table
 from pipeline.store import Store
 
 Matrix = NDArray[np.float32]
 _PAIRS = 8192  # scored at once: 3 models of 128 values take 13 MB a side
 
 
-class Encoder(Protocol):
-    """A trained run: S models that embed both modalities into one space."""
+class Trained(Protocol):
+    """A trained run: S models that embed both modalities into one space, or score what stands before them."""
 
-    def embed_faces(self, matrix: Matrix) -> Matrix:
-        """Embeddings (S, N, D) of face vectors (N, 512)."""
+    @property
+    def compares(self) -> str:
+        """embeddings | pairs | galleries."""
         ...
 
-    def embed_voices(self, matrix: Matrix) -> Matrix:
-        """Embeddings (S, N, D) of voice vectors (N, 512)."""
+    def takes(self, modality: str) -> bool:
+        """Whether it knows what to do with vectors of modality face | voice."""
+        ...
+
+    def embed(self, modality: str, vectors: Matrix) -> Matrix:
+        """Embeddings (S, N, E) of vectors (N, D) of modality face | voice."""
+        ...
+
+    def score(self, left: str, probes: Matrix, right: str, candidates: Matrix) -> Matrix:
+        """Scores (S, P, G) of probes (P, D) against their candidates (P, G, D)."""
         ...
 
 
-class Scorer:
-    """Embeds the rows that the lists name, once, and scores pairs of them.
+class TrialScorer:
+    """Scores of rows of the stores; of models that embed, each row that the lists name is embedded once."""
 
-    A score is minus the squared L2 distance, what the official tests compare; for unit vectors it orders pairs as the
-    cosine does. Higher means the same person.
-    """
-
-    def __init__(
-        self, encoder: Encoder, faces: Store, voices: Store, face_rows: RowIndex, voice_rows: RowIndex
-    ) -> None:
-        """Embed the distinct `face_rows` and `voice_rows` of the stores."""
+    def __init__(self, model: Trained, faces: Store, voices: Store, face_rows: RowIndex, voice_rows: RowIndex) -> None:
+        """Take the stores, and embed the distinct `face_rows` and `voice_rows` of them."""
+        self.model = model
+        self._stores = {"face": faces, "voice": voices}
         self._rows = {"face": np.unique(face_rows), "voice": np.unique(voice_rows)}
         self._embeddings: dict[str, Matrix] = {}
-        for modality, store, embed in (("face", faces, encoder.embed_faces), ("voice", voices, encoder.embed_voices)):
-            if len(self._rows[modality]):
-                self._embeddings[modality] = embed(store.matrix[self._rows[modality]])
-
-    def vectors(self, modality: str, rows: RowIndex) -> Matrix:
-        """Embeddings (S, N, D) of rows (N,), or (S, P, G, D) of rows (P, G), that were named at the start."""
-        return self._embeddings[modality][:, np.searchsorted(self._rows[modality], rows)]
+        if model.compares == "embeddings":
+            self._embeddings = {
+                modality: model.embed(modality, self._stores[modality].matrix[rows])
+                for modality, rows in self._rows.items()
+                if len(rows)
+            }
 
     def pairs(self, sides: tuple[str, str], left: RowIndex, right: RowIndex) -> Matrix:
         """Scores (S, N) of left (N,) against right (N,)."""
+        if not self._embeddings:
+            return self.galleries(sides, left, right[:, None])[:, :, 0]
         blocks = [slice(start, start + _PAIRS) for start in range(0, len(left), _PAIRS)]
         return np.concatenate(
-            [_closeness(self.vectors(sides[0], left[block]), self.vectors(sides[1], right[block])) for block in blocks],
+            [
+                similarity(self._vectors(sides[0], left[block]), self._vectors(sides[1], right[block]))
+                for block in blocks
+            ],
             axis=1,
         )
 
     def galleries(self, sides: tuple[str, str], probes: RowIndex, candidates: RowIndex) -> Matrix:
         """Scores (S, P, G) of each of probes (P,) against its own candidates (P, G)."""
         width = candidates.shape[1]
-        flat = self.pairs(sides, np.repeat(probes, width), candidates.reshape(-1))
-        return flat.reshape(len(flat), len(probes), width)
+        if self._embeddings:
+            flat = self.pairs(sides, np.repeat(probes, width), candidates.reshape(-1))
+            return flat.reshape(len(flat), len(probes), width)
+        left, right = (self._stores[side].matrix for side in sides)
+        step = max(1, _PAIRS // width)
+        return np.concatenate(
+            [
+                self.model.score(sides[0], left[probes[at : at + step]], sides[1], right[candidates[at : at + step]])
+                for at in range(0, len(probes), step)
+            ],
+            axis=1,
+        )
 
     def table(self, sides: tuple[str, str], queries: RowIndex, gallery: RowIndex, model: int) -> Matrix:
         """Scores (Q, G) of every query (Q,) against every item of the gallery (G,), by one of the S models."""
-        left, right = self.vectors(sides[0], queries)[model], self.vectors(sides[1], gallery)[model]
-        lengths = np.square(left).sum(axis=1)[:, None] + np.square(right).sum(axis=1)
-        return np.asarray(2.0 * left @ right.T - lengths, dtype=np.float32)
+        if not self._embeddings:
+            return np.concatenate(
+                [self.galleries(sides, queries[at : at + 1], gallery[None])[model] for at in range(len(queries))]
+            )
+        left, right = self._vectors(sides[0], queries)[model], self._vectors(sides[1], gallery)[model]
+        return similarity_table(left, right)
 
-
-def _closeness(left: Matrix, right: Matrix) -> Matrix:
-    """Minus the squared distance (S, N) of left and right (S, N, D)."""
-    difference = left - right
-    return np.asarray(-np.einsum("snd,snd->sn", difference, difference), dtype=np.float32)
+    def _vectors(self, modality: str, rows: RowIndex) -> Matrix:
+        """Embeddings (S, N, E) of rows (N,) that were named at the start."""
+        return self._embeddings[modality][:, np.searchsorted(self._rows[modality], rows)]

@@ -1,19 +1,6 @@
-"""The networks: SBNet's single branch, its two-branch rival, and loaders for what was trained."""
+"""What is trained, and then asked whether a face and a voice are of one person: a file a method; contract: base.py."""
 
-from pipeline.methods.build import Network, Sizes, build_network, stacked_network, unstacked
+from pipeline.methods.base import Batch, Method, Sizes, build_method, method_class, register
 from pipeline.methods.official import load_official_checkpoint
-from pipeline.methods.single_branch import SingleBranch, SingleOutput
-from pipeline.methods.two_branch import TwoBranch, TwoOutput
 
-__all__ = [
-    "Network",
-    "SingleBranch",
-    "SingleOutput",
-    "Sizes",
-    "TwoBranch",
-    "TwoOutput",
-    "build_network",
-    "load_official_checkpoint",
-    "stacked_network",
-    "unstacked",
-]
+__all__ = ["Batch", "Method", "Sizes", "build_method", "load_official_checkpoint", "method_class", "register"]

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from pipeline.errors import CheckpointError
-from pipeline.methods.build import Network
-from pipeline.methods.single_branch import SingleBranch
-from pipeline.methods.two_branch import TwoBranch
+from pipeline.methods.base import Method, Sizes, method_class
+from pipeline.methods.sbnet import SingleBranch
+from pipeline.methods.states import not_finite
+from pipeline.methods.two_branch import LinearFusion, TwoBranch
 
 # Official name -> ours, longest first where one begins another.
 _SINGLE = {
@@ -35,7 +36,7 @@ _LINEAR_FUSION = {"fusion_layer.weight1": "fusion.face.weight", "fusion_layer.we
 _DROPOUT, _MOMENTUM = 0.5, 0.1  # of the official PyTorch half; neither matters in evaluation
 
 
-def load_official_checkpoint(path: Path) -> Network:
+def load_official_checkpoint(path: Path) -> SingleBranch | TwoBranch:
     """A released single- or two-branch checkpoint (.pth.tar) as our network, on the CPU, in evaluation mode.
 
     Raises CheckpointError for a file that is damaged, holds more than tensors, or is of another network.
@@ -46,9 +47,31 @@ def load_official_checkpoint(path: Path) -> Network:
         network.load_state_dict({_renamed(name): value for name, value in state.items()})
     except (KeyError, ValueError, RuntimeError, IndexError) as error:
         raise CheckpointError(f"{path} is of no network that SBNet's authors released: {error}") from error
-    if poisoned := [name for name, value in state.items() if not bool(torch.isfinite(value).all())]:
-        raise CheckpointError(f"{path} holds values that are not finite in {poisoned[0]}: fetch it again")
+    if poisoned := not_finite(state):
+        raise CheckpointError(f"{path} holds values that are not finite in {poisoned}: fetch it again")
     return network.eval()
+
+
+def official_method(path: Path, modality: str) -> tuple[str, dict[str, object], Method]:
+    """A released checkpoint as a method of this house: its name, its options and itself, in evaluation mode.
+
+    `modality` both | face | voice is what it was trained on, which the file does not say.
+    """
+    network = load_official_checkpoint(path)
+    embedding, classes = network.classifier.in_features, network.classifier.out_features
+    common: dict[str, object] = {"batch_norm_momentum": _MOMENTUM, "initial_bias": 0.0, "dropout": _DROPOUT}
+    common |= {"embedding": embedding}
+    if isinstance(network, SingleBranch):
+        inputs = network.first.linear.in_features
+        name, sizes, options = "sbnet", Sizes(inputs, inputs, classes), common | {"batch_norm": "both"}
+    else:
+        name, fusion = "two_branch", "linear" if isinstance(network.fusion, LinearFusion) else "gated"
+        sizes = Sizes(network.face.linear.in_features, network.voice.linear.in_features, classes)
+        options = common | {"fusion": fusion}
+    kind = method_class(name)
+    method = kind(kind.Options.model_validate(options), sizes, modality, torch.Generator())
+    method.load_state_dict({f"network.{part}": value for part, value in network.state_dict().items()})
+    return name, options, method.eval()
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
@@ -64,7 +87,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     return dict(state)
 
 
-def _network_of(state: Mapping[str, Tensor]) -> Network:
+def _network_of(state: Mapping[str, Tensor]) -> SingleBranch | TwoBranch:
     classes, embedding = state["logits_layer.weight"].shape
     if "embed_branch.fc1.0.weight" in state:
         inputs = state["embed_branch.fc1.0.weight"].shape[1]

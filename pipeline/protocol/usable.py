@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pipeline.errors import ProtocolError
 from pipeline.protocol.tables import ProtocolTables
 from pipeline.protocol.vocabulary import RANDOM, UNSEEN, VERIFICATION_TASKS, Task, judged_on, learnt_tasks
-from pipeline.settings import TrainSettings
+from pipeline.settings import RunSettings
 
 _TASKS = learnt_tasks("both", VERIFICATION_TASKS)
 _SKIPPED = "artifacts/faces/skipped.csv and artifacts/voices/skipped.csv say what could not be used"
@@ -19,7 +19,7 @@ def check_usable(tables: ProtocolTables) -> None:
         raise ProtocolError(_no_tests(tables))
 
 
-def runs_without_trials(tables: ProtocolTables, runs: Mapping[str, TrainSettings]) -> dict[str, list[str]]:
+def runs_without_trials(tables: ProtocolTables, runs: Mapping[str, RunSettings]) -> dict[str, list[str]]:
     """Runs whose `selection` needs trials that are absent, so that no model can be chosen, in lists by reason."""
     found: dict[str, list[str]] = {}
     for name, settings in runs.items():

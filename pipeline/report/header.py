@@ -51,7 +51,7 @@ def report_header(
         ("EER and AUC", _rates(params, parity_lists(summary))),
         *((("People tested", tested),) if (tested := _tested(done)) else ()),
     ]
-    return Header(tuple(lines), (*_stand_ins(used), *_leaks(leaks), *_cautions(params, done, summary)))
+    return Header(tuple(lines), (*_stand_ins(used), *_leaks(leaks), *_cautions(params, done, summary, weights)))
 
 
 def _corpus(params: Params) -> str:
@@ -134,10 +134,16 @@ def _leaks(leaks: Sequence[Leak]) -> list[str]:
     ]
 
 
-def _cautions(params: Params, runs: Sequence[Run], summary: Mapping[str, object]) -> list[str]:
+def _cautions(
+    params: Params,
+    runs: Sequence[Run],
+    summary: Mapping[str, object],
+    weights: Mapping[str, Mapping[str, object]],
+) -> list[str]:
     found = []
     if any(run.settings.selection == "test" for run in runs):
         found.append(f"{MARK} marks models chosen on the test list: their figures flatter, and only serve to compare.")
+    found += _padded(runs, weights) + _released(runs)
     if summary.get("source") == "csv_features":
         return found + _feature_files(params, summary)
     if Path(_corpus(params)).as_posix().strip("/") == _DEMO:
@@ -150,6 +156,27 @@ def _cautions(params: Params, runs: Sequence[Run], summary: Mapping[str, object]
             "The paper's figures are of VoxCeleb1 and its released lists, ours of other trials: not comparable."
         )
     return found
+
+
+def _padded(runs: Sequence[Run], weights: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """What runs did with faces and voices of unequal width."""
+    narrow = dict.fromkeys(str(run.group("model")["padded"]) for run in runs if "padded" in run.group("model"))
+    widths = {modality: origin.get("dimension") for modality, origin in weights.items()}
+    return [
+        f"Faces have {widths.get('face')} values, voices {widths.get('voice')}. Methods with one branch for "
+        f"both see {modality}s with zeros behind them, which leaves their inner products as they are."
+        for modality in narrow
+    ]
+
+
+def _released(runs: Sequence[Run]) -> list[str]:
+    names = [run.name for run in runs if run.settings.checkpoint is not None]
+    if not names:
+        return []
+    return [
+        f"{', '.join(names)}: released checkpoints, trained by their authors on features of their own extractors. "
+        "On vectors of other extractors their figures say little."
+    ]
 
 
 def _feature_files(params: Params, summary: Mapping[str, object]) -> list[str]:

@@ -10,16 +10,16 @@ from pipeline.report.tables import csv_text
 
 _COLUMNS = ("row", "column", "measure", "paper", "recipe", "run", "ours", "low", "high", "std", "seeds", "chosen_on")
 _CROSS_MODAL = ("verification", CROSS_MODAL.name, RANDOM.name)
-_SINGLE: Settings = {"branch": "single", "modality": "both"}
+_SINGLE: Settings = {"method": "sbnet", "modality": "both"}
 _NETWORKS: dict[str, tuple[str, Settings, tuple[str, ...]]] = {
     "single": ("Single branch", _SINGLE, _CROSS_MODAL),
     "two": (
         "Two-branch",
-        {"branch": "two", "modality": "both"},
+        {"method": "two_branch", "modality": "both"},
         _CROSS_MODAL,
     ),
-    "voice": ("Voice only", {"branch": "single", "modality": "voice"}, ("verification", VOICES.name, RANDOM.name)),
-    "face": ("Face only", {"branch": "single", "modality": "face"}, ("verification", FACES.name, RANDOM.name)),
+    "voice": ("Voice only", {"method": "sbnet", "modality": "voice"}, ("verification", VOICES.name, RANDOM.name)),
+    "face": ("Face only", {"method": "sbnet", "modality": "face"}, ("verification", FACES.name, RANDOM.name)),
 }
 
 

@@ -66,9 +66,7 @@ def parity_table(runs: Sequence[Run]) -> ReportTable:
 
 
 def _extra(runs: Sequence[Run]) -> ReportTable:
-    rows = tuple(
-        (run.name, run.settings.recipe, _changes(run), _figure(run, "eer"), _figure(run, "auc")) for run in runs
-    )
+    rows = tuple((run.name, _recipe(run), _changes(run), _figure(run, "eer"), _figure(run, "auc")) for run in runs)
     notes = ("Evaluated runs that stand in no table of the paper.",)
     return ReportTable(
         "other_runs", "Other runs", notes, ("Run", "Recipe", "Differs from the recipe in", "EER", "AUC"), rows
@@ -155,8 +153,9 @@ def _all(runs: Sequence[Run]) -> ReportTable:
     for run in runs:
         own = run.settings
         order = f"{own.order} {own.alternate_epochs}" if own.order == "alternate" else own.order
-        branch = own.branch if own.branch == "single" else f"{own.branch}, {own.fusion}"
-        settings = (own.recipe, branch, own.modality, own.loss, own.loss_form, order, len(own.seeds), own.selection)
+        fusion, form = own.method_options.get("fusion"), str(own.loss_options.get("form", ""))
+        method = f"{own.method}, {fusion}" if fusion else own.method
+        settings = (_recipe(run), method, own.modality, own.loss, form, order, len(own.seeds), own.selection)
         figures = (_figure(run, "eer"), _figure(run, "auc"), run.measured(*_path(run), "min_dcf"))
         state = ("not run",) if run.metrics is None else (" ".join(_path(run)[1:]),)
         rows.append((run.name, *settings, *state, *figures))
@@ -166,7 +165,7 @@ def _all(runs: Sequence[Run]) -> ReportTable:
     )
     columns = (
         "Recipe",
-        "Branch",
+        "Method",
         "Modality",
         "Loss",
         "Form",
@@ -188,6 +187,10 @@ def _path(run: Run) -> tuple[str, ...]:
 
 def _figure(run: Run, measure: str) -> Value:
     return run.measured(*_path(run), measure)
+
+
+def _recipe(run: Run) -> str:
+    return run.settings.recipe if run.settings.checkpoint is None else "released checkpoint"
 
 
 def _changes(run: Run) -> str:

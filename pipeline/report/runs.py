@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipeline.config import run_settings
 from pipeline.errors import RunError
-from pipeline.settings import Params, TrainSettings
+from pipeline.settings import Params, RunSettings
 
 Settings = Mapping[str, str | int]  # some keys of train:
 MARK = "†"  # beside every figure of a model that was chosen on the test list
@@ -31,8 +31,8 @@ class Run:
     """One run by name; `metrics` is None where it was not evaluated."""
 
     name: str
-    settings: TrainSettings
-    base: TrainSettings  # what its recipe gives a run of its loss and branch that says nothing else
+    settings: RunSettings
+    base: RunSettings  # what its recipe gives a run of its loss and method that says nothing else
     metrics: Mapping[str, object] | None
     roc: pd.DataFrame | None
     det: pd.DataFrame | None
@@ -66,7 +66,8 @@ def read_runs(params: Params, folder: Path) -> list[Run]:
 
 def recipes_of(params: Params, runs: Sequence[Run]) -> list[str]:
     """Every recipe that a run uses, the one of `train:` first."""
-    return list(dict.fromkeys([params.train.recipe, *(run.settings.recipe for run in runs)]))
+    trained = [run.settings.recipe for run in runs if run.settings.checkpoint is None]
+    return list(dict.fromkeys([params.train.recipe, *trained]))
 
 
 def run_of(wanted: Settings | None, runs: Sequence[Run], recipe: str) -> Run | None:
@@ -84,15 +85,24 @@ def run_of(wanted: Settings | None, runs: Sequence[Run], recipe: str) -> Run | N
 
 def departures(run: Run, besides: Settings) -> dict[str, object]:
     """The run's settings that differ from its recipe's, without those `besides` and those that do nothing in it."""
-    own, theirs = run.settings.model_dump(), run.base.model_dump()
-    ignored = {*besides, *_idle(run.settings)}
-    return {key: own[key] for key in own if own[key] != theirs[key] and key not in ignored}
+    own, theirs = _flat(run.settings), _flat(run.base)
+    ignored = {*besides, *_idle(run)}
+    return {key: own[key] for key in own if own[key] != theirs.get(key) and key not in ignored}
 
 
-def _idle(settings: TrainSettings) -> set[str]:
+def _flat(settings: RunSettings) -> dict[str, object]:
+    """The settings of a run, options of its method and loss as `<name>.<option>`."""
+    values = settings.model_dump()
+    for kind in ("method", "loss"):
+        values |= {f"{values[kind]}.{key}": value for key, value in values.pop(f"{kind}_options").items()}
+    return values
+
+
+def _idle(run: Run) -> set[str]:
     """Settings that do nothing in such a run."""
-    idle = {"alternate_epochs"} if settings.order != "alternate" else set()
-    return idle | ({"order", "alternate_epochs"} if settings.branch == "two" or settings.modality != "both" else set())
+    idle = {"alternate_epochs"} if run.settings.order != "alternate" else set()
+    no_order = run.group("model").get("takes") == "pairs" or run.settings.modality != "both"
+    return idle | ({"order", "alternate_epochs"} if no_order else set())
 
 
 def _read(name: str, params: Params, folder: Path) -> Run:
@@ -108,8 +118,10 @@ def _read(name: str, params: Params, folder: Path) -> Run:
     return Run(name, settings, base, metrics, roc, det)
 
 
-def _base(params: Params, settings: TrainSettings) -> TrainSettings:
-    own: dict[str, object] = {key: getattr(settings, key) for key in ("recipe", "loss", "branch")}
+def _base(params: Params, settings: RunSettings) -> RunSettings:
+    if settings.checkpoint is not None:
+        return settings
+    own: dict[str, object] = {key: getattr(settings, key) for key in ("recipe", "loss", "method")}
     return run_settings(params.model_copy(update={"experiments": {"base": own}}), "base")
 
 

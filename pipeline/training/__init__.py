@@ -1,19 +1,7 @@
-"""Train one run of SBNet, all its seeds at once, and read back what was trained."""
+"""Train one run: its seeds one after another, each the network of its best epoch."""
 
 from pipeline.training.lists import TrainingLists, Trials, training_lists
 from pipeline.training.loop import TrainedRun, train_run
-from pipeline.training.model import MODEL, Model, load_model, save_model
 from pipeline.training.state import StateFile
 
-__all__ = [
-    "MODEL",
-    "Model",
-    "StateFile",
-    "TrainedRun",
-    "TrainingLists",
-    "Trials",
-    "load_model",
-    "save_model",
-    "train_run",
-    "training_lists",
-]
+__all__ = ["StateFile", "TrainedRun", "TrainingLists", "Trials", "train_run", "training_lists"]

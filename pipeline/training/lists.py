@@ -1,9 +1,11 @@
 """What training takes from the protocol: its pairs, and the trials that a model is chosen on."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
 from pipeline.errors import ProtocolError
 from pipeline.protocol import ProtocolTables
@@ -11,7 +13,9 @@ from pipeline.protocol.checks import check_fits
 from pipeline.protocol.tables import RowIndex
 from pipeline.protocol.usable import runs_without_trials
 from pipeline.protocol.vocabulary import RANDOM, UNSEEN, judged_on
-from pipeline.settings import TrainSettings
+from pipeline.settings import RunSettings
+
+TRAITS = ("gender", "nationality")  # what a method may know of an identity that it trains on
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class TrainingLists:
     classes: RowIndex  # (N,) 0..C-1
     validation: Trials | None  # None: the protocol has none for this run
     test: Trials | None  # read only where the settings choose the model on it
+    traits: Mapping[str, RowIndex] = field(default_factory=dict)  # trait -> code of each class (C,), -1: unknown
 
     @property
     def class_count(self) -> int:
@@ -50,7 +55,7 @@ class TrainingLists:
         return state.hexdigest()
 
 
-def training_lists(tables: ProtocolTables, settings: TrainSettings, faces: int, voices: int) -> TrainingLists:
+def training_lists(tables: ProtocolTables, settings: RunSettings, faces: int, voices: int) -> TrainingLists:
     """The lists of a protocol that a run trains and is chosen on, for stores of `faces` and `voices` rows.
 
     Models of one modality are chosen on trials of that modality. Raises ProtocolError for a row outside the stores, a
@@ -64,6 +69,7 @@ def training_lists(tables: ProtocolTables, settings: TrainSettings, faces: int, 
         pairs["class_index"].to_numpy(np.int64),
         _trials(tables, "validation", settings),
         _trials(tables, "test", settings) if settings.selection == "test" else None,
+        class_traits(tables.identities),
     )
     if not len(pairs) or not np.array_equal(np.unique(lists.classes), np.arange(tables.classes)):
         raise ProtocolError("train_pairs: every class from 0 to the highest needs a training pair; run protocol")
@@ -75,7 +81,16 @@ def training_lists(tables: ProtocolTables, settings: TrainSettings, faces: int, 
     return lists
 
 
-def _trials(tables: ProtocolTables, subset: str, settings: TrainSettings) -> Trials | None:
+def class_traits(identities: pd.DataFrame) -> dict[str, RowIndex]:
+    """Codes (C,) of what is known of the training identities, by trait; -1 where it is not known.
+
+    A code is the place of the value among the sorted ones of the training identities.
+    """
+    trained = identities[identities["class_index"] >= 0].sort_values("class_index")
+    return {trait: pd.factorize(trained[trait], sort=True)[0].astype(np.int64) for trait in TRAITS if trait in trained}
+
+
+def _trials(tables: ProtocolTables, subset: str, settings: RunSettings) -> Trials | None:
     task = judged_on(settings.modality)
     chosen = tables.trials(subset, UNSEEN.name, task.name, RANDOM.name)
     if chosen["label"].nunique() < 2:

@@ -1,4 +1,4 @@
-"""Train all seeds of a run at once and keep, for each, the network of its best epoch."""
+"""Train the seeds of a run one after another and keep, of each, the network of its best epoch."""
 
 import hashlib
 import time
@@ -9,18 +9,20 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from pipeline.methods import Method
 from pipeline.runtime.progress import progress
-from pipeline.settings import TrainSettings
-from pipeline.training.feed import Feed
+from pipeline.runtime.threads import one_thread
+from pipeline.scoring.model import Model
+from pipeline.scoring.provenance import Provenance
+from pipeline.settings import RunSettings
+from pipeline.training.data import TrainingData
 from pipeline.training.lists import TrainingLists
-from pipeline.training.model import Model
 from pipeline.training.state import History, State, StateFile
-from pipeline.training.threads import one_thread
 from pipeline.training.trainer import Trainer
-from pipeline.training.validation import Judge, Rates
+from pipeline.training.validation import Rates, Validator
 
 SAVE_EVERY = 5.0  # s between two writes of the state; what a kill can cost, plus an epoch
-_VERSION = 1  # of the arithmetic: raise it when a change here makes other numbers of the same settings
+_VERSION = 2  # of the arithmetic: raise it when a change here makes other numbers of the same settings
 
 
 @dataclass(frozen=True)
@@ -31,98 +33,108 @@ class TrainedRun:
     history: pd.DataFrame  # seed, epoch (from 1), learning_rate, loss, <list>_eer, <list>_auc, chosen
 
 
-def training_key(settings: TrainSettings, feed: Feed) -> str:
-    """Hex SHA-256 of what decides the result of a training."""
-    parts = (str(_VERSION), settings.model_dump_json(), feed.digest(), torch.__version__, feed.faces.device.type)
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()
-
-
 def train_run(
-    settings: TrainSettings,
+    settings: RunSettings,
     lists: TrainingLists,
     faces: np.ndarray,
     voices: np.ndarray,
     device: torch.device,
     state_file: StateFile | None = None,
     save_every: float = SAVE_EVERY,
+    provenance: Provenance | None = None,
 ) -> TrainedRun:
-    """Train S networks on faces (F, D) and voices (V, D) that the lists name, from the state in `state_file` if any.
+    """Train a network a seed on faces (F, D) and voices (V, D) that the lists name, from the state in `state_file`.
 
-    Network s depends on seed s alone, not on the seeds beside it. Raises ConfigError when the loss stops being finite.
+    A seed's network depends on that seed alone, not on the seeds beside it. `provenance` says what filled the stores.
+    Raises ConfigError when the loss stops being finite.
     """
     with one_thread():
-        feed = Feed(settings, lists, faces, voices, device)
-        trainer = Trainer(settings, feed, device)
-        judges = {
-            name: Judge(trials, feed.faces, feed.voices)
+        data = TrainingData(settings, lists, faces, voices, device)
+        if state_file is not None:
+            state_file.open(training_key(settings, data))
+        validators = {
+            name: Validator(trials, data.faces, data.voices)
             for name, trials in (("validation", lists.validation), ("test", lists.test))
             if trials is not None
         }
-        course = _Course(settings, trainer, judges)
-        if state_file is not None:
-            state_file.open(training_key(settings, feed))
-            if (state := state_file.load()) is not None:
-                course.resume(state)
-        course.run(state_file, save_every)
-        return course.finish()
+        epochs = settings.epochs
+        methods: list[Method] = []
+        courses: list[_Seed] = []
+        with progress(total=epochs * len(settings.seeds), desc="train", unit="epoch") as bar:
+            for seed in settings.seeds:
+                course = _Seed(settings, Trainer(settings, data, seed), validators)
+                course.run(state_file, save_every, bar)
+                methods.append(course.trainer.best())
+                courses.append(course)
+    chosen = tuple(course.chosen[0] if course.chosen else 0 for course in courses)
+    model = Model(methods, settings.model_dump(), data.sizes, chosen, provenance or {})
+    return TrainedRun(model, _table(courses))
 
 
-class _Course:
-    """The epochs of one training."""
+def training_key(settings: RunSettings, data: TrainingData) -> str:
+    """Hex SHA-256 of what decides the result of a training."""
+    parts = (str(_VERSION), settings.model_dump_json(), data.digest(), torch.__version__, data.device.type)
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
-    def __init__(self, settings: TrainSettings, trainer: Trainer, judges: dict[str, Judge]) -> None:
-        self.settings, self.trainer, self.judges = settings, trainer, judges
+
+class _Seed:
+    """The epochs of one seed."""
+
+    def __init__(self, settings: RunSettings, trainer: Trainer, validators: dict[str, Validator]) -> None:
+        self.settings, self.trainer, self.validators = settings, trainer, validators
+        self.epochs = 1 if trainer.method.epochless else settings.epochs
         self.done = 0
-        self.chosen: list[tuple[int, Rates | None] | None] = [None for _ in settings.seeds]
+        self.chosen: tuple[int, Rates | None] | None = None
         self.history: History = []
 
-    def run(self, state_file: StateFile | None, save_every: float) -> None:
+    def run(self, state_file: StateFile | None, save_every: float, bar: "tqdm[int]") -> None:
+        """Train what a state of this seed has not yet, and write a state now and then and at the end."""
+        seed = self.trainer.seed
+        if state_file is not None and (state := state_file.load(seed)) is not None:
+            self._resume(state)
+        bar.update(self.done)
         saved = time.monotonic()
-        with progress(total=self.settings.epochs, initial=self.done, desc="train", unit="epoch") as bar:
-            while self.done < self.settings.epochs:
-                self._epoch(bar)
-                bar.update()
-                if state_file is not None and time.monotonic() - saved >= save_every:
-                    state_file.save(self.state())
-                    saved = time.monotonic()
+        while self.done < self.epochs:
+            self._epoch(bar)
+            bar.update(1 if self.done < self.epochs else 1 + self.settings.epochs - self.epochs)
+            late = time.monotonic() - saved >= save_every
+            if state_file is not None and (late or self.done == self.epochs):
+                state_file.save(seed, self._state())
+                saved = time.monotonic()
 
     def _epoch(self, bar: "tqdm[int]") -> None:
         rate = self.settings.learning_rate * self.settings.decay**self.done
-        losses = self.trainer.epoch(self.done, rate)
-        seeds = len(self.settings.seeds)
-        rates = {name: judge(self.trainer.network, seeds) for name, judge in self.judges.items()}
+        loss = self.trainer.epoch(self.done, rate)
+        rates = {name: validator(self.trainer.method) for name, validator in self.validators.items()}
         self.done += 1
-        for index, seed in enumerate(self.settings.seeds):
-            row: dict[str, float | int | None] = {"seed": seed, "epoch": self.done, "learning_rate": rate}
-            row["loss"] = losses[index]
-            for name, each in rates.items():
-                row |= {f"{name}_eer": each[index].eer, f"{name}_auc": each[index].auc}
-            self.history.append(row)
+        row: dict[str, float | int | None] = {"seed": self.trainer.seed, "epoch": self.done}
+        row |= {"learning_rate": rate, "loss": loss}
+        for name, found in rates.items():
+            row |= {f"{name}_eer": found.eer, f"{name}_auc": found.auc} if found else {}
+        self.history.append(row)
         deciding = rates.get(self.settings.selection)
-        for index, best in enumerate(self.chosen):
-            found = None if deciding is None else deciding[index]
-            if found is None or best is None or found.beats(best[1]):
-                self.chosen[index] = (self.done, found)
-                self.trainer.keep(index)
+        if deciding is None or self.chosen is None or deciding.is_better_than(self.chosen[1]):
+            self.chosen = (self.done, deciding)
+            self.trainer.keep()
         if deciding:
-            bar.set_postfix_str(f"loss {np.mean(losses):.3f}, EER {np.mean([each.eer for each in deciding]):.1f} %")
+            bar.set_postfix_str(f"seed {self.trainer.seed}, loss {loss:.3f}, EER {deciding.eer:.1f} %")
 
-    def state(self) -> State:
-        chosen = [None if best is None else (best[0], *_figures(best[1])) for best in self.chosen]
+    def _state(self) -> State:
+        chosen = None if self.chosen is None else (self.chosen[0], *_figures(self.chosen[1]))
         return State(self.done, self.trainer.state(), chosen, self.history)
 
-    def resume(self, state: State) -> None:
+    def _resume(self, state: State) -> None:
         self.trainer.restore(state.tensors)
         self.done, self.history = state.epochs_done, list(state.history)
-        self.chosen = [None if best is None else (best[0], _rates(best[1], best[2])) for best in state.chosen]
+        self.chosen = None if state.chosen is None else (state.chosen[0], _rates(*state.chosen[1:]))
 
-    def finish(self) -> TrainedRun:
-        epochs = [best[0] if best else 0 for best in self.chosen]
-        history = pd.DataFrame(self.history).sort_values(["seed", "epoch"], kind="stable", ignore_index=True)
-        chosen = dict(zip(self.settings.seeds, epochs, strict=True))
-        history["chosen"] = (history["epoch"] == history["seed"].map(chosen)).astype(int)
-        model = Model(self.trainer.best(), self.settings, self.trainer.feed.sizes, tuple(epochs))
-        return TrainedRun(model, history)
+
+def _table(courses: list[_Seed]) -> pd.DataFrame:
+    rows = [row for course in courses for row in course.history]
+    history = pd.DataFrame(rows).sort_values(["seed", "epoch"], kind="stable", ignore_index=True)
+    chosen = {course.trainer.seed: course.chosen[0] if course.chosen else 0 for course in courses}
+    history["chosen"] = (history["epoch"] == history["seed"].map(chosen)).astype(int)
+    return history
 
 
 def _figures(rates: Rates | None) -> tuple[float | None, float | None]:

@@ -1,95 +1,103 @@
-"""S networks, their centres and their optimiser: one epoch of training."""
+"""What changes while one seed trains: the method, its loss, its optimisers, and the snapshot of its best epoch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.errors import CheckpointError, ConfigError
 from pipeline.losses import build_loss
-from pipeline.losses.centres import initial_centres, moved_centres
-from pipeline.methods import Network, stacked_network
-from pipeline.settings import TrainSettings
-from pipeline.training.adam import Adam
-from pipeline.training.feed import Feed
+from pipeline.methods import Method, build_method
+from pipeline.methods.adam import Adam
+from pipeline.methods.base import loss_sizes
+from pipeline.settings import RunSettings
+from pipeline.training.data import TrainingData
 
-_DROPOUT_STREAM = 1  # keeps an epoch's dropout apart from its order, which is drawn from [seed, epoch]
+_STEPS_STREAM = 1  # keeps an epoch's dropout apart from its order, which comes from [seed, epoch]
 
 
 class Trainer:
-    """What changes while S networks train."""
+    """One seed of a run: it depends on that seed alone."""
 
-    def __init__(self, settings: TrainSettings, feed: Feed, device: torch.device) -> None:
-        self.settings, self.feed = settings, feed
-        self.generators = [torch.Generator(device) for _ in settings.seeds]
-        self.network: Network = stacked_network(settings, feed.sizes, self.generators).to(device)
-        self.parameters = dict(self.network.named_parameters())
-        self.adam = Adam(self.parameters, settings.weight_decay)
-        self.loss = build_loss(settings)
-        self.centres: Tensor | None = self._first_centres(device)
-        self.kept = {name: value.clone() for name, value in self.network.state_dict().items()}
+    def __init__(self, settings: RunSettings, data: TrainingData, seed: int) -> None:
+        self.settings, self.data, self.seed = settings, data, seed
+        # Built on the CPU, so that a seed begins with the same values everywhere; each from the seed afresh.
+        self.method: Method = build_method(settings, data.sizes, torch.Generator().manual_seed(seed)).to(data.device)
+        self.modules: dict[str, nn.Module] = {"method": self.method}
+        self.optimisers: dict[str, Adam] = {}
+        if not self.method.epochless:
+            sizes, generator = loss_sizes(self.method), torch.Generator().manual_seed(seed)
+            self.loss = build_loss(settings.loss, settings.loss_options, sizes, generator).to(data.device)
+            self.optimisers = self.method.optimisers(self.loss, settings)
+            self.modules["loss"] = self.loss
+        self.snapshot = _copies(self.method.state_dict())
 
-    def epoch(self, epoch: int, learning_rate: float) -> list[float]:
-        """Train epoch `epoch` (from 0); mean loss of each seed's batches. Raises ConfigError if one is not finite."""
-        self.network.train()
-        for generator, seed in zip(self.generators, self.settings.seeds, strict=True):
-            words = np.random.SeedSequence([seed, epoch, _DROPOUT_STREAM]).generate_state(1, np.uint64)
-            generator.manual_seed(int(words[0]))
-        steps = self.feed.start_epoch(epoch)
-        total = sum((self._step(step, learning_rate) for step in range(steps)), torch.zeros(()))
-        losses: list[float] = (total.double() / steps).tolist()
-        if not np.isfinite(losses).all():
-            raise ConfigError(f"the loss of epoch {epoch + 1} is not finite: lower train.learning_rate or the alphas")
-        return losses
+    def epoch(self, epoch: int, learning_rate: float) -> float:
+        """Train epoch `epoch` (from 0); mean loss of its batches. Raises ConfigError if that is not finite."""
+        if self.method.epochless:
+            with self._seeded(epoch):
+                self.method.fit(self.data.whole(self.method))
+            return 0.0
+        for optimiser in self.optimisers.values():
+            optimiser.learning_rate = learning_rate
+        for module in self.modules.values():
+            module.train()
+        total, steps = torch.zeros((), dtype=torch.float64, device=self.data.device), 0
+        with self._seeded(epoch):
+            for batch in self.data.batches(self.method, epoch, self.seed):
+                total += self.method.training_step(batch, self.loss, self.optimisers)
+                steps += 1
+        loss = float(total) / steps
+        if not np.isfinite(loss):
+            raise ConfigError(
+                f"the loss of seed {self.seed} is not finite in epoch {epoch + 1}: lower train.learning_rate or the "
+                f"weights in losses.{self.settings.loss}"
+            )
+        return loss
 
-    def _step(self, step: int, learning_rate: float) -> Tensor:  # (S,)
-        output = self.network(*self.feed.batch(step))
-        labels = self.feed.labels[:, step]
-        losses = self.loss(output, labels, self.centres)
-        # The networks share no parameter, so the gradient of the sum is each one's own.
-        gradients = torch.autograd.grad(losses.sum(), list(self.parameters.values()))
-        self.adam.step(list(gradients), learning_rate)
-        if self.centres is not None and self.settings.centres == "moving":
-            vectors = (output.logits if self.loss.centres_on == "logits" else output.embedding).detach()
-            self.centres = moved_centres(self.centres, vectors, labels, self.settings.centre_rate)
-        return losses.detach()
+    @contextmanager
+    def _seeded(self, epoch: int) -> Iterator[None]:
+        """torch's global generators hold what the seed and the epoch say, and then what they held before."""
+        words = np.random.SeedSequence([self.seed, epoch, _STEPS_STREAM]).generate_state(1, np.uint64)
+        devices = [self.data.device] if self.data.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(int(words[0]))
+            yield
 
-    def _first_centres(self, device: torch.device) -> Tensor | None:
-        if self.loss.centres_on is None:
-            return None
-        classes = self.feed.sizes.classes
-        width = classes if self.loss.centres_on == "logits" else self.settings.embedding
-        return initial_centres(self.settings.seeds, classes, width).to(device)
+    def keep(self) -> None:
+        """Take the method as it is now for the best."""
+        self.snapshot = _copies(self.method.state_dict())
 
-    def keep(self, index: int) -> None:
-        """Take network `index` as it is now for the best of its seed."""
-        for name, value in self.network.state_dict().items():
-            self.kept[name][index].copy_(value[index])
-
-    def best(self) -> Network:
-        """The networks that were kept, in evaluation mode."""
-        self.network.load_state_dict(self.kept)
-        return self.network.eval()
+    def best(self) -> Method:
+        """The method of the snapshot, in evaluation mode."""
+        self.method.load_state_dict(self.snapshot)
+        return self.method.eval()
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that a next epoch depends on, and the networks kept so far."""
-        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        tensors |= {f"kept.{name}": value for name, value in self.kept.items()}
-        tensors |= {f"adam.{name}": value for name, value in self.adam.state().items()}
-        return tensors if self.centres is None else tensors | {"centres": self.centres}
+        """Everything that a next epoch depends on, and the snapshot."""
+        tensors = {f"snapshot.{name}": value for name, value in self.snapshot.items()}
+        for kind, module in self.modules.items():
+            tensors |= {f"{kind}.{name}": value for name, value in module.state_dict().items()}
+        for kind, optimiser in self.optimisers.items():
+            tensors |= {f"optimiser.{kind}.{name}": value for name, value in optimiser.state().items()}
+        return tensors
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what `state` gave; raises CheckpointError if it is of another network."""
         try:
-            self.network.load_state_dict(_part(tensors, "network."))
-            self.adam.restore(_part(tensors, "adam."))
-            for name, value in _part(tensors, "kept.").items():
-                self.kept[name].copy_(value)
-            if self.centres is not None:
-                self.centres = tensors["centres"].to(self.centres.device)
+            for kind, module in self.modules.items():
+                module.load_state_dict(_part(tensors, f"{kind}."))
+            for kind, optimiser in self.optimisers.items():
+                optimiser.restore(_part(tensors, f"optimiser.{kind}."))
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(f"the state of the training is of another network: {error}") from error
+        self.snapshot = _part(tensors, "snapshot.")
+
+
+def _copies(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in state.items()}
 
 
 def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

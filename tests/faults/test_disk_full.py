@@ -14,8 +14,9 @@ import torch
 
 from pipeline.errors import StoreError
 from pipeline.extraction.item_cache import ItemCache
+from pipeline.scoring import load_model, save_model
 from pipeline.store import INDEX_COLUMNS, read_store, write_store
-from pipeline.training import StateFile, load_model, save_model
+from pipeline.training import StateFile
 from pipeline.training.state import State
 from tests.pipeline.settings_for_training import train_settings
 from tests.pipeline.training.world import make_world
@@ -123,11 +124,11 @@ def test_model_that_does_not_fit_leaves_the_old_one(disk: Path) -> None:
 def test_training_state_that_does_not_fit_leaves_the_old_one(disk: Path) -> None:
     state_file = StateFile(disk, "run")
     state_file.open("key")
-    state_file.save(State(1, {"w": torch.ones(1000)}, [None], []))
+    state_file.save(0, State(1, {"w": torch.ones(1000)}, None, []))
     fill(disk, leave=100_000)
     with pytest.raises(StoreError, match="No space left"):
-        state_file.save(State(2, {"w": torch.ones(100_000)}, [None], []))
-    kept = state_file.load()
+        state_file.save(0, State(2, {"w": torch.ones(100_000)}, None, []))
+    kept = state_file.load(0)
     assert kept is not None and kept.epochs_done == 1
 
 

@@ -10,8 +10,8 @@ import torch
 
 from pipeline.errors import CheckpointError, PipelineError, StoreError
 from pipeline.methods.official import load_official_checkpoint
+from pipeline.scoring import load_model
 from pipeline.store import INDEX, MATRIX, read_store
-from pipeline.training import load_model
 from tests.stages.project import ROOT
 
 pytestmark = [pytest.mark.faults, pytest.mark.stage]

@@ -171,8 +171,8 @@ def test_key_that_stands_twice_is_refused_with_its_line(tmp_path) -> None:
 
 @pytest.mark.parametrize("number", [".inf", "-.inf", ".nan", "1e400"])
 def test_number_that_is_not_finite_is_refused(tmp_path, number) -> None:
-    with pytest.raises(ConfigError, match=r"train\.initial_bias: Input should be a finite number"):
-        written(tmp_path, "initial_bias: 0.0 #", f"initial_bias: {number} #")
+    with pytest.raises(ConfigError, match=r"train\.weight_decay: Input should be a finite number"):
+        written(tmp_path, "  weight_decay: 0.0\n  seeds", f"  weight_decay: {number}\n  seeds")
 
 
 def test_split_that_leaves_nobody_to_train_on_is_refused(raw, tmp_path) -> None:
@@ -269,7 +269,47 @@ def test_choosing_on_the_test_list_is_refused_outside_the_official_recipe(raw, t
     assert run_settings(load(raw, tmp_path), "peek").selection == "test"
 
 
-@pytest.mark.parametrize("own", [{"loss": ["fop", "git"]}, {"branch": {"two": 1}}, {"recipe": ["official"]}])
+@pytest.mark.parametrize("own", [{"loss": ["fop", "git"]}, {"method": {"two_branch": 1}}, {"recipe": ["official"]}])
 def test_value_of_a_run_that_is_no_name_is_refused_by_its_run(raw, tmp_path, own) -> None:
     raw["experiments"] = {"mine": own}
     assert "experiments.mine" in refusal(raw, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        (("train", "branch", "two"), "train.branch: is now method; write `method: two_branch`"),
+        (("train", "loss_form", "printed"), "train.loss_form: is now losses.<loss>.form"),
+        (("recipes", "mine", {"by_branch": {"two": {}}}), "recipes.mine.by_branch: is now by_method"),
+        (
+            ("experiments", "mine", {"branch": "single"}),
+            "experiments.mine.branch: is now method; write `method: sbnet`",
+        ),
+        (("experiments", "mine", {"alpha_git": 1.0}), "experiments.mine.alpha_git: is now losses.git.alpha_git"),
+    ],
+)
+def test_keys_of_an_older_file_are_refused_with_what_to_write_now(raw, tmp_path, place, message) -> None:
+    raw["experiments"] = {"mine": {"recipe": "mine"}}
+    raw["recipes"]["mine"] = {}
+    section, key, value = place
+    raw[section][key] = {**raw[section].get(key, {}), **value} if isinstance(value, dict) else value
+    assert message in refusal(raw, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        (
+            {"losses": {"gti": {"alpha_git": 1.0}}},
+            "experiments.mine.losses.gti: no such name in params.yaml (did you mean 'git'?)",
+        ),
+        ({"losses": {"git": {"alpha": 1.0}}}, "experiments.mine.losses.git.alpha: unknown key"),
+        ({"losses": {"git": 1.0}}, "experiments.mine.losses: give options under the name"),
+        ({"methods": {"sbnet": {"dropuot": 0.1}}}, "methods.sbnet.dropuot: unknown key (did you mean 'dropout'?)"),
+        ({"loss": "fob"}, "loss 'fob' has no options under losses: in params.yaml; known: arcface, ce, center"),
+        ({"checkpoint": "x.pth.tar", "epochs": 3}, "experiments.mine.epochs: a run with checkpoint: is not trained"),
+    ],
+)
+def test_wrong_options_of_a_run_are_refused_by_their_place(raw, tmp_path, own, message) -> None:
+    raw["experiments"] = {"mine": own}
+    assert message in refusal(raw, tmp_path)

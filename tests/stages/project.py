@@ -32,7 +32,9 @@ class Project:
     in_process: bool = False
 
     def run(self, stage: str, *arguments: str, fails: bool = False, **environment: str) -> str:
-        """Run a stage; returns its stderr."""
+        """Run a stage, before train and evaluate the one that writes a run's settings; returns its stderr."""
+        if stage in ("train", "evaluate") and "--help" not in arguments:
+            self.run("settings")
         code, log = (self._here if self.in_process else self._apart)(stage, arguments, environment)
         assert (code != 0) == fails, log
         assert "Traceback" not in log, log

@@ -39,6 +39,7 @@ def go_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lists: bool) -> 
         "embed_faces",
         "embed_voices",
         "protocol",
+        "settings",
         "train",
         "evaluate",
         "report",

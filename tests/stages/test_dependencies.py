@@ -1,12 +1,17 @@
 """dvc.yaml names the code that decides a stage's bytes: DVC would else call the results of older code up to date."""
 
 import ast
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from pipeline.resolved import code_of, resolved
+from tests.pipeline.settings_for_training import shipped
 from tests.stages.project import ROOT
 
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -15,6 +20,7 @@ STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text
 PLUMBING = {
     "pipeline/config.py",  # reads params.yaml, whose sections are dependencies
     "pipeline/settings.py",
+    "pipeline/resolved.py",  # reads what the stage settings has written
     "pipeline/errors.py",
     "pipeline/files.py",
     "pipeline/runtime/workspace.py",
@@ -49,9 +55,11 @@ READ_ONLY = {
 # Imported along with those, and not run.
 UNUSED = {
     "import_features": ("pipeline/media/",),
-    "evaluate": ("pipeline/losses/", "pipeline/training/orders.py"),
     "protocol": ("pipeline/media/", "pipeline/extraction/skips.py"),
 }
+# Named with its digest in the run's own file among the dependencies: what the run's method and loss execute.
+FOLDERS = ["pipeline/methods", "pipeline/losses"]
+BY_RUN = dict.fromkeys(("train", "evaluate"), ("pipeline/methods/", "pipeline/losses/"))
 
 
 def imported(*files: str) -> set[str]:
@@ -105,7 +113,7 @@ def test_all_code_that_a_stage_runs_is_a_dependency_of_it(stage: str) -> None:
         for file in run_by(stage)
         if not file.endswith("__init__.py")
         and file not in excused
-        and not file.startswith(UNUSED.get(stage, ("-",)))
+        and not file.startswith(UNUSED.get(stage, ("-",)) + BY_RUN.get(stage, ()))
         and not is_below(file, deps)
     ]
     assert not missing
@@ -130,3 +138,30 @@ def test_an_extractor_of_one_modality_is_nothing_to_the_other(stage: str, foreig
 
 def test_excuses_name_files_that_exist() -> None:
     assert not [name for name in PLUMBING.union(*READ_ONLY.values()) if not Path(ROOT / name).is_file()]
+
+
+LOADED = """
+import importlib, json, sys
+importlib.import_module(sys.argv[1])
+names = [name for name in sys.modules if name.startswith(("pipeline.methods.", "pipeline.losses."))]
+print(json.dumps([name.replace(".", "/") + ".py" for name in names]))
+"""
+
+
+@pytest.mark.parametrize("run", [{"loss": "git"}, {"method": "two_branch", "loss": "ce"}, {"loss": "ntxent"}], ids=str)
+def test_the_file_of_a_run_names_all_code_of_its_method_and_its_loss(run: dict[str, object]) -> None:
+    settings = resolved(shipped().model_copy(update={"experiments": {"run": run}}), "run")
+    named, loss = set(code_of(settings)), f"pipeline/losses/{settings.loss}.py"
+    assert {loss, f"pipeline/methods/{settings.method}.py"} <= named
+    walked = {file for file in imported(loss, f"pipeline/methods/{settings.method}.py") if is_below(file, FOLDERS)}
+    packages = {f"{folder}/__init__.py" for folder in FOLDERS}
+    assert named - packages == walked - packages - {"pipeline/methods/official.py"}
+    done = [sys.executable, "-c", LOADED, loss.removesuffix(".py").replace("/", ".")]
+    found = set(json.loads(subprocess.run(done, cwd=ROOT, capture_output=True, text=True, check=True).stdout))
+    assert found <= named  # what Python itself loads for the loss
+
+
+def test_the_file_of_a_run_leaves_out_other_methods_and_losses() -> None:
+    settings = resolved(shipped().model_copy(update={"experiments": {"run": {"loss": "fop"}}}), "run")
+    others = ("git", "center", "ntxent", "arcface", "two_branch", "official")
+    assert not [file for file in code_of(settings) if Path(file).stem in others]

@@ -11,7 +11,9 @@ import yaml
 
 from pipeline.metrics import official_rates
 from pipeline.store import write_store
+from tests.oracles.seeded import single_branch_state
 from tests.pipeline.protocol.corpora import tables, write_whole_manifest
+from tests.pipeline.scoring.test_released import checkpoint
 from tests.stages.project import ROOT, Project
 
 pytestmark = pytest.mark.stage
@@ -144,3 +146,38 @@ def test_official_grid_is_an_option_and_going_back_gives_the_same_bytes(project:
     path.write_text(shipped)
     project.run("evaluate", RUN)
     assert {name: (folder / name).read_bytes() for name in FILES} == before
+
+
+def test_released_checkpoint_is_measured_and_labelled_and_fills_no_cell_of_the_paper(
+    project: Project, tmp_path: Path
+) -> None:
+    path = checkpoint(tmp_path / "theirs.pth.tar", single_branch_state())
+    params = project.folder / "params.yaml"
+    shipped = params.read_text()
+    raw = yaml.safe_load(shipped)
+    raw["experiments"]["official_vfvf"] = {"checkpoint": str(path)}
+    params.write_text(yaml.safe_dump(raw, sort_keys=False))
+    for stage, arguments in (("train", ["official_vfvf"]), ("evaluate", ["official_vfvf"]), ("report", [])):
+        project.run(stage, *arguments)
+    figures = metrics(project, "official_vfvf")
+    assert 0.0 <= figures["verification"]["cross_modal"]["random"]["eer"] <= 100.0
+    assert "trained on the authors' features" in figures["model"]["released"]
+    report = project.folder / "artifacts" / "report"
+    html = (report / "report.html").read_text(encoding="utf-8")
+    assert "released checkpoints, trained by their authors on features of their own extractors" in html
+    others = pd.read_csv(report / "tables" / "other_runs.csv").set_index("run")
+    assert others.loc["official_vfvf", "recipe"] == "released checkpoint"
+    assert (pd.read_csv(report / "tables" / "table1.csv")["run"] != "official_vfvf").all()
+    params.write_text(shipped)
+    shutil.rmtree(project.folder / "artifacts" / "runs" / "official_vfvf")
+
+
+def test_model_of_other_extractors_is_refused_by_name(project: Project) -> None:
+    folder = project.folder / "artifacts" / "voices"
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    store = project.store("voices")
+    write_store(folder, store.matrix, store.index, {"extractor": "campplus", "fingerprint": "f" * 64})
+    answer = project.run("evaluate", RUN, fails=True)
+    assert "was trained on voice vectors of" in answer and "these are of campplus, fingerprint ffffffffffff" in answer
+    for name, content in kept.items():
+        (folder / name).write_bytes(content)

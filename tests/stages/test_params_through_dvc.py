@@ -26,14 +26,14 @@ def repository(tmp_path: Path) -> Repository:
 def test_values_of_the_command_line_are_what_the_stage_reads_and_dvc_records(repository: Repository) -> None:
     changes = (
         "train.learning_rate=1e-5",
-        "train.alpha_git=1.0e-5",
+        "losses.git.alpha_git=1.0e-5",
         "manifest.max_skip_ratio=0.00002",
         "report.title=no",
     )
     options = [part for change in changes for part in ("-S", change)]
     assert repository.dvc("exp", "run", *options, "manifest").ran == ["import_features", "manifest"]
     params = load_params(repository.folder / "params.yaml")
-    assert params.train.learning_rate == params.train.alpha_git == 1e-5
+    assert params.train.learning_rate == params.losses["git"]["alpha_git"] == 1e-5
     assert params.report.title == "no"
     lock = parse_yaml((repository.folder / "dvc.lock").read_text())["stages"]["manifest"]
     assert lock["params"]["params.yaml"]["manifest"]["max_skip_ratio"] == params.manifest.max_skip_ratio == 2e-5

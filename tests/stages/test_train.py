@@ -12,8 +12,10 @@ import pandas as pd
 import pytest
 import yaml
 
+from pipeline.scoring import load_model
 from pipeline.store import write_store
-from pipeline.training import load_model
+from tests.oracles.seeded import single_branch_state
+from tests.pipeline.scoring.test_released import checkpoint
 from tests.pipeline.training.protocol_files import FACES_EACH, PEOPLE, VOICES_EACH, tables, write
 from tests.stages.project import ROOT, Project
 
@@ -54,11 +56,12 @@ def test_the_stage_writes_model_and_history_and_shows_its_epochs(project: Projec
     log = train(project)
     folder = project.folder / "artifacts" / "runs" / "short"
     model, history = load_model(folder / "model.safetensors"), pd.read_csv(folder / "history.csv")
-    assert model.settings.seeds == [0, 1]
+    assert model.settings["seeds"] == [0, 1]
+    assert model.provenance == {"face": {"extractor": "planted"}, "voice": {"extractor": "planted"}}
     assert history.groupby("seed")["epoch"].max().tolist() == [4, 4]
     assert history.groupby("seed")["chosen"].sum().tolist() == [1, 1]
     assert history["validation_eer"].between(0.0, 100.0).all()
-    assert "4/4" in log
+    assert "8/8" in log  # epochs of both seeds
     assert not list((project.folder / ".sbnet" / "training").glob("*"))
 
 
@@ -82,13 +85,14 @@ run_stage(stages.train.main, takes="run", arguments=["short"])
 
 def test_killed_and_started_again_gives_the_bytes_of_a_run_without_a_kill(project: Project) -> None:
     """The real stage, but for a state written ten times a second, so that the run need not last long."""
-    params(project.folder, epochs=200, embedding=16)
+    params(project.folder, epochs=200, methods={"sbnet": {"embedding": 16}})
+    project.run("settings")
     folder = project.folder / "artifacts" / "runs" / "short"
     hasty = [sys.executable, "-c", HASTY]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SBNET_HOME": str(project.home), "SBNET_DEVICE": "cpu"}
     process = subprocess.Popen(hasty, cwd=project.folder, env=environment, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while not list((project.folder / ".sbnet" / "training").glob("short-*/state.safetensors")):
+    while not list((project.folder / ".sbnet" / "training").glob("short-*/seed-*.safetensors")):
         assert process.poll() is None and time.monotonic() < deadline, "no state was written while the run went on"
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
@@ -112,3 +116,16 @@ def test_a_missing_store_ends_with_a_sentence_and_leaves_no_model(project: Proje
     (project.folder / "artifacts" / "voices" / "embeddings.safetensors").unlink()
     assert "StoreError" in train(project, fails=True)
     assert not (project.folder / "artifacts" / "runs" / "short").exists()
+
+
+def test_a_released_checkpoint_is_a_run_without_a_history(project: Project, tmp_path: Path) -> None:
+    path = checkpoint(tmp_path / "theirs.pth.tar", single_branch_state())
+    raw = yaml.safe_load((project.folder / "params.yaml").read_text())
+    raw["experiments"] = {"theirs": {"checkpoint": str(path)}}
+    (project.folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    assert f"train theirs: released checkpoint {path}, not trained here" in train(project, "theirs")
+    folder = project.folder / "artifacts" / "runs" / "theirs"
+    assert (folder / "history.csv").read_text().count("\n") == 1  # its header
+    model = load_model(folder / "model.safetensors")
+    assert model.settings["method"] == "sbnet"
+    assert "trained on the authors' features" in str(model.provenance["voice"]["extractor"])

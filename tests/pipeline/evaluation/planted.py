@@ -27,14 +27,13 @@ class NoisyEncoder:
     def __init__(self, models: int, noise: float) -> None:
         self.models, self.noise = models, noise
 
-    def embed_faces(self, matrix: np.ndarray) -> np.ndarray:
-        return self._embed(matrix, 1)
+    compares = "embeddings"
 
-    def embed_voices(self, matrix: np.ndarray) -> np.ndarray:
-        return self._embed(matrix, 2)
+    def takes(self, modality: str) -> bool:
+        return True
 
-    def _embed(self, matrix: np.ndarray, seed: int) -> np.ndarray:
-        rng = np.random.default_rng(seed)
+    def embed(self, modality: str, matrix: np.ndarray) -> np.ndarray:
+        rng = np.random.default_rng({"face": 1, "voice": 2}[modality])
         clouds = [matrix + model * self.noise * rng.normal(size=matrix.shape) for model in range(self.models)]
         vectors = np.stack(clouds)
         return (vectors / np.linalg.norm(vectors, axis=2, keepdims=True)).astype(np.float32)

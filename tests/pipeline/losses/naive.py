@@ -55,6 +55,52 @@ def git(vectors, labels, centres, form):
     return total if form == "printed" else total / terms
 
 
+def ntxent(anchors, labels, others, other_labels, temperature):
+    """Anchors of one modality against the other: a mean over genuine pairs."""
+    terms = []
+    for anchor, label in zip(anchors, labels, strict=True):
+        cosines = [cosine(anchor, other) / temperature for other in others]
+        impostors = sum(math.exp(c) for c, name in zip(cosines, other_labels, strict=True) if name != label)
+        for value, name in zip(cosines, other_labels, strict=True):
+            if name == label:
+                terms.append(-math.log(math.exp(value) / (math.exp(value) + impostors)))
+    return sum(terms) / len(terms)
+
+
+def multi_similarity(anchors, labels, others, other_labels, genuine_scale, impostor_scale, base):
+    total = 0.0
+    for anchor, label in zip(anchors, labels, strict=True):
+        genuine = impostor = 0.0
+        for other, name in zip(others, other_labels, strict=True):
+            above = cosine(anchor, other) - base
+            if name == label:
+                genuine += math.exp(-genuine_scale * above)
+            else:
+                impostor += math.exp(impostor_scale * above)
+        total += math.log(1.0 + genuine) / genuine_scale + math.log(1.0 + impostor) / impostor_scale
+    return total / len(anchors)
+
+
+def arcface(vectors, labels, weights, margin, scale):
+    """`weights` one vector a class; margin in degrees."""
+    total = 0.0
+    for vector, label in zip(vectors, labels, strict=True):
+        logits = []
+        for number, weight in enumerate(weights):
+            angle = math.acos(max(-1.0, min(1.0, cosine(vector, weight))))
+            if number == int(label):
+                margin_radians = math.radians(margin)
+                inside = angle <= math.pi - margin_radians
+                shifted = math.cos(angle + margin_radians)
+                logits.append(
+                    scale * (shifted if inside else math.cos(angle) - margin_radians * math.sin(margin_radians))
+                )
+            else:
+                logits.append(scale * math.cos(angle))
+        total += math.log(sum(math.exp(value) for value in logits)) - logits[int(label)]
+    return total / len(vectors)
+
+
 def moved(centres, vectors, labels, rate):
     centres = [[float(value) for value in centre] for centre in centres]
     after = []

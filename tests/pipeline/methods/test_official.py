@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from pipeline.errors import CheckpointError
-from pipeline.methods import Network, SingleBranch, TwoBranch, load_official_checkpoint
+from pipeline.methods import load_official_checkpoint
+from pipeline.methods.sbnet import SingleBranch
+from pipeline.methods.two_branch import TwoBranch
 from tests.oracles import inputs, stored
 from tests.oracles.seeded import single_branch_state, two_branch_state
 
@@ -36,7 +38,9 @@ def test_single_branch_gives_the_official_outputs(tmp_path: Path) -> None:
     assert np.abs(logits.numpy() - oracle["single/logits"]).max() < 1e-5
 
 
-def check_two_branch(network: Network, faces: np.ndarray, voices: np.ndarray, expected: dict[str, np.ndarray]) -> None:
+def check_two_branch(
+    network: TwoBranch, faces: np.ndarray, voices: np.ndarray, expected: dict[str, np.ndarray]
+) -> None:
     assert isinstance(network, TwoBranch)
     with torch.no_grad():
         output = network(torch.from_numpy(faces), torch.from_numpy(voices))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline.methods import TwoBranch
+from pipeline.methods.two_branch import TwoBranch
 
 
 def branches(fusion: str) -> TwoBranch:
@@ -50,5 +50,5 @@ def test_linear_fusion_is_a_sum_with_two_learnt_numbers() -> None:
 def test_a_modality_alone_is_embedded_as_in_the_pair(fusion: str) -> None:
     network, faces, voices = branches(fusion).eval(), torch.randn(16, 12), torch.randn(16, 10)
     output = network(faces, voices)
-    torch.testing.assert_close(network.embed_faces(faces), output.face)
-    torch.testing.assert_close(network.embed_voices(voices), output.voice)
+    torch.testing.assert_close(network.embed("face", faces), output.face)
+    torch.testing.assert_close(network.embed("voice", voices), output.voice)

@@ -51,7 +51,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> tuple[Params, Path]:
     folder = tmp_path_factory.mktemp("project")
     raw = shipped_params()
     raw["experiments"] |= {
-        "mine": {"loss": "fop", "embedding": 64},
+        "mine": {"loss": "fop", "methods": {"sbnet": {"embedding": 64}}},
         "cheating": {"recipe": "official", "loss": "fop", "order": "vfvf"},
     }
     raw["report"] = {"title": "Faces & <voices>"}
@@ -141,7 +141,7 @@ def test_recipe_without_a_run_in_a_table_is_not_listed_there(project: tuple[Para
 
 def test_run_beyond_the_paper_stands_in_a_table_of_its_own(project: tuple[Params, Path]) -> None:
     assert [(line["run"], line["differs_from_the_recipe_in"]) for line in lines(project[1], "other_runs")] == [
-        ("mine", "embedding = 64")
+        ("mine", "sbnet.embedding = 64")
     ]
 
 

@@ -36,7 +36,7 @@ def test_the_shipped_runs_are_28_and_each_fills_a_cell_of_the_tables(tmp_path: P
 
 
 def test_run_of_another_name_fills_a_cell_by_its_settings(tmp_path: Path) -> None:
-    runs = runs_with(tmp_path, {"mine": {"loss": "git", "branch": "two"}}, only=True)
+    runs = runs_with(tmp_path, {"mine": {"loss": "git", "method": "two_branch"}}, only=True)
     found = run_of(wanted_for("git", "two"), runs, "honest")
     assert found is not None
     assert found.name == "mine"
@@ -53,8 +53,8 @@ def test_run_with_another_batch_size_does_not_displace_the_tables_own(tmp_path: 
 
 def test_recipes_do_not_mix_and_their_own_numbers_do_not_count_as_departures(tmp_path: Path) -> None:
     changes: dict[str, dict[str, object]] = {
-        "official_git": {"recipe": "official", "loss": "git", "branch": "two"},
-        "official_git_longer": {"recipe": "official", "loss": "git", "branch": "two", "epochs": 3},
+        "official_git": {"recipe": "official", "loss": "git", "method": "two_branch"},
+        "official_git_longer": {"recipe": "official", "loss": "git", "method": "two_branch", "epochs": 3},
     }
     runs = runs_with(tmp_path, changes, only=True)
     assert run_of(wanted_for("git", "two"), runs, "honest") is None

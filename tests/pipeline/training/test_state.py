@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[3]
 VARIANTS = [
     {"loss": "fop", "dropout": 0.5},
     {"loss": "git", "centres": "moving", "order": "alternate", "shuffle": "once"},
-    {"loss": "center", "branch": "two", "selection": "last"},
+    {"loss": "center", "method": "two_branch", "selection": "last"},
+    {"loss": "arcface"},  # owns parameters
+    {"loss": "ntxent", "order": "random"},
 ]
 
 
@@ -32,8 +34,8 @@ class KillAfter(StateFile):
         super().__init__(folder, "run")
         self.writes = writes
 
-    def save(self, state) -> None:
-        super().save(state)
+    def save(self, seed: int, state) -> None:
+        super().save(seed, state)
         self.writes -= 1
         if self.writes == 0:
             raise KeyboardInterrupt
@@ -42,12 +44,14 @@ class KillAfter(StateFile):
 def assert_same(one: TrainedRun, other: TrainedRun) -> None:
     assert one.model.chosen_epoch == other.model.chosen_epoch
     assert one.history.equals(other.history)
-    for name, value in one.model.stacked.state_dict().items():
-        assert torch.equal(value, other.model.stacked.state_dict()[name]), name
+    for mine, theirs in zip(one.model.methods, other.model.methods, strict=True):
+        for name, value in mine.state_dict().items():
+            assert torch.equal(value, theirs.state_dict()[name]), name
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
-@pytest.mark.parametrize("writes", [1, 4, 6])  # 6: all epochs are done, only the model is not written
+# Three seeds of six epochs each. 6: the first seed is done; 18: all is done, only the model is not written.
+@pytest.mark.parametrize("writes", [1, 6, 9, 18])
 def test_interrupted_and_resumed_is_the_uninterrupted_run(
     world: World, tmp_path: Path, variant: dict[str, object], writes: int
 ) -> None:
@@ -57,9 +61,8 @@ def test_interrupted_and_resumed_is_the_uninterrupted_run(
         world.train(settings, state_file=KillAfter(tmp_path, writes), save_every=0.0)
     state_file = StateFile(tmp_path, "run")
     assert_same(world.train(settings, state_file=state_file), whole)
-    state = state_file.load()
-    assert state is not None
-    assert state.epochs_done == writes  # it did go on from there: nothing wrote a later state
+    states = [state_file.load(seed) for seed in settings.seeds]
+    assert [state.epochs_done for state in states if state] == [6, 6, 6]
 
 
 KILLED = """
@@ -68,7 +71,7 @@ from pathlib import Path
 from pipeline.training import StateFile
 from tests.pipeline.settings_for_training import train_settings
 from tests.pipeline.training.world import make_world
-settings = train_settings(epochs=4000, selection="validation")
+settings = train_settings(epochs=4000, seeds=[0], selection="validation")
 make_world().train(settings, state_file=StateFile(Path(sys.argv[1]), "run"), save_every=0.0)
 """
 
@@ -80,20 +83,20 @@ def test_a_killed_process_leaves_a_state_that_another_goes_on_from(world: World,
         [sys.executable, "-c", KILLED, str(tmp_path)], env=environment, stderr=subprocess.DEVNULL, cwd=ROOT
     )
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("run-*/state.safetensors")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("run-*/seed-0.safetensors")) and time.monotonic() < deadline:
         time.sleep(0.05)
     time.sleep(0.5)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    (left,) = tmp_path.glob("run-*/state.safetensors")
+    (left,) = tmp_path.glob("run-*/seed-0.safetensors")
     state_file = StateFile(tmp_path, "run")
     state_file.open(key_of(left))
-    state = state_file.load()
+    state = state_file.load(0)
     assert state is not None and 0 < state.epochs_done < 4000
     # A run of just so many epochs must have come to the same networks.
-    short = world.train(train_settings(epochs=state.epochs_done, selection="validation"))
-    for name, value in short.model.stacked.state_dict().items():
-        assert torch.equal(value, state.tensors[f"kept.{name}"]), name
+    short = world.train(train_settings(epochs=state.epochs_done, seeds=[0], selection="validation"))
+    for name, value in short.model.methods[0].state_dict().items():
+        assert torch.equal(value, state.tensors[f"snapshot.{name}"]), name
 
 
 def key_of(path: Path) -> str:
@@ -104,7 +107,7 @@ def key_of(path: Path) -> str:
 def interrupted(world: World, folder: Path) -> Path:
     with pytest.raises(KeyboardInterrupt):
         world.train(train_settings(epochs=6), state_file=KillAfter(folder, 2), save_every=0.0)
-    (path,) = folder.glob("run-*/state.safetensors")
+    (path,) = folder.glob("run-*/seed-0.safetensors")
     return path
 
 
@@ -155,16 +158,16 @@ def test_a_state_under_a_copied_name_is_refused(world: World, tmp_path: Path, ca
     state_file = StateFile(tmp_path, "run")
     world.train(settings, state_file=state_file)  # settles the key
     state_file.folder.mkdir(parents=True, exist_ok=True)
-    path.rename(state_file.path)
+    path.rename(state_file.path(0))
     with caplog.at_level(logging.WARNING):
-        assert state_file.load() is None
+        assert state_file.load(0) is None
     assert "not what was written for this training" in caplog.text
 
 
 def test_removing_leaves_nothing(world: World, tmp_path: Path) -> None:
     state_file = StateFile(tmp_path, "run")
     world.train(train_settings(), state_file=state_file, save_every=0.0)
-    assert state_file.path.exists()
+    assert all(state_file.path(seed).exists() for seed in (0, 1, 2))
     (state_file.folder / ".state.99.partial.safetensors").write_bytes(b"left by a kill")
     state_file.remove()
     assert list(tmp_path.iterdir()) == []

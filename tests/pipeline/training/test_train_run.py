@@ -4,33 +4,37 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.errors import ConfigError, StoreError
-from pipeline.losses import build_loss
-from pipeline.methods import SingleBranch, Sizes
-from pipeline.methods.build import build_network, initialise
-from pipeline.settings import TrainSettings
+from pipeline.errors import ConfigError
+from pipeline.losses import LossInput, LossSizes, build_loss
+from pipeline.methods import Sizes
+from pipeline.methods.layers import initialise
+from pipeline.methods.orders import plan_of_samples
+from pipeline.methods.sbnet import SingleBranch
+from pipeline.settings import RunSettings
 from pipeline.training import TrainingLists
-from pipeline.training.orders import epoch_batches
 from tests.pipeline.settings_for_training import train_settings
 from tests.pipeline.training.world import DIMENSION, World, make_world
 
-LEARNING = {"epochs": 12, "learning_rate": 0.01, "dropout": 0.5, "decay": 0.95, "embedding": 32, "loss_form": "printed"}
+LEARNING = {"epochs": 12, "learning_rate": 0.01, "dropout": 0.5, "decay": 0.95, "embedding": 32}
 # What aligns two branches is only that they share a classifier: that takes longer.
-EPOCHS = {"single": 12, "two": 40}
+EPOCHS = {"sbnet": 12, "two_branch": 40}
 LOSSES = [
     {"loss": "ce"},
-    {"loss": "fop", "loss_form": "official", "alpha": 1.0},
-    {"loss": "center", "alpha_center": 0.01},
+    {"loss": "fop", "form": "official", "alpha": 1.0},
+    {"loss": "center", "alpha": 0.01},
     {"loss": "git", "alpha_center": 0.01, "alpha_git": 0.0001},
+    {"loss": "ntxent"},
+    {"loss": "multi_similarity"},
+    {"loss": "arcface", "scale": 8.0},
 ]
 
 
-@pytest.mark.parametrize("branch", ["single", "two"])
+@pytest.mark.parametrize("method", ["sbnet", "two_branch"])
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: str(loss["loss"]))
-def test_every_loss_finds_what_faces_and_voices_share(world: World, loss: dict[str, object], branch: str) -> None:
-    run = world.train(train_settings(**{**LEARNING, **loss, "epochs": EPOCHS[branch]}, branch=branch))
+def test_every_loss_finds_what_faces_and_voices_share(world: World, loss: dict[str, object], method: str) -> None:
+    run = world.train(train_settings(**{**LEARNING, **loss, "epochs": EPOCHS[method]}, method=method))
     assert world.unseen_auc(run.model) > 70.0
-    first, last = (run.history.loc[run.history["epoch"] == epoch, "loss"].mean() for epoch in (1, EPOCHS[branch]))
+    first, last = (run.history.loc[run.history["epoch"] == epoch, "loss"].mean() for epoch in (1, EPOCHS[method]))
     assert last < first
 
 
@@ -49,9 +53,10 @@ def test_shuffled_pairing_finds_nothing(world: World) -> None:
     [
         {"loss": "fop"},
         {"loss": "git", "batch_norm": "both", "order": "random"},
-        {"loss": "center", "loss_form": "official"},
-        {"loss": "fop", "branch": "two", "fusion": "gated"},
-        {"loss": "git", "branch": "two", "fusion": "linear", "centres": "frozen"},
+        {"loss": "center", "form": "official", "acts_on": "logits"},
+        {"loss": "fop", "method": "two_branch", "fusion": "gated"},
+        {"loss": "git", "method": "two_branch", "fusion": "linear", "centres": "frozen"},
+        {"loss": "arcface"},
     ],
     ids=str,
 )
@@ -59,30 +64,33 @@ def test_a_seed_among_three_is_bit_for_bit_the_seed_alone(world: World, variant:
     together = world.train(train_settings(seeds=[4, 5, 6], selection="validation", **variant))
     alone = world.train(train_settings(seeds=[5], selection="validation", **variant))
     assert together.model.chosen_epoch[1] == alone.model.chosen_epoch[0]
-    for name, value in alone.model.stacked.state_dict().items():
-        assert torch.equal(together.model.stacked.state_dict()[name][1], value[0]), name
+    for name, value in alone.model.methods[0].state_dict().items():
+        assert torch.equal(together.model.methods[1].state_dict()[name], value), name
     own = together.history[together.history["seed"] == 5].reset_index(drop=True)
     assert own.equals(alone.history)
 
 
-@pytest.mark.parametrize("loss", ["fop", "git"])
-def test_seeds_do_not_meet_at_full_width_and_odd_sizes_either(loss: str) -> None:
-    """Vector kernels treat the last few values of a tensor otherwise: no size here is a multiple of anything."""
-    odd = make_world(train=211)
-    sizes = {"embedding": 127, "batch_size": 129, "epochs": 2, "loss": loss, "dropout": 0.5}
-    together, alone = (odd.train(train_settings(seeds=seeds, **sizes)).model.stacked for seeds in ([0, 1, 2], [1]))
-    for name, value in alone.state_dict().items():
-        assert torch.equal(together.state_dict()[name][1], value[0]), name
+def test_what_ran_before_in_the_process_does_not_matter(world: World) -> None:
+    settings = train_settings(seeds=[5])
+    torch.manual_seed(1)
+    first = world.train(settings)
+    torch.manual_seed(2)
+    second = world.train(settings)
+    expected = torch.rand(3, generator=torch.Generator().manual_seed(2))
+    assert torch.equal(torch.rand(3), expected)  # torch's own generator is given back
+    assert first.history.equals(second.history)
 
 
-def reference(world: World, settings: TrainSettings) -> SingleBranch:
+def reference(world: World, settings: RunSettings) -> SingleBranch:
     """One seed by torch's own layers and optimiser, sample by sample as the order says."""
-    network = build_network(settings, Sizes(DIMENSION, DIMENSION, world.lists.class_count))
-    initialise(network, torch.Generator().manual_seed(settings.seeds[0]), settings.initial_bias)
-    loss, optimiser = build_loss(settings), torch.optim.Adam(network.parameters(), weight_decay=settings.weight_decay)
+    sizes, seed = Sizes(DIMENSION, DIMENSION, world.lists.class_count), settings.seeds[0]
+    network = SingleBranch(DIMENSION, 16, sizes.classes, batch_norm="last", dropout=0.0, momentum=0.1)
+    initialise(network, torch.Generator().manual_seed(seed), 0.5)
+    loss = build_loss("fop", settings.loss_options, LossSizes(16, sizes.classes), torch.Generator())
+    optimiser = torch.optim.Adam(network.parameters(), weight_decay=settings.weight_decay)
     for epoch in range(settings.epochs):
         optimiser.param_groups[0]["lr"] = settings.learning_rate * settings.decay**epoch
-        order = epoch_batches(settings, len(world.lists.classes), epoch, settings.seeds[0])
+        order = plan_of_samples(settings, len(world.lists.classes), epoch, seed)
         for pairs, are_voices in zip(order.pair, order.voice, strict=True):
             samples = [
                 world.voices[world.lists.voice_rows[pair]] if voice else world.faces[world.lists.face_rows[pair]]
@@ -90,9 +98,9 @@ def reference(world: World, settings: TrainSettings) -> SingleBranch:
             ]
             output = network.train()(torch.from_numpy(np.stack(samples)))
             optimiser.zero_grad()
-            loss(output, torch.from_numpy(world.lists.classes[pairs]), None).backward()
+            labels = torch.from_numpy(world.lists.classes[pairs])
+            loss(LossInput(output.embedding, output.logits, labels, torch.from_numpy(are_voices))).backward()
             optimiser.step()
-    assert isinstance(network, SingleBranch)
     return network.eval()
 
 
@@ -101,11 +109,11 @@ def test_training_is_torchs_own_step_by_step(world: World, order: str) -> None:
     # A bias before batch normalisation has no gradient but rounding, which Adam would blow up to whole steps; weight
     # decay on a bias away from zero gives it one.
     steady = {"dropout": 0.0, "weight_decay": 0.01, "initial_bias": 0.5}
-    settings = train_settings(seeds=[7], order=order, loss="fop", loss_form="official", **steady)
+    settings = train_settings(seeds=[7], order=order, loss="fop", form="official", **steady)
     network = reference(world, settings)
     with torch.no_grad():
-        expected = network.embed_faces(torch.from_numpy(world.faces)).numpy()
-    found = world.train(settings).model.embed_faces(world.faces)[0]
+        expected = network.embed(torch.from_numpy(world.faces)).numpy()
+    found = world.train(settings).model.embed("face", world.faces)[0]
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
@@ -151,21 +159,39 @@ def test_history_has_a_row_for_each_seed_and_epoch_and_the_decayed_rate(world: W
 
 
 def test_moving_and_frozen_centres_make_other_models(world: World) -> None:
-    settings = {"loss": "center", "alpha_center": 0.1, "loss_form": "printed"}
+    settings = {"loss": "center", "alpha": 0.1, "form": "printed"}
     moving, frozen = (world.train(train_settings(**settings, centres=kind)) for kind in ("moving", "frozen"))
     assert not moving.history["loss"].equals(frozen.history["loss"])
 
 
 def test_a_loss_that_leaves_the_numbers_stops_the_run(world: World) -> None:
     with pytest.raises(ConfigError, match="learning_rate"):
-        world.train(train_settings(loss="center", loss_form="printed", alpha_center=1e38, centres="frozen"))
+        world.train(train_settings(loss="center", form="printed", alpha=1e38, centres="frozen"))
 
 
-def test_one_branch_refuses_stores_of_different_widths(world: World) -> None:
+@pytest.mark.parametrize("narrow", ["face", "voice"])
+def test_unequal_widths_train_as_if_zeros_stood_behind_the_narrower(world: World, narrow: str) -> None:
+    stores = {"face": world.faces, "voice": world.voices}
+    cut = np.ascontiguousarray(stores[narrow][:, :20])
+    filled = np.pad(cut, ((0, 0), (0, DIMENSION - 20)))
+    settings = train_settings(selection="validation")
+    runs = []
+    for vectors in (cut, filled):
+        both = {**stores, narrow: vectors}
+        runs.append(World(both["face"], both["voice"], world.lists, world.unseen).train(settings))
+    assert runs[0].history.equals(runs[1].history)
+    sizes = runs[0].model.sizes
+    assert {"face": sizes.face, "voice": sizes.voice}[narrow] == 20
+    assert runs[0].model.summary()["padded"] == narrow
+    assert "padded" not in runs[1].model.summary()
+
+
+def test_two_branches_take_both_widths_as_they_are(world: World) -> None:
     narrow = World(world.faces, np.ascontiguousarray(world.voices[:, :10]), world.lists, world.unseen)
-    with pytest.raises(StoreError, match="dimension"):
-        narrow.train(train_settings())
-    assert narrow.train(train_settings(branch="two")).model.sizes.voice == 10
+    model = narrow.train(train_settings(method="two_branch")).model
+    assert model.sizes.voice == 10
+    assert model.methods[0].network.voice.linear.in_features == 10
+    assert "padded" not in model.summary()
 
 
 def test_threads_are_given_back(world: World) -> None:

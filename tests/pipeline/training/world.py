@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from pipeline.metrics import roc_auc
-from pipeline.settings import TrainSettings
-from pipeline.training import Model, TrainedRun, TrainingLists, Trials, train_run
+from pipeline.scoring import Model, similarity
+from pipeline.settings import RunSettings
+from pipeline.training import TrainedRun, TrainingLists, Trials, train_run
 
 DIMENSION, ROWS = 24, 6  # width of a vector; faces and voices an identity
 CPU = torch.device("cpu")
@@ -22,15 +23,15 @@ class World:
     lists: TrainingLists
     unseen: Trials  # of identities that neither training nor the choice of the model saw
 
-    def train(self, settings: TrainSettings, **arguments: object) -> TrainedRun:
-        """TrainSettings on the CPU."""
+    def train(self, settings: RunSettings, **arguments: object) -> TrainedRun:
+        """Train on the CPU."""
         return train_run(settings, self.lists, self.faces, self.voices, CPU, **arguments)
 
     def unseen_auc(self, model: Model) -> float:
         """AUC in percent on unseen identities, the mean of the seeds."""
-        stores = {"face": model.embed_faces(self.faces), "voice": model.embed_voices(self.voices)}
-        left, right = (stores[side] for side in self.unseen.sides)
-        scores = model.score(left[:, self.unseen.left], right[:, self.unseen.right])
+        stores = {"face": self.faces, "voice": self.voices}
+        left, right = (model.embed(side, stores[side]) for side in self.unseen.sides)
+        scores = similarity(left[:, self.unseen.left], right[:, self.unseen.right])
         return float(np.mean([roc_auc(row, self.unseen.labels) for row in scores]))
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from pipeline.config import load_params, run_settings
+from pipeline.config import load_params
+from pipeline.resolved import resolved
 from pipeline.store import Store, read_store, write_store
 from tools.benchmarks.association.trial import Corpus, exchange_voices, measure
 
@@ -61,7 +62,7 @@ def test_everybody_gets_the_voice_of_another_of_the_same_gender(planted: Corpus)
 
 
 def test_planted_association_is_found_on_unseen_people_and_gone_after_the_exchange(planted: Corpus) -> None:
-    settings = run_settings(PARAMS, "single_fop").model_copy(update={"seeds": [0], "epochs": 20})
+    settings = resolved(PARAMS, "single_fop").model_copy(update={"seeds": [0], "epochs": 20})
     quick = PARAMS.evaluate.model_copy(update={"bootstrap": 0, "matching_sizes": [2]})
     as_planted = measure(planted, PARAMS.protocol, settings, quick)
     exchanged = measure(exchange_voices(planted, 0), PARAMS.protocol, settings, quick)
@@ -77,7 +78,7 @@ def test_shipped_corpus_holds_its_association_beyond_gender() -> None:
         pytest.skip("needs the stores of the shipped corpus: run `dvc repro` first")
     manifest = pd.read_parquet(artifacts / "manifest.parquet")
     corpus = Corpus(manifest, read_store(artifacts / "faces"), read_store(artifacts / "voices"))
-    settings = run_settings(PARAMS, "single_fop")
+    settings = resolved(PARAMS, "single_fop")
     quick = PARAMS.evaluate.model_copy(update={"bootstrap": 0, "matching_sizes": [2]})
     protocols = [PARAMS.protocol.model_copy(update={"seed": seed}) for seed in range(4)]
     planted = [measure(corpus, protocol, settings, quick) for protocol in protocols]

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pipeline.config import load_params, run_settings
+from pipeline.config import load_params
+from pipeline.resolved import resolved
 from pipeline.store import read_store
 from stages.common import PARAMS, Artifacts, run_command
 from tools.benchmarks.association.trial import Corpus, Rates, exchange_voices, measure
@@ -27,7 +28,7 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=8, help="draws of training and test people")
     arguments = parser.parse_args()
     params = load_params(PARAMS)
-    settings = run_settings(params, arguments.run)
+    settings = resolved(params, arguments.run)
     quick = params.evaluate.model_copy(update={"bootstrap": 0})
     artifacts = Artifacts()
     manifest = pd.read_parquet(artifacts.manifest)

@@ -9,7 +9,7 @@ import torch
 
 from pipeline.evaluation import evaluate, lists_of
 from pipeline.protocol.sources import build_protocol
-from pipeline.settings import EvaluateSettings, ProtocolSettings, TrainSettings
+from pipeline.settings import EvaluateSettings, ProtocolSettings, RunSettings
 from pipeline.store import Store
 from pipeline.training import train_run, training_lists
 
@@ -46,7 +46,7 @@ def exchange_voices(corpus: Corpus, seed: int) -> Corpus:
     return Corpus(corpus.manifest, corpus.faces, Store(matrix, corpus.voices.index, corpus.voices.provenance))
 
 
-def measure(corpus: Corpus, protocol: ProtocolSettings, train: TrainSettings, evaluation: EvaluateSettings) -> Rates:
+def measure(corpus: Corpus, protocol: ProtocolSettings, train: RunSettings, evaluation: EvaluateSettings) -> Rates:
     """Split, train and evaluate in this process; nothing of it stays on disk."""
     faces, voices = corpus.faces, corpus.voices
     tables = build_protocol(corpus.manifest, faces.index, voices.index, protocol, Path(protocol.lists))

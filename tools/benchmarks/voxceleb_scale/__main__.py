@@ -32,9 +32,11 @@ def main() -> int:
     project.mkdir(parents=True, exist_ok=True)
     write_world(project, size, arguments.epochs, range(arguments.seeds), arguments.seed)
     _say(f"{'protocol':28s} {run(project, '-m', 'stages.protocol')}")
+    run(project, "-m", "stages.settings")
     known = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))["experiments"]
     failures = [name for name in arguments.runs or known if not _above_chance(project, name)]
     write_control(project, control, arguments.seed)
+    run(control, "-m", "stages.settings")
     failures += [f"control {name}" for name in arguments.controls if not _at_chance(control, name)]
     _say(f"failed: {', '.join(failures)}" if failures else "every run beats chance, every control does not")
     return 1 if failures else 0

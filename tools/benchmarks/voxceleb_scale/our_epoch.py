@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipeline.config import load_params, run_settings
+from pipeline.config import load_params
 from pipeline.protocol.sources.feature_files import pack_features
-from pipeline.settings import TrainSettings
+from pipeline.resolved import resolved
+from pipeline.runtime.threads import one_thread
+from pipeline.settings import RunSettings
 from pipeline.store import Store, read_store
-from pipeline.training.feed import Feed
+from pipeline.training.data import TrainingData
 from pipeline.training.lists import TrainingLists
-from pipeline.training.threads import one_thread
 from pipeline.training.trainer import Trainer
 from tools.benchmarks.voxceleb_scale.world import ROOT
 
@@ -30,7 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("features", type=Path, help="folder with face/ and voice/ of the official file names")
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--seeds", type=int, default=1, help="networks trained at once")
+    parser.add_argument("--seeds", type=int, default=1, help="networks, one after another")
     arguments = parser.parse_args()
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -41,11 +42,11 @@ def main() -> None:
     read = time.perf_counter() - begin
     params = load_params(ROOT / "params.yaml")
     fop = params.model_copy(update={"experiments": {"fop": {"recipe": "official", "loss": "fop", "order": "vfvf"}}})
-    settings = run_settings(fop, "fop").model_copy(update={"seeds": list(range(arguments.seeds))})
+    settings = resolved(fop, "fop").model_copy(update={"seeds": list(range(arguments.seeds))})
     sys.stdout.write(json.dumps({"read": read, "epochs": _epochs(settings, faces, voices, arguments.epochs)}) + "\n")
 
 
-def _epochs(settings: TrainSettings, faces: Store, voices: Store, epochs: int) -> list[float]:
+def _epochs(settings: RunSettings, faces: Store, voices: Store, epochs: int) -> list[float]:
     names = faces.index["identity"].to_numpy(dtype=object)
     trained = np.array([name.startswith("label ") for name in names])
     rows = np.flatnonzero(trained)  # of both stores: row i of the one file belongs to row i of the other
@@ -53,11 +54,12 @@ def _epochs(settings: TrainSettings, faces: Store, voices: Store, epochs: int) -
     lists = TrainingLists(rows, rows, classes, None, None)
     seconds = []
     with one_thread():
-        feed = Feed(settings, lists, faces.matrix, voices.matrix, torch.device("cpu"))
-        trainer = Trainer(settings, feed, torch.device("cpu"))
+        data = TrainingData(settings, lists, faces.matrix, voices.matrix, torch.device("cpu"))
+        trainers = [Trainer(settings, data, seed) for seed in settings.seeds]
         for epoch in range(epochs):
             begin = time.perf_counter()
-            trainer.epoch(epoch, settings.learning_rate)
+            for trainer in trainers:
+                trainer.epoch(epoch, settings.learning_rate)
             seconds.append(time.perf_counter() - begin)
     return seconds
 

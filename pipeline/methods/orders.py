@@ -1,7 +1,7 @@
 """In which order training sees faces and voices (the paper's section 3.5, Tables IV and V).
 
-Row i of the training pairs is a face and a voice of one person. The single branch sees samples, one modality each; an
-order says how the 2N samples of N pairs follow one another. The two-branch network sees whole pairs and knows no order.
+Row i of the training pairs is a face and a voice of one person. A method that takes samples sees one modality each; an
+order says how the 2N samples of N pairs follow one another. A method that takes pairs knows no order.
 """
 
 from dataclasses import dataclass
@@ -10,43 +10,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
-from pipeline.settings import TrainSettings
+from pipeline.settings import RunSettings
 
 Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Batches:
+class Plan:
     """One epoch: sample j of batch i is one modality of pair `pair[i, j]`."""
 
     pair: Rows  # (steps, B) row of the training pairs
     voice: NDArray[np.bool_]  # (steps, B) whether the sample is the pair's voice; of whole pairs it says nothing
 
 
-def epoch_batches(settings: TrainSettings, pairs: int, epoch: int, seed: int) -> Batches:
-    """The batches of epoch `epoch` (from 0) of N training pairs, for one seed.
+def plan_of_samples(settings: RunSettings, pairs: int, epoch: int, seed: int) -> Plan:
+    """The batches of epoch `epoch` (from 0) of samples of N training pairs, for one seed.
 
     `shuffle: once` orders the pairs before the first epoch and never again, as the official code does; `epoch` orders
     them anew. The last partial batch is dropped, as there; but where the first is partial already, it is kept. For runs
     of one modality the official code keeps the order of its file; ours would be batches of one person, and is shuffled.
     Raises ProtocolError for fewer samples than batch normalisation needs, which is two.
     """
-    rng = np.random.default_rng([seed, 0 if settings.shuffle == "once" else epoch])
-    if settings.branch == "two":
-        pair = rng.permutation(pairs)
-        voice = np.zeros(pairs, dtype=np.bool_)
-    else:
-        pair, voice = _samples(settings, pairs, epoch, rng)
+    pair, voice = _samples(settings, pairs, epoch, _rng(settings, epoch, seed))
+    return _batches(pair, voice, settings.batch_size, pairs)
+
+
+def plan_of_pairs(settings: RunSettings, pairs: int, epoch: int, seed: int) -> Plan:
+    """The batches of epoch `epoch` (from 0) of whole pairs, for one seed; shuffled and cut as samples are."""
+    pair = _rng(settings, epoch, seed).permutation(pairs)
+    return _batches(pair, np.zeros(pairs, dtype=np.bool_), settings.batch_size, pairs)
+
+
+def _rng(settings: RunSettings, epoch: int, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, 0 if settings.shuffle == "once" else epoch])
+
+
+def _batches(pair: Rows, voice: NDArray[np.bool_], batch_size: int, pairs: int) -> Plan:
     if len(pair) < 2:
         raise ProtocolError(f"{pairs} training pair(s) are too few: batch normalisation needs two samples a batch")
-    size = min(settings.batch_size, len(pair))
+    size = min(batch_size, len(pair))
     steps = len(pair) // size
     shape = (steps, size)
-    return Batches(pair[: steps * size].reshape(shape), voice[: steps * size].reshape(shape))
+    return Plan(pair[: steps * size].reshape(shape), voice[: steps * size].reshape(shape))
 
 
 def _samples(
-    settings: TrainSettings, pairs: int, epoch: int, rng: np.random.Generator
+    settings: RunSettings, pairs: int, epoch: int, rng: np.random.Generator
 ) -> tuple[Rows, NDArray[np.bool_]]:  # (M,), (M,)
     pair = rng.permutation(pairs)
     face, voice = np.zeros(pairs, dtype=np.bool_), np.ones(pairs, dtype=np.bool_)

@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ProtocolError
-from pipeline.training.orders import Batches, epoch_batches
+from pipeline.methods.orders import Plan, plan_of_pairs, plan_of_samples
 from tests.pipeline.settings_for_training import train_settings
 
 PAIRS, BATCH = 100, 16
 
 
-def batches(epoch: int = 0, seed: int = 3, pairs: int = PAIRS, **changes: object) -> Batches:
-    return epoch_batches(train_settings(batch_size=BATCH, **changes), pairs, epoch, seed)
+def batches(epoch: int = 0, seed: int = 3, pairs: int = PAIRS, **changes: object) -> Plan:
+    return plan_of_samples(train_settings(batch_size=BATCH, **changes), pairs, epoch, seed)
+
+
+def whole_pairs(pairs: int) -> Plan:
+    return plan_of_pairs(train_settings(batch_size=BATCH), pairs, 0, 3)
 
 
 @pytest.mark.parametrize(("order", "first"), [("vfvf", True), ("fvfv", False)])
@@ -69,8 +73,8 @@ def test_every_sample_comes_once_an_epoch_but_for_the_dropped_end(order: str) ->
     assert shorter.pair.shape == (12, BATCH)
 
 
-def test_two_branches_see_every_pair_once() -> None:
-    found = batches(branch="two", pairs=96)
+def test_whole_pairs_are_seen_once_each() -> None:
+    found = whole_pairs(96)
     assert sorted(found.pair.reshape(-1).tolist()) == list(range(96))
 
 
@@ -99,10 +103,12 @@ def test_seed_and_epoch_alone_decide() -> None:
 def test_fewer_samples_than_a_batch_make_one_batch() -> None:
     found = batches(pairs=5)
     assert found.pair.shape == (1, 10)
-    assert batches(pairs=5, branch="two").pair.shape == (1, 5)
+    assert whole_pairs(5).pair.shape == (1, 5)
 
 
-@pytest.mark.parametrize(("pairs", "changes"), [(0, {}), (1, {"modality": "face"}), (1, {"branch": "two"})])
+@pytest.mark.parametrize(("pairs", "changes"), [(0, {}), (1, {"modality": "face"})])
 def test_too_few_samples_for_batch_normalisation_are_refused(pairs: int, changes: dict[str, str]) -> None:
     with pytest.raises(ProtocolError, match="too few"):
         batches(pairs=pairs, **changes)
+    with pytest.raises(ProtocolError, match="too few"):
+        whole_pairs(pairs)

@@ -4,7 +4,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pipeline.methods import SingleBranch
+from pipeline.methods import Sizes, build_method
+from pipeline.methods.layers import Dropout
+from pipeline.methods.sbnet import SingleBranch
+from tests.pipeline.settings_for_training import train_settings
 
 
 def branch(batch_norm: str, dropout: float = 0.0) -> SingleBranch:
@@ -44,8 +47,35 @@ def test_embeddings_have_unit_norm_and_the_promised_shapes() -> None:
 
 
 def test_faces_and_voices_go_the_same_way() -> None:
-    network, x = branch("last").eval(), torch.randn(4, 12)
-    assert torch.equal(network.embed_faces(x), network.embed_voices(x))
+    method, x = made(Sizes(12, 12, 5)), torch.randn(4, 12)
+    assert torch.equal(method.embed("face", x), method.embed("voice", x))
+
+
+def made(sizes: Sizes, **changes: object) -> torch.nn.Module:
+    return build_method(train_settings(**changes), sizes, torch.Generator().manual_seed(0)).eval()
+
+
+def test_the_narrower_modality_has_zeros_behind_it() -> None:
+    method, x = made(Sizes(12, 10, 5)), torch.randn(4, 10)
+    padded = torch.cat([x, torch.zeros(4, 2)], dim=1)
+    assert torch.equal(method.embed("voice", x), method.embed("face", padded))
+    assert (method.inputs("face"), method.inputs("voice")) == (12, 10)
+
+
+def test_a_branch_of_one_modality_has_its_width_and_refuses_another() -> None:
+    method = made(Sizes(12, 10, 5), modality="voice")
+    assert method.network.first.linear.in_features == 10
+    assert (method.inputs("voice"), method.inputs("face")) == (10, None)
+    assert made(Sizes(12, 12, 5), modality="voice").inputs("face") == 12
+
+
+def test_initial_values_are_xavier_uniform_and_the_bias_of_the_settings() -> None:
+    state = made(Sizes(512, 512, 5), embedding=256, initial_bias=0.01).state_dict()
+    bound = (6.0 / (512 + 256)) ** 0.5
+    weight = state["network.first.linear.weight"]
+    assert float(weight.abs().max()) <= bound
+    assert abs(float(weight.std()) - bound / 3**0.5) < 0.001
+    torch.testing.assert_close(state["network.second.linear.bias"], torch.full((256,), 0.01))
 
 
 def test_dropout_acts_in_training_only() -> None:
@@ -53,6 +83,12 @@ def test_dropout_acts_in_training_only() -> None:
     assert not torch.equal(network(x).embedding, network(x).embedding)
     network.eval()
     assert torch.equal(network(x).embedding, network(x).embedding)
+
+
+def test_dropout_keeps_the_share_and_the_mean() -> None:
+    passed = Dropout(0.25).train()(torch.ones(400, 100))
+    assert abs(float((passed == 0.0).float().mean()) - 0.25) < 0.01
+    assert sorted(passed.unique().tolist()) == pytest.approx([0.0, 1.0 / 0.75])
 
 
 def test_running_statistics_follow_the_momentum() -> None:

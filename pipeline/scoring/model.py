@@ -1,0 +1,156 @@
+"""A trained run on disk and in use: one network a seed, in one safetensors file that says how they came to be."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from pipeline.errors import CheckpointError, ConfigError, StoreError
+from pipeline.files import atomic_path
+from pipeline.methods import Method, Sizes, method_class
+from pipeline.methods.states import not_finite
+from pipeline.runtime.threads import one_thread
+from pipeline.scoring.provenance import RELEASED, Provenance
+from pipeline.scoring.similarity import embed, gallery_scores
+from pipeline.settings import RunSettings
+
+MODEL = "model.safetensors"
+_FORMAT = 2
+_KEY = "sbnet"  # the one metadata key: safetensors writes several in an order that changes from run to run
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Model:
+    """S trained networks; network s is of seed settings["seeds"][s], as it was after chosen_epoch[s] epochs."""
+
+    methods: Sequence[Method]  # S, in evaluation mode
+    settings: Mapping[str, object]  # of the run, as they were resolved when it was trained
+    sizes: Sizes
+    chosen_epoch: tuple[int, ...]
+    provenance: Provenance  # face, voice -> extractor, weights, options, fingerprint of the vectors trained on
+
+    @property
+    def compares(self) -> str:
+        """What its method compares: embeddings | pairs | galleries (see Method)."""
+        return self.methods[0].compares
+
+    def was_trained_with(self, settings: RunSettings) -> bool:
+        """Whether these settings would train it; a released checkpoint says by itself which method it is of."""
+        known = () if settings.checkpoint is None else ("method", "method_options")
+        wanted = settings.model_dump()
+        return {key: self.settings.get(key) for key in wanted if key not in known} == {
+            key: value for key, value in wanted.items() if key not in known
+        }
+
+    def summary(self) -> dict[str, str]:
+        """What a report says of the model: its method, what that takes, the modality that was padded, its origin."""
+        method, sizes = self.methods[0], self.sizes
+        padded = method.takes == "samples" and self.settings["modality"] == "both" and sizes.face != sizes.voice
+        narrow = ("voice" if sizes.voice < sizes.face else "face") if padded else ""
+        said = {"method": str(self.settings["method"]), "takes": method.takes}
+        said |= {"padded": narrow} if narrow else {}
+        released = next((origin for origin in self.provenance.values() if origin.get(RELEASED)), None)
+        return said | ({"released": str(released["extractor"])} if released else {})
+
+    def takes(self, modality: str) -> bool:
+        """Whether it knows what to do with vectors of modality face | voice."""
+        return self.methods[0].inputs(modality) is not None
+
+    def embed(self, modality: str, vectors: Matrix) -> Matrix:
+        """Vectors (N, D) of modality face | voice to what is compared, (S, N, E)."""
+        with one_thread():
+            tensor = self._tensor(modality, vectors)
+            return np.stack([embed(method, modality, tensor) for method in self.methods])
+
+    def score(self, left: str, probes: Matrix, right: str, candidates: Matrix) -> Matrix:
+        """Scores (S, P, G) of probes (P, D) against their candidates (P, G, D), of a method without embeddings."""
+        with one_thread():
+            tensors = self._tensor(left, probes), self._tensor(right, candidates)
+            return np.stack([gallery_scores(method, left, tensors[0], right, tensors[1]) for method in self.methods])
+
+    def _tensor(self, modality: str, vectors: Matrix) -> Tensor:
+        wanted = self.methods[0].inputs(modality)
+        if wanted is None:
+            raise StoreError(
+                f"the model was trained on one modality, and {modality} vectors are not as wide as its own"
+            )
+        if vectors.ndim < 2 or vectors.shape[-1] != wanted:
+            raise StoreError(f"the model takes {modality} vectors (N, {wanted}), found {vectors.shape}")
+        parameter = next(iter(self.methods[0].state_dict().values()))
+        return torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(parameter.device)
+
+
+def save_model(path: Path, model: Model) -> None:
+    """Write a model whole or not at all; raises CheckpointError for weights that are not finite."""
+    state = {
+        f"{index}.{name}": value.detach().cpu().contiguous()
+        for index, method in enumerate(model.methods)
+        for name, value in method.state_dict().items()
+    }
+    if poisoned := not_finite(state):
+        raise CheckpointError(f"{path}: {poisoned} is not finite, so training went astray: lower train.learning_rate")
+    header = {
+        "format": _FORMAT,
+        "settings": dict(model.settings),
+        "sizes": asdict(model.sizes),
+        "classes": model.sizes.classes,
+        "seeds": model.settings["seeds"],
+        "chosen_epoch": list(model.chosen_epoch),
+        "selection": model.settings["selection"],
+        "provenance": {modality: dict(origin) for modality, origin in model.provenance.items()},
+    }
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(save(state, metadata={_KEY: json.dumps(header, sort_keys=True)}))
+
+
+def load_model(path: Path, device: torch.device | None = None) -> Model:
+    """Read a trained run, ready to embed.
+
+    Of its settings only its own method's options are looked at, so that a recipe, a method, a loss or an option that
+    came later does not matter. Raises CheckpointError for a file that is absent, damaged, of an older format, poisoned
+    (values not finite), or of another network than it says.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})[_KEY])
+            names = file.keys()
+            state = {name: file.get_tensor(name) for name in names}
+        if header["format"] != _FORMAT:
+            raise CheckpointError(
+                f"{path} is of format {header['format']}, which says nothing of the extractors behind it; we read "
+                f"format {_FORMAT}: train it again"
+            )
+        sizes, settings = Sizes(**header["sizes"]), header["settings"]
+        methods = [_method(settings, sizes, index, state) for index in range(len(header["chosen_epoch"]))]
+        if left := [
+            name for name in state if not name.split(".")[0].isdigit() or int(name.split(".")[0]) >= len(methods)
+        ]:
+            raise KeyError(f"{left[0]} belongs to no seed")
+        chosen = tuple(int(epoch) for epoch in header["chosen_epoch"])
+        provenance = {modality: dict(origin) for modality, origin in header["provenance"].items()}
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError, ValidationError) as error:
+        raise CheckpointError(f"{path} cannot be read as a trained run ({error}); train it again") from error
+    except ConfigError as error:
+        raise CheckpointError(f"{path} was trained by a method that is not here as it was: {error}") from error
+    if poisoned := not_finite(state):
+        raise CheckpointError(f"{path}: {poisoned} holds values that are not finite; train it again")
+    on = device or torch.device("cpu")
+    return Model([method.to(on).eval() for method in methods], settings, sizes, chosen, provenance)
+
+
+def _method(settings: Mapping[str, object], sizes: Sizes, index: int, state: Mapping[str, Tensor]) -> Method:
+    method = method_class(str(settings["method"]))
+    options = method.Options.model_validate(settings["method_options"])
+    built = method(options, sizes, str(settings["modality"]), torch.Generator())
+    prefix = f"{index}."
+    built.load_state_dict({name[len(prefix) :]: part for name, part in state.items() if name.startswith(prefix)})
+    return built

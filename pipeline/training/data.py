@@ -1,0 +1,90 @@
+"""What a run trains on: the vectors of both stores, the training pairs that name their rows, and batches of them."""
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from pipeline.methods import Batch, Method, Sizes, method_class
+from pipeline.settings import RunSettings
+from pipeline.training.lists import TrainingLists
+
+
+class TrainingData:
+    """The stores on a device, and the training pairs that point into them."""
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        lists: TrainingLists,
+        faces: np.ndarray,
+        voices: np.ndarray,
+        device: torch.device,
+    ) -> None:
+        self.settings, self.lists = settings, lists
+        counts = {name: int(values.max(initial=-1)) + 1 for name, values in lists.traits.items()}
+        self.sizes = Sizes(faces.shape[1], voices.shape[1], lists.class_count, counts)
+        self.traits = {name: torch.from_numpy(values).to(device) for name, values in lists.traits.items()}
+        self.device = device
+        self.faces, self.voices = (torch.from_numpy(part).to(device) for part in (faces, voices))
+        self.both: Tensor | None = None  # (F + V, D) faces above voices, for a method that sees samples of both
+        if settings.modality == "both" and method_class(settings.method).takes == "samples":
+            self._stack()
+
+    def batches(self, method: Method, epoch: int, seed: int) -> Iterator[Batch]:
+        """The batches of epoch `epoch` (from 0) as the method plans them for a seed."""
+        plan = method.plan(self.settings, self.lists.classes, epoch, seed)
+        for pair, voice in zip(plan.pair, plan.voice, strict=True):
+            yield self._pairs(pair) if method.takes == "pairs" else self._samples(pair, voice)
+
+    def whole(self, method: Method) -> Batch:
+        """All of it at once: every pair, or the face of every pair and then the voice of every pair."""
+        pair = np.arange(len(self.lists.classes))
+        if method.takes == "pairs":
+            return self._pairs(pair)
+        if self.settings.modality != "both":
+            return self._samples(pair, np.full(len(pair), self.settings.modality == "voice"))
+        return self._samples(np.concatenate([pair, pair]), np.repeat([False, True], len(pair)))
+
+    def digest(self) -> str:
+        """Hex SHA-256 of the stores, the lists and the traits."""
+        state = hashlib.sha256(self.lists.digest().encode())
+        for name, values in (("faces", self.faces), ("voices", self.voices), *sorted(self.traits.items())):
+            state.update(f"{name}{tuple(values.shape)}".encode() + values.cpu().contiguous().numpy().tobytes())
+        return state.hexdigest()
+
+    def _pairs(self, pair: NDArray[np.int64]) -> Batch:
+        faces, voices = (
+            store.index_select(0, self._tensor(rows[pair]))
+            for store, rows in ((self.faces, self.lists.face_rows), (self.voices, self.lists.voice_rows))
+        )
+        labels = self._tensor(self.lists.classes[pair])
+        return Batch(labels, None, None, faces, voices, self._traits(labels))
+
+    def _samples(self, pair: NDArray[np.int64], voice: NDArray[np.bool_]) -> Batch:
+        if self.both is not None:
+            rows = np.where(voice, self.lists.voice_rows[pair] + len(self.faces), self.lists.face_rows[pair])
+            samples = self.both.index_select(0, self._tensor(rows))
+        elif self.settings.modality == "voice":
+            samples = self.voices.index_select(0, self._tensor(self.lists.voice_rows[pair]))
+        else:
+            samples = self.faces.index_select(0, self._tensor(self.lists.face_rows[pair]))
+        labels = self._tensor(self.lists.classes[pair])
+        return Batch(labels, samples, self._tensor(voice), None, None, self._traits(labels))
+
+    def _stack(self) -> None:
+        """Faces above voices, the narrower padded with zeros; of one width, the stores become views of it."""
+        padded = [F.pad(part, (0, self.sizes.padded - part.shape[1])) for part in (self.faces, self.voices)]
+        self.both = torch.cat(padded)
+        if self.sizes.face == self.sizes.voice:
+            self.faces, self.voices = self.both[: len(self.faces)], self.both[len(self.faces) :]
+
+    def _traits(self, labels: Tensor) -> dict[str, Tensor]:
+        return {name: values[labels] for name, values in self.traits.items()}
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        return torch.from_numpy(values).to(self.device)
