@@ -228,6 +228,16 @@ def test_corpus_of_sound_alone_passes_every_stage(tmp_path: Path) -> None:
     assert len(project.store("faces").index) == 0 and len(project.store("voices").index) == 2
 
 
+def test_another_voice_extractor_needs_its_name_alone(tmp_path: Path) -> None:
+    project = make_project(tmp_path, demo_clips(2, 1), embed_voices={"extractor": "campplus"})
+    project.run("manifest")
+    log = project.run("embed_voices")
+    assert "embed_voices: not used by campplus: seed, weights" in log
+    voices = project.store("voices")
+    assert voices.matrix.shape == (2, 192)
+    assert voices.provenance["extractor"] == "campplus" and voices.provenance["options"] == {"max_seconds": 20.0}
+
+
 def test_unknown_extractor_lists_the_known_ones(tmp_path: Path) -> None:
     project = make_project(tmp_path, demo_clips(1, 1), in_process=True, embed_voices={"extractor": "wavlm"})
     project.run("manifest")

@@ -49,6 +49,11 @@ def averaged(path: Path) -> dict[str, Tensor]:
     return state
 
 
+def step_of(path: Path) -> int:
+    """How many steps the checkpoint's run has done; raises CheckpointError for a damaged file."""
+    return int(_read(path)["step"])
+
+
 def decay_of(path: Path) -> int:
     """The step where the decay of the checkpoint's run begins; raises CheckpointError for a damaged file."""
     return int(_read(path)["decay"])

@@ -1,6 +1,6 @@
 """Store a run's averaged weights as the half-precision file that ships.
 
-    python -m tools.voice_encoder.export <run>/checkpoint.safetensors <weights.safetensors>
+    python -m tools.voice_encoder.export <run>/decayed.safetensors <weights.safetensors>
 
 Prints the digest that extractors/voices/aggregator_weights.py checks.
 """

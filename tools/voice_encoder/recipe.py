@@ -109,6 +109,7 @@ class Watch(_Section):
     """How progress is measured."""
 
     every: Count  # steps
+    save_seconds: Positive
     validation_segment: Positive  # s
     segment: Positive  # s
     altered_snr: tuple[float, float]  # dB

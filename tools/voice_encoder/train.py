@@ -2,9 +2,10 @@
 
     python -m tools.voice_encoder.train <voices> <rooms> <LibriSpeech .flac> <run folder> [--start W] [--steps N]
 
-The rates stay until the last steps (`optimiser.decay`), so that the length need not be known before: stop the run and
-start it again with `--steps`, the step where it stands plus those of the decay. What was learnt at the constant rate
-stays in checkpoint.safetensors, the decay goes to decayed.safetensors: with more steps the run goes on from the former.
+The rates stay until the last steps (`optimiser.decay`), so that the length need not be known before: stop the run when
+time is up, and start it again with `--finish`, which lets them fall from where its checkpoint stands. What was learnt
+at the constant rates stays in checkpoint.safetensors, the decay goes to decayed.safetensors: without `--finish` the run
+goes on from the former.
 
 On a CPU, preload tcmalloc (LD_PRELOAD=libtcmalloc_minimal.so.4): the default allocator gives the big activations back
 to the system at every step, which costs a third of the time.
@@ -34,7 +35,7 @@ from tools.voice_encoder.command import count, options, run_command
 from tools.voice_encoder.crops import Batch, Voices, batch, load_voices, voices_in_batch
 from tools.voice_encoder.losses import codes, total_loss
 from tools.voice_encoder.muon import optimisers
-from tools.voice_encoder.recipe import Recipe, load_recipe
+from tools.voice_encoder.recipe import Optimiser, Recipe, load_recipe
 from tools.voice_encoder.rooms import load_rooms
 from tools.voice_encoder.schedule import decaying, rate_factor
 from tools.voice_encoder.speakers import part, utterances
@@ -98,17 +99,17 @@ class Run:
     def _latest(self) -> Path | None:
         """The checkpoint of most steps that lie on this run's schedule."""
         constant, decayed = self.folder / "checkpoint.safetensors", self.folder / "decayed.safetensors"
-        if decayed.exists() and checkpoint.decay_of(decayed) == self._decay_begins():
+        if decayed.exists() and checkpoint.decay_of(decayed) == self.decay_begins():
             return decayed
         return constant if constant.exists() else None
 
-    def _decay_begins(self) -> int:
+    def decay_begins(self) -> int:
         """The step from which the rates fall."""
         return self.recipe.optimiser.steps - self.recipe.optimiser.decay
 
     def save(self) -> None:
         """Write the checkpoint of the steps done."""
-        checkpoint.save(self.checkpoint(), self.done, self.modules, self.optimisers, self._decay_begins())
+        checkpoint.save(self.checkpoint(), self.done, self.modules, self.optimisers, self.decay_begins())
 
     def draw(self, step: int) -> Batch:
         """The batch of a step, the same however often the run was interrupted."""
@@ -250,16 +251,53 @@ def check_voices(voices: Voices, recipe: Recipe) -> None:
         )
 
 
+def train(run: Run, trials: dict[str, list[Segment]], workers: int) -> None:
+    """Take the steps that are left; history and checkpoint at each look, and the checkpoint alone in between.
+
+    A run that is killed loses what came after the last checkpoint. Its next line in the history averages the losses of
+    the steps from there on.
+    """
+    settings, started = run.recipe.watch, time.monotonic()
+    losses: list[dict[str, float]] = []
+    if run.done == 0:
+        if run.recipe.start is not None:
+            run.fit_hints()
+        watch(run, losses, trials, started)
+    saved = time.monotonic()
+    steps = run.recipe.optimiser.steps
+    bar = tqdm(run.batches(workers), initial=run.done, total=steps, unit="step", mininterval=10)
+    for drawn in bar:
+        losses.append(run.learn(drawn))
+        bar.set_postfix({name: f"{value:.3f}" for name, value in mean(losses[-25:]).items()}, refresh=False)
+        if run.done % settings.every == 0 or run.done == steps:
+            watch(run, losses, trials, started)
+            losses, saved = [], time.monotonic()
+        elif run.done == run.decay_begins() or time.monotonic() - saved > settings.save_seconds:
+            run.save()
+            saved = time.monotonic()
+
+
+def steps_to_finish(folder: Path, settings: Optimiser) -> int:
+    """How many steps end in a decay that begins at the run's checkpoint; raises ConfigError where it has none."""
+    if not (folder / "checkpoint.safetensors").exists():
+        raise ConfigError(f"{folder} holds no checkpoint.safetensors: there is no run to finish")
+    return checkpoint.step_of(folder / "checkpoint.safetensors") + settings.decay
+
+
 def main() -> None:
     """Train from where the run stands to the recipe's last step."""
     arguments = options(__doc__)
     for name in ("voices", "rooms", "speech", "run"):
         arguments.add_argument(name, type=Path)
-    arguments.add_argument("--steps", type=count, help="instead of the recipe's: decides when the decay starts")
+    end = arguments.add_mutually_exclusive_group()
+    end.add_argument("--steps", type=count, help="instead of the recipe's: decides when the decay starts")
+    end.add_argument("--finish", action="store_true", help="let the rates fall from where the checkpoint stands")
     arguments.add_argument("--start", type=Path, default=DISTILLED, help="weights of the digest that recipe.yaml names")
     arguments.add_argument("--workers", type=count, default=1, help="threads that draw batches")
     given = arguments.parse_args()
     recipe = load_recipe()
+    if given.finish:
+        given.steps = steps_to_finish(given.run, recipe.optimiser)
     if given.steps is not None:
         recipe = recipe.model_copy(update={"optimiser": recipe.optimiser.model_copy(update={"steps": given.steps})})
     short, longer = validation_segments(recipe, given.speech)  # now: the first look at them is many steps away
@@ -269,18 +307,7 @@ def main() -> None:
     check_voices(voices, recipe)
     given.run.mkdir(parents=True, exist_ok=True)
     run = Run(recipe, voices, channel, given.run, given.start)
-    started, losses = time.monotonic(), []
-    if run.done == 0:
-        if recipe.start is not None:
-            run.fit_hints()
-        watch(run, losses, trials, started)
-    bar = tqdm(run.batches(given.workers), initial=run.done, total=recipe.optimiser.steps, unit="step", mininterval=10)
-    for drawn in bar:
-        losses.append(run.learn(drawn))
-        bar.set_postfix({name: f"{value:.3f}" for name, value in mean(losses[-25:]).items()}, refresh=False)
-        if run.done % recipe.watch.every == 0 or run.done == recipe.optimiser.steps:
-            watch(run, losses, trials, started)
-            losses = []
+    train(run, trials, given.workers)
 
 
 if __name__ == "__main__":

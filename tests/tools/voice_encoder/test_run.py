@@ -9,14 +9,14 @@ import torch
 
 from extractors.pretrained import read_safetensors
 from extractors.voices.aggregator_weights import DISTILLED, DISTILLED_SHA256
-from pipeline.errors import CheckpointError, ScoreError, WeightsError
+from pipeline.errors import CheckpointError, ConfigError, ScoreError, WeightsError
 from tools.voice_encoder import checkpoint
 from tools.voice_encoder.channels import Channel
 from tools.voice_encoder.crops import Voices
 from tools.voice_encoder.hints import HOP
 from tools.voice_encoder.recipe import Recipe, load_recipe
 from tools.voice_encoder.rooms import Rooms
-from tools.voice_encoder.train import Run, first_student, record, watch
+from tools.voice_encoder.train import Run, first_student, record, steps_to_finish, train, watch
 from tools.voice_encoder.trials import Segment
 
 LENGTH = 4 * HOP
@@ -172,3 +172,34 @@ def test_a_run_with_more_steps_goes_on_from_before_the_decay(recipe: Recipe, voi
         run.save()
     assert started(with_steps(recipe, 4, 2), voices, tmp_path).done == 4
     assert started(with_steps(recipe, 9, 2), voices, tmp_path).done == 2
+
+
+def test_a_run_is_finished_from_its_checkpoint_and_may_go_on_from_there(
+    recipe: Recipe, voices: Voices, tmp_path: Path
+) -> None:
+    first = started(with_steps(recipe, 9, 2), voices, tmp_path)
+    learn(first, 3)
+    first.save()
+    steps = steps_to_finish(tmp_path, first.recipe.optimiser)
+    assert steps == 5
+    last = started(with_steps(recipe, steps, 2), voices, tmp_path)
+    assert last.done == 3
+    noise = np.random.default_rng(0).standard_normal((3, 8000)).astype(np.float32)
+    train(last, {"eer": [Segment(speaker, one) for speaker, one in zip("aab", noise, strict=True)]}, 1)
+    assert checkpoint.step_of(tmp_path / "decayed.safetensors") == 5
+    assert checkpoint.step_of(tmp_path / "checkpoint.safetensors") == 3
+    assert [row["step"] for row in history(tmp_path)] == ["5"]
+
+
+def test_the_checkpoint_before_the_decay_is_kept(recipe: Recipe, voices: Voices, tmp_path: Path) -> None:
+    run = started(with_steps(recipe, 3, 1), voices, tmp_path)
+    run.folder.mkdir(exist_ok=True)
+    noise = np.random.default_rng(0).standard_normal((3, 8000)).astype(np.float32)
+    train(run, {"eer": [Segment(speaker, one) for speaker, one in zip("aab", noise, strict=True)]}, 1)
+    assert checkpoint.step_of(tmp_path / "checkpoint.safetensors") == 2
+    assert checkpoint.step_of(tmp_path / "decayed.safetensors") == 3
+
+
+def test_a_folder_without_a_run_cannot_be_finished(recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no run to finish"):
+        steps_to_finish(tmp_path, recipe.optimiser)

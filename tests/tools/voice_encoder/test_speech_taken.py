@@ -153,6 +153,10 @@ def test_training_takes_the_steps_it_is_given_and_stops(
     arrays = {name: np.asarray(getattr(made, name)) for name in ("waveforms", "ends", "vectors", "hints", "hint_ends")}
     save_file(arrays, tmp_path / "voices.safetensors")
     save_rooms(tmp_path / "rooms.safetensors", [np.ones(1, np.float32)])
+    recipe = load_recipe()
+    crops = recipe.crops.model_copy(update={"batch_seconds": 3.0, "decay_seconds": (1.0, 1.1)})
+    small = recipe.model_copy(update={"crops": crops, "hint_batches": 1})  # half a minute less
+    monkeypatch.setattr(train, "load_recipe", lambda: small)
     given = [tmp_path / "voices.safetensors", tmp_path / "rooms.safetensors", speech, tmp_path / "run", "--steps", 1]
     monkeypatch.setattr("sys.argv", ["train", *map(str, given)])
     run_command(train.main)
