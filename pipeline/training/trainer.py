@@ -15,7 +15,7 @@ from pipeline.methods.base import loss_sizes
 from pipeline.settings import RunSettings
 from pipeline.training.data import TrainingData
 
-_STEPS_STREAM = 1  # keeps an epoch's dropout apart from its order, which comes from [seed, epoch]
+_STEPS_STREAM, _START_STREAM = 1, 2  # keep dropout and first values apart from the order, which is of [seed, epoch]
 
 
 class Trainer:
@@ -23,7 +23,14 @@ class Trainer:
 
     def __init__(self, settings: RunSettings, data: TrainingData, seed: int) -> None:
         self.settings, self.data, self.seed = settings, data, seed
-        # Built on the CPU, so that a seed begins with the same values everywhere; each from the seed afresh.
+        # Built on the CPU, so that a seed begins with the same values everywhere; each from the seed afresh. Layers of
+        # torch begin by its global generator: a method that leaves them so is of its seed all the same.
+        with self._seeded(_START_STREAM):
+            self._build()
+        self.snapshot = _copies(self.method.state_dict())
+
+    def _build(self) -> None:
+        settings, data, seed = self.settings, self.data, self.seed
         self.method: Method = build_method(settings, data.sizes, torch.Generator().manual_seed(seed)).to(data.device)
         self.modules: dict[str, nn.Module] = {"method": self.method}
         self.optimisers: dict[str, Adam] = {}
@@ -32,12 +39,11 @@ class Trainer:
             self.loss = build_loss(settings.loss, settings.loss_options, sizes, generator).to(data.device)
             self.optimisers = self.method.optimisers(self.loss, settings)
             self.modules["loss"] = self.loss
-        self.snapshot = _copies(self.method.state_dict())
 
     def epoch(self, epoch: int, learning_rate: float) -> float:
         """Train epoch `epoch` (from 0); mean loss of its batches. Raises ConfigError if that is not finite."""
         if self.method.epochless:
-            with self._seeded(epoch):
+            with self._seeded(epoch, _STEPS_STREAM):
                 self.method.fit(self.data.whole(self.method))
             return 0.0
         for optimiser in self.optimisers.values():
@@ -45,7 +51,7 @@ class Trainer:
         for module in self.modules.values():
             module.train()
         total, steps = torch.zeros((), dtype=torch.float64, device=self.data.device), 0
-        with self._seeded(epoch):
+        with self._seeded(epoch, _STEPS_STREAM):
             for batch in self.data.batches(self.method, epoch, self.seed):
                 total += self.method.training_step(batch, self.loss, self.optimisers)
                 steps += 1
@@ -58,9 +64,9 @@ class Trainer:
         return loss
 
     @contextmanager
-    def _seeded(self, epoch: int) -> Iterator[None]:
-        """torch's global generators hold what the seed and the epoch say, and then what they held before."""
-        words = np.random.SeedSequence([self.seed, epoch, _STEPS_STREAM]).generate_state(1, np.uint64)
+    def _seeded(self, *stream: int) -> Iterator[None]:
+        """torch's global generators hold what the seed and the stream say, and then what they held before."""
+        words = np.random.SeedSequence([self.seed, *stream]).generate_state(1, np.uint64)
         devices = [self.data.device] if self.data.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
             torch.manual_seed(int(words[0]))

@@ -58,9 +58,7 @@ class Adversary(Method):
         self.encoder = nn.Linear(sizes.padded, options.width)
         self.critic = nn.Linear(options.width, sizes.traits["gender"])
         self.classifier = nn.Linear(options.width, sizes.classes)
-        for layer in (self.encoder, self.critic, self.classifier):
-            nn.init.xavier_uniform_(layer.weight, generator=generator)
-            nn.init.zeros_(layer.bias)
+        # Left as torch begins them, by its global generator: a run is of its seed all the same.
 
     @property
     def width(self) -> int:

@@ -49,9 +49,10 @@ def assert_same(one: TrainedRun, other: TrainedRun) -> None:
             assert torch.equal(value, theirs.state_dict()[name]), name
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=str)
 # Three seeds of six epochs each. 6: the first seed is done; 18: all is done, only the model is not written.
-@pytest.mark.parametrize("writes", [1, 6, 9, 18])
+@pytest.mark.parametrize(
+    ("variant", "writes"), [*((VARIANTS[0], writes) for writes in (1, 6, 18)), *((variant, 9) for variant in VARIANTS)]
+)
 def test_interrupted_and_resumed_is_the_uninterrupted_run(
     world: World, tmp_path: Path, variant: dict[str, object], writes: int
 ) -> None:
