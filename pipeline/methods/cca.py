@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.methods.base import Batch, Method, Sizes, register
+from pipeline.methods.encoders import pairs_of
 from pipeline.settings import Count, Section
 
 
@@ -44,8 +45,8 @@ class CCA(Method):
 
     def fit(self, batch: Batch) -> None:
         """The closed form, in float64: a covariance of unit vectors loses its small eigenvalues in float32."""
-        assert batch.faces is not None and batch.voices is not None, "it takes pairs"
-        sides = {"face": batch.faces.double(), "voice": batch.voices.double()}
+        faces, voices = pairs_of(batch)
+        sides = {"face": faces.double(), "voice": voices.double()}
         reduced, bases = {}, {}
         for side, vectors in sides.items():
             mean, basis = principal_components(vectors, self.components[side])

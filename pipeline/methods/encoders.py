@@ -61,7 +61,8 @@ class TwoEncoders(Method):
 
     def encoded(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Faces and voices of the pairs, (B, E) each, before they are brought to unit norm."""
-        return self.face(batch.faces), self.voice(batch.voices)
+        faces, voices = pairs_of(batch)
+        return self.face(faces), self.voice(voices)
 
     def see(self, batch: Batch) -> LossInput:
         """Pairs to the embeddings of their faces and then their voices."""
@@ -101,6 +102,12 @@ class OwnLoss(TwoEncoders):
         return step(self.own_loss(face, voice, batch.labels), optimisers)
 
 
+def pairs_of(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Faces (B, D) and voices (B, D) of a batch of pairs."""
+    assert batch.faces is not None and batch.voices is not None, "the method takes pairs"
+    return batch.faces, batch.voices
+
+
 def step(value: Tensor, optimisers: Mapping[str, Adam]) -> Tensor:
     """Move everything by the gradient of a loss (); the loss without it."""
     for optimiser in optimisers.values():
@@ -121,3 +128,15 @@ def stacked(face: Tensor, voice: Tensor, classifier: nn.Module, labels: Tensor) 
 def impostors(labels: Tensor) -> Tensor:
     """Whether row and column are different people, (B, B)."""
     return labels[:, None] != labels
+
+
+def other_people(labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """For each row of a batch `count` rows of other people by chance, by torch's global generator.
+
+    Labels (B,) to the rows that have any (M,) and what they got (M, count). A batch of one person gives none.
+    """
+    stranger = impostors(labels)
+    rows = stranger.any(dim=1).nonzero().flatten()
+    if not len(rows):
+        return rows, rows.new_zeros((0, count))
+    return rows, torch.multinomial(stranger[rows].float(), count, replacement=True)

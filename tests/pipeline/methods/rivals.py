@@ -1,5 +1,6 @@
 """A planted world for rivals: what they must solve, and the same with strangers' voices, which they must not."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 
@@ -9,7 +10,6 @@ import torch
 from pipeline.methods import Batch, Method, Sizes, build_method
 from pipeline.metrics import roc_auc
 from pipeline.settings import RunSettings
-from pipeline.training import TrainedRun
 from tests.pipeline.settings_for_training import shipped, train_settings
 from tests.pipeline.training.world import World, make_world
 
@@ -52,20 +52,21 @@ def _linear_auc(world: World) -> float:
 def settings(method: str, loss: str, **changes: object) -> RunSettings:
     """A small run of one seed; options of the method and the loss stand among `changes`."""
     small: dict[str, object] = {"epochs": 15, "batch_size": 36, "learning_rate": 3e-3, "decay": 1.0, "seeds": [0]}
-    narrow = {"hidden": 32, "embedding": 16, "dropout": 0.0}
+    narrow = {"hidden": 32, "embedding": 16, "dropout": 0.0, "discriminator_dropout": 0.0, "stream": 32, "last": 16}
     own = {key: value for key, value in narrow.items() if key in shipped().methods[method]}
     return train_settings(**{**small, **own, "method": method, "loss": loss, **changes})
 
 
-def solves(run: RunSettings, **arguments: object) -> tuple[float, float]:
+def solves(run: RunSettings, traits: Mapping[str, np.ndarray] | None = None) -> tuple[float, float]:
     """AUC of unseen people after training on the planted world, and after training on the shuffled one."""
-    trained: list[TrainedRun] = [world.train(run, **arguments) for world in (planted(), shuffled())]
-    return planted().unseen_auc(trained[0].model), planted().unseen_auc(trained[1].model)
+    worlds = [replace(world, lists=replace(world.lists, traits=traits or {})) for world in (planted(), shuffled())]
+    first, second = (planted().unseen_auc(world.train(run).model) for world in worlds)
+    return first, second
 
 
-def assert_solves(run: RunSettings, solved: float = SOLVED, **arguments: object) -> None:
+def assert_solves(run: RunSettings, solved: float = SOLVED, traits: Mapping[str, np.ndarray] | None = None) -> None:
     """It finds what is planted, and nothing where nothing is."""
-    truth, control = solves(run, **arguments)
+    truth, control = solves(run, traits)
     assert truth > solved, truth
     assert CHANCE[0] < control < CHANCE[1], control
 
