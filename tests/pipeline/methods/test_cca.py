@@ -1,12 +1,13 @@
-"""Ridge CCA against its definition: what it maximises, and what scikit-learn finds."""
+"""Ridge CCA against its definition, against scikit-learn, and how its options are chosen."""
 
 import numpy as np
 import pytest
 import torch
 from sklearn import cross_decomposition
 
-from pipeline.methods.cca import canonical_directions, principal_components
-from tests.pipeline.methods.rivals import assert_solves, batch_of_pairs, built, settings
+from pipeline.errors import ConfigError
+from pipeline.methods.cca import CCA, canonical_directions, moments, principal_axes
+from tests.pipeline.methods.rivals import assert_solves, batch_of_pairs, built, planted, settings
 
 
 def correlated(count: int = 400) -> tuple[torch.Tensor, torch.Tensor]:
@@ -16,57 +17,77 @@ def correlated(count: int = 400) -> tuple[torch.Tensor, torch.Tensor]:
     return tuple(torch.from_numpy(side - side.mean(0)) for side in sides)
 
 
-def test_without_ridge_it_finds_what_the_iterative_algorithm_does() -> None:
+def canonical(ridge: float) -> tuple[torch.Tensor, ...]:
     faces, voices = correlated()
-    ours = [side @ directions for side, directions in zip((faces, voices), canonical(faces, voices, 0.0), strict=True)]
+    count = len(faces)
+    covariances = faces.T @ faces / count, faces.T @ voices / count, voices.T @ voices / count
+    return *covariances, *canonical_directions(*covariances, ridge, 3)
+
+
+def test_without_ridge_it_finds_what_the_iterative_algorithm_does() -> None:
+    *_, own, other, _ = canonical(0.0)
+    faces, voices = correlated()
     theirs = cross_decomposition.CCA(n_components=3, scale=False, max_iter=5000, tol=1e-10).fit_transform(faces, voices)
-    for own, other in zip(ours, theirs, strict=True):
+    for found, expected in zip((faces @ own, voices @ other), theirs, strict=True):
         for column in range(3):
-            found = np.corrcoef(own[:, column], other[:, column])[0, 1]
-            assert abs(found) == pytest.approx(1.0, abs=1e-3)
-
-
-def canonical(faces: torch.Tensor, voices: torch.Tensor, ridge: float) -> tuple[torch.Tensor, torch.Tensor]:
-    return canonical_directions(faces, voices, ridge, 3)
+            assert abs(np.corrcoef(found[:, column], expected[:, column])[0, 1]) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_directions_solve_the_generalised_eigenproblem_with_ridge() -> None:
-    faces, voices = correlated()
-    ridge, count = 0.7, len(faces)
-    own, other = canonical(faces, voices, ridge)
-    c_xx = faces.T @ faces / count + ridge * torch.eye(7, dtype=torch.float64)
-    c_yy = voices.T @ voices / count + ridge * torch.eye(5, dtype=torch.float64)
-    c_xy = faces.T @ voices / count
+    c_xx, c_xy, c_yy, own, other, correlations = canonical(0.7)
+    c_xx, c_yy = (part + 0.7 * torch.eye(len(part), dtype=torch.float64) for part in (c_xx, c_yy))
     torch.testing.assert_close(own.T @ c_xx @ own, torch.eye(3, dtype=torch.float64))
     torch.testing.assert_close(other.T @ c_yy @ other, torch.eye(3, dtype=torch.float64))
-    correlations = (own.T @ c_xy @ other).diagonal()
     assert (correlations[:-1] >= correlations[1:]).all()
     torch.testing.assert_close(c_xy @ other, c_xx @ own * correlations)
     torch.testing.assert_close(c_xy.T @ own, c_yy @ other * correlations)
 
 
 def test_components_are_those_of_standardised_vectors() -> None:
-    vectors = correlated()[0] * torch.tensor([1.0, 50.0, 0.1, 1.0, 1.0, 1.0, 0.0]) + 3.0
-    mean, basis = principal_components(vectors, 4)
-    reduced = (vectors - mean) @ basis
-    covariance = reduced.T @ reduced / len(vectors)
-    torch.testing.assert_close(covariance, torch.diag(covariance.diagonal()), atol=1e-9, rtol=0.0)
-    standard = np.corrcoef(vectors[:, :6].T.numpy())
-    torch.testing.assert_close(
-        covariance.diagonal(), torch.from_numpy(np.linalg.eigvalsh(standard)[::-1][:4].copy()), atol=1e-9, rtol=0.0
-    )
+    faces, voices = correlated()
+    faces = faces * torch.tensor([1.0, 50.0, 0.1, 1.0, 1.0, 1.0, 0.0]) + 3.0
+    covariance = moments(faces, voices).covariance
+    correlations = np.corrcoef(torch.cat([faces[:, :6], voices], dim=1).T.numpy())
+    kept = [*range(6), *range(7, 12)]
+    torch.testing.assert_close(covariance[kept][:, kept], torch.from_numpy(correlations))
+    assert (covariance[6] == 0.0).all()  # a value that never changes
+    axes = principal_axes(covariance[:7, :7], 4)
+    variances = (axes.T @ covariance[:7, :7] @ axes).diagonal()
+    expected = np.linalg.eigvalsh(correlations[:6, :6])[::-1][:4].copy()
+    torch.testing.assert_close(variances, torch.from_numpy(expected))
+    assert principal_axes(covariance[:7, :7], 99).shape == (7, 6)
+
+
+def scores(offset: float, scale: float) -> torch.Tensor:
+    method, batch = built("cca", directions=[4], components=[6], ridge=[0.1]), batch_of_pairs(60)
+    assert isinstance(method, CCA)
+    faces = scale * batch.faces + offset
+    method.solve(moments(faces, batch.voices), 6, 0.1, 4)
+    return method.embed("face", faces) @ method.embed("voice", batch.voices).T
 
 
 def test_scores_do_not_depend_on_scale_and_offset_of_the_vectors() -> None:
-    first, second, batch = built("cca", directions=4), built("cca", directions=4), batch_of_pairs(60)
-    first.fit(batch)
-    second.fit(type(batch)(batch.labels, None, None, 5.0 * batch.faces + 2.0, batch.voices, {}))
-    scores = [
-        method.embed("face", faces) @ method.embed("voice", batch.voices).T
-        for method, faces in ((first, batch.faces), (second, 5.0 * batch.faces + 2.0))
-    ]
-    torch.testing.assert_close(scores[0], scores[1], atol=1e-3, rtol=0.0)
+    torch.testing.assert_close(scores(2.0, 5.0), scores(0.0, 1.0), atol=1e-3, rtol=0.0)
+
+
+def test_each_epoch_tries_a_combination_and_validation_keeps_the_best() -> None:
+    options = {"directions": [1, 8], "components": [24], "ridge": [0.1, 1000.0]}
+    run = planted().train(settings("cca", "own", epochs=4, selection="validation", **options))
+    history = run.history
+    assert len(history) == 4
+    assert history["validation_eer"].nunique() > 1
+    assert history.loc[history["chosen"] == 1, "validation_eer"].item() == history["validation_eer"].min()
+    # Its map is of the chosen combination, not of the last one.
+    assert run.model.chosen_epoch == (2,)
+    alone = planted().train(settings("cca", "own", epochs=1, directions=[8], components=[24], ridge=[0.1]))
+    vectors = planted().faces[:5]
+    np.testing.assert_allclose(run.model.embed("face", vectors), alone.model.embed("face", vectors), atol=1e-5)
+
+
+def test_other_epochs_than_combinations_are_refused_with_their_number() -> None:
+    with pytest.raises(ConfigError, match=r"tries 4 combinations .* give the run epochs: 4, not 3"):
+        planted().train(settings("cca", "own", epochs=3, directions=[1, 8], components=[24], ridge=[0.1, 1.0]))
 
 
 def test_solves_the_planted_world_and_not_the_shuffled_one() -> None:
-    assert_solves(settings("cca", "own", directions=8, ridge=0.1))
+    assert_solves(settings("cca", "own", epochs=1, directions=[8], components=[24], ridge=[0.1]))
