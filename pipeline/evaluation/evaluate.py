@@ -135,12 +135,13 @@ def described(metrics: Metrics, modality: str) -> str:
 
 def _measurable(lists: Lists, model: Trained) -> Lists:
     """The lists of which the model can score something: none of a modality that it does not take, and no trials if its
-    scores compare the candidates of one gallery only.
+    scores compare the candidates of one gallery only; of these nothing within a modality either, for what chooses among
+    the faces of a voice has no answer for a face.
     """
     left_out = {name for name, task in TASKS.items() if not all(model.takes(modality) for modality in task.sides)}
     if model.compares == "galleries":
         _LOG.info("the method scores galleries only: no verification, no retrieval")
-        left_out |= set(VERIFICATION_TASKS)
+        left_out |= set(VERIFICATION_TASKS) | {name for name, task in TASKS.items() if len(set(task.sides)) == 1}
     kept = {
         name: (table := getattr(lists, name))[~table["task"].isin(left_out)]
         for name in ("verification", "matching", "matching_released")

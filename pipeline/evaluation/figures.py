@@ -78,14 +78,16 @@ def matching_figures(scorer: TrialScorer, task: str, probes: pd.DataFrame, setti
     """Accuracy by size of gallery, `{"2": {"accuracy": ...}, ...}`.
 
     Every size uses the genuine candidate and the first impostors of the same galleries, so that the curve shares its
-    probes. Sizes beyond the galleries of the list are absent.
+    probes. Sizes beyond the galleries of the list are absent. A method whose scores compare the candidates of one
+    gallery is asked for each size by itself: what a gallery of two does not hold must not decide it.
     """
-    rows = candidates(probes)  # (P, G), the genuine one first
-    scores = scorer.galleries(TASKS[task].sides, probes["probe_row"].to_numpy(), rows)  # (S, P, G)
+    rows, sides, probed = candidates(probes), TASKS[task].sides, probes["probe_row"].to_numpy()  # (P, G), genuine first
+    whole = None if scorer.model.compares == "galleries" else scorer.galleries(sides, probed, rows)  # (S, P, G)
     codes = pd.factorize(probes["probe_identity"], sort=True)[0]
     resamples = IdentityResamples(codes, settings.bootstrap, settings.seed) if settings.bootstrap else None
     figures: Metrics = {}
     for size in (size for size in settings.matching_sizes if size <= rows.shape[1]):
+        scores = scorer.galleries(sides, probed, rows[:, :size]) if whole is None else whole
         hits = np.array([matching_hits(model[:, 0], model[:, 1:], size) for model in scores])  # (S, P)
         bounds = mean_interval(hits, codes, resamples, settings.confidence) if resamples else None
         figures[str(size)] = _over_models("accuracy", [float(100.0 * row.mean()) for row in hits], bounds)

@@ -229,5 +229,5 @@ def test_a_method_of_galleries_cannot_be_chosen_on_trials() -> None:
 
 
 def test_unknown_method_is_a_config_error_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="sbnet, two_branch"):
-        method_class("svhf")
+    with pytest.raises(ConfigError, match=r"known: .*cca, .*sbnet, .*two_branch"):
+        method_class("sbnett")
