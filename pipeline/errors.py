@@ -4,7 +4,7 @@ PipelineError
 ├── ConfigError       params.yaml: an unknown key, a wrong type, a value out of range
 ├── ManifestError     the media folder or its tables contradict themselves
 ├── MediaError        one item cannot be used; recorded in skipped.csv, the run goes on
-│   ├── LimitError    for want of time or memory, not for what it is
+│   ├── LimitError    it took too much time or memory; otherwise usable
 │   └── GoneError     its bytes are not those of the manifest; the stage fails once the others are cached
 ├── ExtractionError   too many items skipped, or an extractor broke its promise
 ├── ProtocolError     splits, trials or lists that would make the numbers dishonest
@@ -16,6 +16,13 @@ PipelineError
 
 A message says what is wrong, with which item, and what to do about it.
 """
+
+from collections.abc import Sequence
+
+
+def first_of(items: Sequence[str], shown: int, rest: str = "more") -> list[str]:
+    """The first `shown` items for a message and, where there are others, their number: "... and 7 more"."""
+    return [*items[:shown], *([f"... and {len(items) - shown} {rest}"] if len(items) > shown else [])]
 
 
 class PipelineError(Exception):

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from pipeline.errors import StoreError
 from pipeline.runtime.orphans import check_not_orphaned
 
 _CHUNK = 1 << 20  # bytes read at a time
+PINNED_DIGITS = 12  # of the digest that a message proposes; 48 bits distinguish a lab's files
+_PINNED = re.compile(r"(.+)#([0-9a-f]{8,64})")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -18,7 +21,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def atomic_path(target: Path) -> Iterator[Path]:
     """Yield a temporary sibling of `target`; on success it replaces `target`, on error it is removed.
 
-    The sibling lies in the same folder because a rename is atomic only within one file system. The bytes are
+    The sibling is in the same folder because a rename is atomic only within one file system. The bytes are
     synced first: a rename that survives a power cut must not point at data that did not. Raises StoreError where
     the disk is full, RunError where DVC started this process and has been killed since.
     """
@@ -65,6 +68,15 @@ def sha256_hex(*parts: object, separator: bytes = b"\0") -> str:
             digest.update(separator)  # else ("ab", "c") and ("a", "bc") would be one
         digest.update(part if isinstance(part, bytes | memoryview) else str(part).encode())
     return digest.hexdigest()
+
+
+def pinned_path(text: str) -> tuple[Path, str]:
+    """Path and digest of `path#digest`, eight or more digits of the file's SHA-256; "" where none is written.
+
+    A file whose own name looks like that is meant as a path.
+    """
+    pinned = None if Path(text).is_file() else _PINNED.fullmatch(text)
+    return (Path(pinned[1]), pinned[2]) if pinned else (Path(text), "")
 
 
 def git_blob_id(path: Path) -> str:

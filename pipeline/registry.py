@@ -1,10 +1,11 @@
-"""The one pattern by which params.yaml names a thing that is a file of its own: a plain dict that a decorator fills.
+"""How params.yaml names something that is a file of its own: a plain dict that a decorator fills.
 
 A package holds one file for each thing; its `__init__` holds the dict and the decorator. Files are found by looking at
 the package's folder, so that a new one needs no other edit.
 """
 
 import difflib
+import logging
 import pkgutil
 from collections.abc import Mapping
 from importlib import import_module
@@ -15,11 +16,20 @@ from pipeline.errors import ConfigError
 
 EntryT = TypeVar("EntryT")
 
+logger = logging.getLogger(__name__)
+
 
 def import_files(package: str) -> None:
-    """Import every module of a package, so that each can register what it holds."""
+    """Import every module of a package, so that each can register what it holds.
+
+    A module that cannot be imported, because a library is absent that it alone needs, is named in the log: the other
+    entries can still be used.
+    """
     for module in pkgutil.iter_modules(import_module(package).__path__, f"{package}."):
-        import_module(module.name)
+        try:
+            import_module(module.name)
+        except ImportError as error:
+            logger.warning("%s cannot be imported, so what it registers is not known: %s", module.name, error)
 
 
 def named(known: Mapping[str, EntryT], name: str, key: str) -> EntryT:

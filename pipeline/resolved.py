@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline.config import run_settings, validate
-from pipeline.errors import ConfigError, RunError, StoreError
+from pipeline.errors import ConfigError, RunError
 from pipeline.files import sha256_of, write_text
 from pipeline.losses import loss_class
 from pipeline.methods import method_class
@@ -82,8 +82,8 @@ def write_run_file(path: Path, settings: RunSettings) -> None:
 def read_run_file(path: Path) -> RunSettings:
     """Settings of a run from its file.
 
-    Raises ConfigError if the run is not known, StoreError for a damaged file, RunError if the code that it names has
-    changed since.
+    Raises ConfigError if the run is not known, RunError for a damaged file, and if the code that it names has changed
+    since.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -91,7 +91,7 @@ def read_run_file(path: Path) -> RunSettings:
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist: run `dvc repro settings`") from error
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-        raise StoreError(f"{path} cannot be read ({error}); run `dvc repro settings` again") from error
+        raise RunError(f"{path} cannot be read ({error}); run `dvc repro settings` again") from error
     check_code(path, code)
     return settings
 

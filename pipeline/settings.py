@@ -25,7 +25,7 @@ def _none_is_empty(columns: object) -> object:
 
 def _run_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_-]*", name):
-        raise ValueError("name a run with letters, digits, _ and - only; its settings stand beside it")
+        raise ValueError("name a run with letters, digits, _ and - only")
     return name
 
 
@@ -52,7 +52,7 @@ class FeaturesSettings(Section):
 
 
 class ManifestSettings(Section):
-    """`manifest:` where the media lies and how its folders are to be read."""
+    """`manifest:` where the media are and how their folders are read."""
 
     media: Annotated[str, Field(min_length=1)]  # folder, relative to the project or absolute
     layout: str  # a file of pipeline/manifest/layouts
@@ -80,7 +80,7 @@ class ExtractorSettings(Section):
 
 
 class DetectFacesSettings(ExtractorSettings):
-    """`detect_faces:` which frames are looked at, and by what."""
+    """`detect_faces:` which frames are sampled, and the detector."""
 
     detector: str
     frame_rate: Positive  # Hz, frames sampled per second of video
@@ -88,16 +88,16 @@ class DetectFacesSettings(ExtractorSettings):
 
 
 class EmbedFacesSettings(ExtractorSettings):
-    """`embed_faces:` what makes a vector of a chosen face."""
+    """`embed_faces:` the extractor that makes a vector of a chosen face."""
 
     extractor: str
 
 
 class EmbedVoicesSettings(ExtractorSettings):
-    """`embed_voices:` what makes a vector of an utterance."""
+    """`embed_voices:` the extractor that makes a vector of an utterance."""
 
     extractor: str
-    remove_offset: bool  # take off the constant (DC) that an utterance lies on
+    remove_offset: bool  # subtract the constant (DC) offset of an utterance
     trim: bool  # leave out the silent parts of an utterance
 
 
@@ -162,7 +162,7 @@ class RunSettings(TrainSettings):
 
     method_options: dict[str, object]  # methods.<method>
     loss_options: dict[str, object]  # losses.<loss>
-    checkpoint: str | None = None  # a released checkpoint that stands in for training; `path` or `path#sha256`
+    checkpoint: str | None = None  # a released checkpoint, used instead of training; `path` or `path#sha256`
 
 
 class EvaluateSettings(Section):

@@ -76,7 +76,7 @@ def read_index(folder: Path) -> pd.DataFrame:
 
 
 def read_files(matrix_file: Path, index_file: Path) -> Store:
-    """Read a packed store whose files lie anywhere, such as in the DVC cache; raises StoreError as read_store does."""
+    """Read a packed store from any two files, such as those in the DVC cache; raises StoreError as read_store does."""
     matrix, provenance, index_digest = _read_matrix(matrix_file)
     try:
         if sha256_of(index_file) != index_digest:
@@ -114,14 +114,14 @@ def _unreadable(path: Path, error: Exception) -> StoreError:
     return StoreError(f"{path}: store cannot be read ({error}); {_REMEDY}")
 
 
-def _off_unit_norm(matrix: np.ndarray) -> NDArray[np.intp]:
+def off_unit_norm(matrix: np.ndarray) -> NDArray[np.intp]:
     """Rows (K,) of vectors (N, D) that are not finite or not of unit norm, to three decimals."""
     norms = np.linalg.norm(matrix, axis=1)
     return np.flatnonzero(~(np.abs(norms - 1.0) < _NORM_TOLERANCE))  # NaN compares false, so it is found here too
 
 
 def _check_vectors(matrix: np.ndarray, index: pd.DataFrame) -> None:
-    bad = _off_unit_norm(matrix)
+    bad = off_unit_norm(matrix)
     if len(bad):
         row = index.iloc[bad[0]]
         raise StoreError(

@@ -15,11 +15,11 @@ import numpy as np
 
 from pipeline.media import SampledFrame, decode_audio, read_frames, sample_frames, trimmed
 
-# Before torch is loaded: by default its idle threads spin, on the cores that the decode workers want.
+# Before torch is loaded: by default its idle threads spin, on the cores that the decode workers need.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 MOST_OFFSET = 0.01  # of full scale; from there on a vector moves by more than .03 (cosine, median)
-WHOLE_UTTERANCE = -1  # frame number of a row that stands for a whole utterance
+WHOLE_UTTERANCE = -1  # frame number of a row of a whole utterance
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class ReadUtterance:
 
     prepare: PrepareVoice
     sample_rate: int  # Hz
-    remove_offset: bool  # take off the constant (DC) that it lies on
+    remove_offset: bool  # subtract the constant (DC) offset
     trim: bool  # leave out what is silent in it
 
     version: ClassVar[int] = 1
@@ -86,8 +86,8 @@ class ReadUtterance:
             waveform -= np.float32(offset)
         elif abs(offset) > MOST_OFFSET:
             logger.warning(
-                "%s: lies %.1f %% of full scale beside zero, and its vector with it; embed_voices.remove_offset "
-                "mends it",
+                "%s: its DC offset is %.1f %% of full scale, which moves its vector; embed_voices.remove_offset "
+                "removes it",
                 *(path, 100 * offset),
             )
         if self.trim:

@@ -1,4 +1,4 @@
-"""The table of faces between detection and embedding: where each is, how sure the detector was, no pixels."""
+"""The table of faces between detection and embedding: box, landmarks and probability of each, no pixels."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Detect:
         images = [frame.image for clip in clips for frame in clip]
         found = self.detector(images)
         if len(found) != len(images):
-            raise ExtractionError(f"the detector gave {len(found)} answers for {len(images)} frames")
+            raise ExtractionError(f"the detector gave {len(found)} results for {len(images)} frames")
         faces = iter(found)
         return [detection_result(clip, [next(faces) for _ in clip]) for clip in clips]
 
@@ -71,7 +71,7 @@ def detection_result(frames: Sequence[SampledFrame], faces: Sequence[Face | None
 
 
 def faceless(results: Mapping[str, Arrays]) -> list[Skip]:
-    """The items in whose frames no face was found, by name, with the number of frames that were looked at."""
+    """The items in whose frames no face was found, by name, with the number of sampled frames."""
     empty = sorted(item for item, arrays in results.items() if not len(arrays["frame"]))
     return [
         Skip(item, "detect_faces", f"no face in {int(results[item]['sampled'][0])} sampled frame(s)") for item in empty
@@ -98,7 +98,7 @@ def write_detections(
     table[_POINTS] = stacked("landmarks")
     table["sampled"] = np.repeat(stacked("sampled"), faces)
     table["key"] = repeated([keys[item] for item in items])
-    table.attrs = {_MADE_BY: dict(made_by)}  # kept in the file's own metadata
+    table.attrs = {_MADE_BY: dict(made_by)}  # in the file's own metadata
     with atomic_path(path) as temporary:
         table.to_parquet(temporary, index=False)
 

@@ -1,11 +1,12 @@
 """One digest of everything that decides a result: settings, the numbers of what runs in a worker, arrays."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 
 import numpy as np
+
+from pipeline.files import sha256_hex
 
 
 def fingerprint_of(parts: object) -> str:
@@ -16,14 +17,14 @@ def fingerprint_of(parts: object) -> str:
     TypeError for anything else.
     """
     text = json.dumps(_plain(parts), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256_hex(text)
 
 
 def _plain(value: object) -> object:
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, np.ndarray):
-        digest = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+        digest = sha256_hex(np.ascontiguousarray(value).data)
         return {"array": digest, "type": str(value.dtype), "shape": list(value.shape)}
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}

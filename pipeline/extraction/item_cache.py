@@ -1,4 +1,4 @@
-"""What was extracted from one item once is never extracted again: a crash-safe cache below DVC's stages.
+"""A crash-safe cache below DVC's stages: what was extracted from an item once is never extracted again.
 
 DVC keeps whole stages; a stage that gains one video would extract all of them anew. The cache is keyed by the
 content of the medium and the fingerprint of the extractor, so neither a new name nor a new batch size touches it.
@@ -95,7 +95,7 @@ class ItemCache:
         """Store all entries in one transaction; raises StoreError, with the old entries intact, if it cannot."""
         now, rows = time.time(), []
         for key, arrays in entries.items():
-            # Contiguous: safetensors writes memory as it lies, and so a transposed array as another one.
+            # Contiguous: safetensors writes memory in its order, and so a transposed array as another one.
             value = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
             rows.append((key, hashlib.sha256(value).digest(), value, now))
         self._write("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", rows)

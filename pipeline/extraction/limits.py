@@ -12,37 +12,37 @@ from pipeline.errors import ConfigError
 
 ITEM_SECONDS = 120.0  # s
 _MOST_WORKERS = 8  # decoding is seldom slower than the model by more than that
-_LEAST_BYTES = 4_000.0  # a second; sparser media are speech alone, which decodes fast, or have a header that lies
+_LEAST_BYTES = 4_000.0  # a second; sparser media are speech alone, which decodes fast, or have a wrong header
 _USUAL_BYTES = 50_000.0  # a second, of media whose header gives no duration
 _READ_BYTES = 120e6  # a minute's worth, however short the medium: 1 MB/s, a slow network disk
 
 
 def worker_count() -> int:
     """SBNET_WORKERS, or one less than the cores (at least 1, at most 8)."""
-    given = os.environ.get("SBNET_WORKERS", "")
-    if not given:
+    text = os.environ.get("SBNET_WORKERS", "")
+    if not text:
         return max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) - 1))
-    if not given.isdecimal():
-        raise ConfigError(f"SBNET_WORKERS must be a whole number of processes, found {given!r}")
-    return int(given)
+    if not text.isdecimal():
+        raise ConfigError(f"SBNET_WORKERS must be a whole number of processes, found {text!r}")
+    return int(text)
 
 
 def item_seconds() -> float:
     """SBNET_ITEM_SECONDS, or 120 s."""
-    given = os.environ.get("SBNET_ITEM_SECONDS", "") or str(ITEM_SECONDS)
+    text = os.environ.get("SBNET_ITEM_SECONDS", "") or str(ITEM_SECONDS)
     try:
-        seconds = float(given)
+        seconds = float(text)
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise ConfigError(f"SBNET_ITEM_SECONDS must be a number of seconds above 0, found {given!r}")
+        raise ConfigError(f"SBNET_ITEM_SECONDS must be a number of seconds above 0, found {text!r}")
     return seconds
 
 
 def minutes_of(duration: float | None, size: int) -> float:
-    """Minutes that decoding a medium is given, from its duration in s (None: unknown) and its size in bytes.
+    """Minutes that decoding a medium may take, from its duration in s (None: unknown) and its size in bytes.
 
-    The duration is the header's word, so no more of it is believed than the bytes could hold.
+    The duration comes from the header, which may be wrong: it counts only as far as the bytes could hold it.
     """
     longest = size / (_USUAL_BYTES if duration is None else _LEAST_BYTES)  # s
     lasts = longest if duration is None else min(duration, longest)
@@ -50,5 +50,5 @@ def minutes_of(duration: float | None, size: int) -> float:
 
 
 def minutes_to_read(size: int) -> float:
-    """Minutes that reading a file of `size` bytes is given."""
+    """Minutes that reading a file of `size` bytes may take."""
     return size / _READ_BYTES

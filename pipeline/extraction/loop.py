@@ -1,11 +1,11 @@
-"""The loop that every extraction stage runs: what the cache has is taken, the rest is decoded, inferred and cached."""
+"""The loop of every extraction stage: results come from the cache; the rest is decoded, inferred and cached."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pipeline.errors import ExtractionError, GoneError, LimitError, MediaError
+from pipeline.errors import ExtractionError, GoneError, LimitError, MediaError, first_of
 from pipeline.extraction.executors import chosen_executor
 from pipeline.extraction.item_cache import Arrays, ItemCache
 from pipeline.extraction.skips import Skip
@@ -43,7 +43,7 @@ class Extraction:
 
 
 def items_at_once(device_type: str) -> int:
-    """How many items go through the model together: one on a CPU (see Work), more where a GPU wants filling."""
+    """How many items go through the model together: one on a CPU (see Work), more on a GPU, to fill it."""
     return 1 if device_type == "cpu" else _GPU_BATCH
 
 
@@ -77,11 +77,11 @@ def extract(work: Work[PayloadT], tasks: Sequence[Task[PayloadT]], cache: ItemCa
 
 
 def _refuse_gone(stage: str, failed: Mapping[str, MediaError]) -> None:
-    gone = [f"  {item}: {reason}" for item, reason in failed.items() if isinstance(reason, GoneError)]
+    gone = [f"{item}: {reason}" for item, reason in failed.items() if isinstance(reason, GoneError)]
     if gone:
-        more = [f"  ... and {len(gone) - _SHOWN} more"] if len(gone) > _SHOWN else []
         raise ExtractionError(
-            "\n".join([f"{stage}: {len(gone)} media are not what the manifest says:", *gone[:_SHOWN], *more])
+            f"{stage}: {len(gone)} media are not what the manifest says:\n  "
+            + "\n  ".join(first_of(gone, _SHOWN))
             + "\nRestore them, or leave them as they are; then run `dvc repro` again. All others are in the item cache."
         )
 
@@ -127,7 +127,7 @@ def _infer(
         outcomes = [error]
     except ExtractionError as error:
         items = ", ".join(task.item for task, _ in batch)
-        raise ExtractionError(f"{work.stage}, item {items}: {error}; nothing of it is kept") from error
+        raise ExtractionError(f"{work.stage}, item {items}: {error}; nothing of it is cached") from error
     pairs = [(task, outcome) for (task, _), outcome in zip(batch, outcomes, strict=True)]
     cache.put({task.key: outcome for task, outcome in pairs if not isinstance(outcome, MediaError)})
     return pairs

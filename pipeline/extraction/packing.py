@@ -11,7 +11,7 @@ import pandas as pd
 from pipeline.errors import ExtractionError, MediaError
 from pipeline.extraction.decoding import Prepared
 from pipeline.extraction.item_cache import Arrays
-from pipeline.store import write_store
+from pipeline.store import off_unit_norm, write_store
 
 Outcomes = Sequence[np.ndarray | MediaError] | np.ndarray  # one a vector (D,); an array (n, D) is n of them
 
@@ -60,12 +60,12 @@ def embedding_result(vectors: Outcomes, dimension: int, frames: np.ndarray) -> A
         arrays.append(np.asarray(vector))
     if (shapes := [array.shape for array in arrays]) != [(dimension,)] * len(frames):
         raise ExtractionError(f"the extractor gave vectors of shape {shapes}, promised {len(frames)} of {(dimension,)}")
-    matrix = np.array(arrays).reshape(len(frames), dimension)
-    norms = np.linalg.norm(matrix.astype(np.float64), axis=1)
+    matrix = np.array(arrays, np.float64).reshape(len(frames), dimension)
+    norms = np.linalg.norm(matrix, axis=1)
     if not np.isfinite(norms).all():
         return MediaError("the extractor gave NaN or infinite values for it")
-    if (np.abs(norms - 1.0) > 1e-3).any():
-        return MediaError(f"the extractor gave a vector of norm {norms.min():.3g} for it, not 1")
+    if len(bad := off_unit_norm(matrix)):
+        return MediaError(f"the extractor gave a vector of norm {norms[bad[0]]:.3g} for it, not 1")
     return {"embeddings": matrix.astype(np.float32), "frame": frames.astype(np.int32)}
 
 

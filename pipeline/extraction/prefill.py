@@ -1,4 +1,4 @@
-"""Fill an empty item cache from the stores of the last commit, so that who pulled them extracts only what is new.
+"""Fill an empty item cache from the stores of the last commit: after `dvc pull`, only what is new is extracted.
 
 DVC removes a stage's outputs before the stage runs, but dvc.lock still names them and the local DVC cache
 still holds them.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import StoreError
+from pipeline.errors import RunError, StoreError
 from pipeline.extraction.face_table import read_detections
 from pipeline.extraction.item_cache import Arrays, ItemCache
 from pipeline.extraction.rows import rows_by_key
@@ -59,12 +59,12 @@ def _prefill(cache: ItemCache, keys: Sequence[str], outs: dict[str, Path], read:
 
 
 def _cached_file(out: Path, digest: str | None) -> Path | None:
-    """The DVC cache's file of an output by its MD5; None if no place has one of that MD5."""
+    """The DVC cache's file of an output by its MD5; None if no cache has one of that MD5."""
     if digest is None:
         return None
     damaged = False
-    for place in (_usual_place, _configured_place):
-        if (path := place(digest)).is_file():
+    for path_of in (_in_project_cache, _in_configured_cache):
+        if (path := path_of(digest)).is_file():
             with path.open("rb") as file:
                 if hashlib.file_digest(file, "md5").hexdigest() == digest:
                     return path
@@ -74,15 +74,15 @@ def _cached_file(out: Path, digest: str | None) -> Path | None:
     return None
 
 
-def _usual_place(digest: str) -> Path:
-    return _place(project_root() / ".dvc" / "cache", digest)
+def _in_project_cache(digest: str) -> Path:
+    return _object_path(project_root() / ".dvc" / "cache", digest)
 
 
-def _configured_place(digest: str) -> Path:
-    return _place(_configured_cache(project_root()), digest)
+def _in_configured_cache(digest: str) -> Path:
+    return _object_path(_configured_cache(project_root()), digest)
 
 
-def _place(cache: Path, digest: str) -> Path:
+def _object_path(cache: Path, digest: str) -> Path:
     return cache / "files" / "md5" / digest[:2] / digest[2:]
 
 
@@ -103,7 +103,7 @@ def _locked_digests() -> dict[str, str]:
     try:
         read = parse_yaml(text)
     except YAMLError as error:  # two branches of git met in it
-        raise StoreError(
+        raise RunError(
             f"dvc.lock is not valid YAML, as after a merge: `git checkout` one side of it ({error})"
         ) from error
     stages = (read or {}).get("stages", {})

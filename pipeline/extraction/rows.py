@@ -1,4 +1,4 @@
-"""Where the rows of one item lie in a table that is sorted by item, as the packed stores and the table of faces are.
+"""The rows of one item in a table that is sorted by item, as the packed stores and the table of faces are.
 
 A slice an item instead of a group an item: pandas takes a millisecond to make a group, and a corpus has 150,000 items.
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.errors import ExtractionError
+from pipeline.errors import ExtractionError, first_of
 from pipeline.files import atomic_path
 
 _SHOWN = 5
@@ -38,10 +38,9 @@ def refuse_too_many(stage: str, skips: Sequence[Skip], attempted: int, allowed: 
     """Raise ExtractionError when a larger share than `allowed` (0 to 1) of the attempted items was skipped."""
     if attempted == 0 or len(skips) / attempted <= allowed:
         return
-    shown = "\n".join(f"  {skip.item}: {skip.reason}" for skip in skips[:_SHOWN])
-    more = f"\n  ... and {len(skips) - _SHOWN} more in {written}" if len(skips) > _SHOWN else ""
+    shown = "\n  ".join(first_of([f"{skip.item}: {skip.reason}" for skip in skips], _SHOWN, f"more in {written}"))
     raise ExtractionError(
         f"{stage}: {len(skips)} of {attempted} items were skipped, more than "
-        f"{stage}.max_skip_ratio = {allowed:g} allows:\n{shown}{more}\n"
+        f"{stage}.max_skip_ratio = {allowed:g} allows:\n  {shown}\n"
         f"Mend or remove these items, or raise {stage}.max_skip_ratio in params.yaml."
     )

@@ -18,8 +18,8 @@ PayloadT = TypeVar("PayloadT")
 class Task(Generic[PayloadT]):
     """One item to extract. It is sent to a decode worker, which runs `prepare`.
 
-    The key stands for the bytes that the manifest saw: what was made of other bytes must not be cached under it, where
-    it would be found as long as the cache lives.
+    The key is made of the bytes that the manifest saw: what was made of other bytes must not be cached under it, where
+    it would be found as long as the cache exists.
     """
 
     item: str
@@ -50,7 +50,7 @@ def prepared(task: Task[PayloadT]) -> PayloadT:
     try:
         changed = bool(task.digest) and sha256_of(task.path) != task.digest
     except OSError as error:
-        raise GoneError(f"{task.path.name}: went away while it was read ({error.strerror})") from error
+        raise GoneError(f"{task.path.name}: was removed while it was read ({error.strerror})") from error
     if changed:
         raise GoneError(f"{task.path.name}: has changed since the manifest was made")
     return payload

@@ -3,7 +3,7 @@
 The package registry carries CUDA builds of both. Beside a CPU build of torch their shared libraries cannot be loaded
 (libc10_cuda.so is absent) and the whole import fails, although what we use of them is Python. So: import natively
 first, and leave a working install untouched; only when that import fails, define the one operator we need,
-`torchvision::nms`, on the CPU, and let a plain module stand in for `torchaudio._extension`. Functions that live in the
+`torchvision::nms`, on the CPU, and let a plain module replace `torchaudio._extension`. Functions that live in the
 native half (RoI pooling, forced alignment ...) then raise when called.
 """
 
@@ -79,17 +79,17 @@ def non_maximum_suppression(boxes: torch.Tensor, scores: torch.Tensor, iou_thres
     x1, y1, x2, y2 = boxes.detach().cpu().numpy().T
     area = (x2 - x1) * (y2 - y1)  # (N,)
     remaining = scores.detach().sort(stable=True, descending=True).indices.cpu().numpy()
-    kept = []
+    selected = []
     while remaining.size:
         best, remaining = remaining[0], remaining[1:]
-        kept.append(int(best))
+        selected.append(int(best))
         width = np.maximum(0, np.minimum(x2[best], x2[remaining]) - np.maximum(x1[best], x1[remaining]))
         height = np.maximum(0, np.minimum(y2[best], y2[remaining]) - np.maximum(y1[best], y1[remaining]))
         shared = width * height
         with np.errstate(invalid="ignore"):  # two empty boxes: 0 / 0 is not above any threshold, so both stay
             overlap = shared / (area[best] + area[remaining] - shared)
         remaining = remaining[~(overlap.astype(np.float64) > iou_threshold)]
-    return torch.tensor(kept, dtype=torch.int64, device=boxes.device)
+    return torch.tensor(selected, dtype=torch.int64, device=boxes.device)
 
 
 def _has_operator(name: str) -> bool:

@@ -1,6 +1,6 @@
 """The input guard: what a stage reads must be there when it begins, and the same when it ends.
 
-DVC looks at dependencies and params after a stage has run and takes its outputs for results of what it finds then.
+DVC hashes dependencies and params after a stage has run, and records its outputs as results of what it finds then.
 After an edit of params.yaml or of the code during an hour of training, it would call the old results up to date.
 """
 
@@ -13,15 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import RunError
+from pipeline.errors import RunError, first_of
 from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
 
 _HASHED = 1 << 20  # bytes; smaller files by content, so that a save without a change, or git, does no harm
 _SHOWN = 5
-# Hours may pass while media are looked at: the manifest compares them itself, file by file.
+# Hours may pass while media are read: the manifest compares them itself, file by file.
 _MEDIA = "${manifest.media}"
 _OUTPUTS = "artifacts/"  # what stages write, and others read
-_FEW = 16  # folders of the media folder, such as wav/ and faces/, that are looked into for links
+_FEW = 16  # folders of the media folder, such as wav/ and faces/, that are searched for links
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def unchanged_inputs(stage: str, run: str = "") -> Iterator[None]:
     after = _inputs(stage, run) or {}
     if changed := sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)):
         raise RunError(
-            f"{_first_of(changed)} changed while {stage} ran, and DVC would take its outputs for "
+            f"{_listed(changed)} changed while {stage} ran, and DVC would take its outputs for "
             "results of what is there now. Run `dvc repro` again."
         )
 
@@ -56,9 +56,8 @@ def refuse_absent_inputs(stage: str, run: str = "") -> None:
     absent = [dep for dep in _dependencies(*graph, run) if dep.startswith(_OUTPUTS) and not Path(dep).exists()]
     if absent:
         target = f"{stage}@{run}" if run else stage
-        more = f" (and {len(absent) - 1} more)" if len(absent) > 1 else ""
         raise RunError(
-            f"{target} reads {absent[0]}{more}, which another stage makes and which is not there: run "
+            f"{target} reads {_listed(absent)}, which another stage makes and which is not there: run "
             f"`dvc repro {target}`, which makes it first, or `dvc pull` what somebody else has made"
         )
 
@@ -76,17 +75,16 @@ def warn_of_linked_folders(media: Path) -> None:
         logger.warning(
             "%s: links to folders outside the media folder, which DVC does not follow: their media are in no result. "
             "Move or copy the folders in, or mount them there",
-            _first_of(linked),
+            _listed(linked),
         )
 
 
-def _first_of(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{more}"
+def _listed(names: list[str]) -> str:
+    return ", ".join(first_of(names, _SHOWN))
 
 
 def _upper_entries(media: Path) -> Iterator[os.DirEntry[str]]:
-    """What lies in the media folder, and what lies in its folders if they are few."""
+    """Entries of the media folder and, if its folders are few, of these."""
     entries = list(os.scandir(media))
     yield from entries
     folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]

@@ -15,8 +15,8 @@ def project_root() -> Path:
 
 def home() -> Path:
     """Folder of caches: SBNET_HOME, or `.sbnet` in the project's root where that is unset or empty."""
-    given = os.environ.get("SBNET_HOME")
-    return Path(given).resolve() if given else project_root() / ".sbnet"
+    folder = os.environ.get("SBNET_HOME")
+    return Path(folder).resolve() if folder else project_root() / ".sbnet"
 
 
 def items_path() -> Path:

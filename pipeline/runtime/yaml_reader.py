@@ -16,12 +16,12 @@ __all__ = ["YAMLError", "parse_yaml"]
 def parse_yaml(text: str) -> Any:
     """Mappings, lists and plain values of one document, None for an empty one.
 
-    Raises YAMLError for text that is no YAML, for a key that stands twice in one mapping and for tags that would build
+    Raises YAMLError for text that is no YAML, for a key that is twice in one mapping and for tags that would build
     objects.
     """
     try:
         return YAML(typ="safe").load(text)
-    except DuplicateKeyError as error:  # whose own message goes on about how to allow it
+    except DuplicateKeyError as error:  # its own message also explains how to allow it
         raise YAMLError(f"{error.problem}{error.problem_mark}") from error
     except ValueError as error:  # `2001-99-99`, which looks like a date; letters that UTF-8 does not have
         raise YAMLError(str(error)) from error

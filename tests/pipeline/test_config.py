@@ -144,7 +144,7 @@ def test_quoted_number_is_text_and_gets_its_remedy(tmp_path) -> None:
         ("2026-11-23", "2026-11-23 as a date"),
     ],
 )
-def test_run_whose_name_is_no_text_is_told_to_be_quoted(tmp_path, name, read) -> None:
+def test_run_name_that_is_no_text_must_be_quoted(tmp_path, name, read) -> None:
     with pytest.raises(ConfigError, match=rf"experiments: YAML reads the name {read}, not as text; quote it"):
         written(tmp_path, "  single_fop: {", f"  {name}: {{")
     assert name in written(tmp_path, "  single_fop: {", f'  "{name}": {{').experiments
@@ -164,7 +164,7 @@ def test_key_of_a_section_that_is_no_text_is_refused(raw, tmp_path) -> None:
     assert "experiments.mine: YAML reads the name 1 as a number" in refusal(raw, tmp_path)
 
 
-def test_key_that_stands_twice_is_refused_with_its_line(tmp_path) -> None:
+def test_duplicate_key_is_refused_with_its_line(tmp_path) -> None:
     with pytest.raises(ConfigError, match=r'duplicate key "epochs"(.|\n)*line \d+'):
         written(tmp_path, "  epochs: 20\n", "  epochs: 20\n  epochs: 30\n")
 
@@ -209,7 +209,7 @@ def test_run_may_override_train_keys_but_not_invent_them(raw, tmp_path) -> None:
     assert "experiments.long" in refusal(raw, tmp_path)
 
 
-def test_recipe_lies_between_train_and_run(raw, tmp_path) -> None:
+def test_recipe_overrides_train_and_run_overrides_recipe(raw, tmp_path) -> None:
     raw["recipes"]["mine"] = {"epochs": 5, "batch_size": 16}
     raw["experiments"] = {"plain": {"recipe": "mine"}, "own": {"recipe": "mine", "epochs": 9}}
     params = load(raw, tmp_path)
@@ -310,6 +310,6 @@ def test_keys_of_an_older_file_are_refused_with_what_to_write_now(raw, tmp_path,
         ({"checkpoint": "x.pth.tar", "epochs": 3}, "experiments.mine.epochs: a run with checkpoint: is not trained"),
     ],
 )
-def test_wrong_options_of_a_run_are_refused_by_their_place(raw, tmp_path, own, message) -> None:
+def test_wrong_options_of_a_run_are_refused_by_their_key(raw, tmp_path, own, message) -> None:
     raw["experiments"] = {"mine": own}
     assert message in refusal(raw, tmp_path)

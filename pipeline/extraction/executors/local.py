@@ -190,7 +190,7 @@ class _Pool(Generic[TaskT, PayloadT]):
         _await_end(worker)
         code = worker.process.exitcode
         if not worker.started:
-            raise ExtractionError(f"a decode worker did not start (exit code {code}); what it said is above")
+            raise ExtractionError(f"a decode worker did not start (exit code {code}); its own message is above")
         self._replace(worker)
         if code == _KILLED:
             perhaps = "killed, perhaps because memory ran out; fewer SBNET_WORKERS take less"

@@ -62,11 +62,11 @@ def serve(connection: Connection, decode: Callable[[Any], Any], parent: int) -> 
 
 
 def _die_with(parent: int) -> None:
-    """Have the kernel kill this process once the parent is gone: a stuck decoder would never look at its pipe again."""
+    """Have the kernel kill this process once the parent is gone: a stuck decoder would never read its pipe again."""
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
-    if os.getppid() != parent:  # it went before we asked
+    if os.getppid() != parent:  # it ended before we asked
         os._exit(1)
 
 

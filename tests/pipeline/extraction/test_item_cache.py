@@ -29,7 +29,7 @@ def test_what_was_put_comes_back_with_its_types(tmp_path: Path) -> None:
     assert found["none"]["frame"].shape == (0,)
 
 
-def test_arrays_come_back_the_same_however_they_lie_in_memory(tmp_path: Path) -> None:
+def test_arrays_come_back_the_same_whatever_their_memory_order(tmp_path: Path) -> None:
     plain = np.arange(24, dtype=np.float32).reshape(4, 6)
     laid = {
         "fortran": np.asfortranarray(plain),

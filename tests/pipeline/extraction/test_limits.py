@@ -35,7 +35,7 @@ def test_medium_is_given_the_minutes_that_it_lasts() -> None:
     assert minutes_of(30.0, 10_000_000) == 0.5
 
 
-def test_header_that_lies_about_the_duration_is_given_what_its_bytes_could_hold() -> None:
+def test_wrong_duration_of_a_header_counts_as_far_as_the_bytes_could_hold_it() -> None:
     assert minutes_of(1e6, 100_000) == pytest.approx(25 / 60)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.errors import StoreError
+from pipeline.errors import RunError
 from pipeline.extraction.face_table import detection_result, write_detections
 from pipeline.extraction.item_cache import ItemCache
 from pipeline.extraction.packing import pack
@@ -114,7 +114,7 @@ def test_damaged_object_in_the_dvc_cache_is_not_taken(tmp_path, published, caplo
     assert "other bytes than dvc.lock names" in caplog.text
 
 
-def test_sound_object_elsewhere_is_taken_where_the_usual_place_holds_a_damaged_one(tmp_path, published) -> None:
+def test_sound_object_of_the_configured_cache_replaces_a_damaged_one_of_the_project(tmp_path, published) -> None:
     dvc("cache", "dir", "--local", str(tmp_path / "elsewhere"))
     shutil.copytree(tmp_path / ".dvc" / "cache", tmp_path / "elsewhere")
     for path in (tmp_path / ".dvc/cache/files/md5").rglob("*"):
@@ -142,13 +142,13 @@ def test_project_that_never_ran_has_nothing_to_give(tmp_path, monkeypatch) -> No
     assert cached(tmp_path, ["key a"]) == {}
 
 
-def test_cache_that_lies_elsewhere_is_found_through_dvcs_settings(tmp_path, published) -> None:
+def test_cache_elsewhere_is_found_through_dvcs_settings(tmp_path, published) -> None:
     dvc("cache", "dir", "--local", str(tmp_path / "elsewhere"))
     (tmp_path / ".dvc" / "cache").rename(tmp_path / "elsewhere")
     assert set(cached(tmp_path, ["key a", "key b"])) == {"key a", "key b"}
 
 
-def test_dvc_is_not_imported_where_its_cache_lies_as_usual(tmp_path, published, monkeypatch) -> None:
+def test_dvc_is_not_imported_where_its_cache_is_in_the_project(tmp_path, published, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "dvc.repo", None)
     assert set(cached(tmp_path, ["key a", "key b"])) == {"key a", "key b"}
 
@@ -156,5 +156,5 @@ def test_dvc_is_not_imported_where_its_cache_lies_as_usual(tmp_path, published, 
 def test_lock_file_in_which_two_branches_met_is_refused_by_name(tmp_path, published) -> None:
     lock = Path("dvc.lock")
     lock.write_text(f"<<<<<<< ours\n{lock.read_text()}=======\n>>>>>>> theirs\n")
-    with pytest.raises(StoreError, match=r"dvc\.lock is not valid YAML.*merge"):
+    with pytest.raises(RunError, match=r"dvc\.lock is not valid YAML.*merge"):
         cached(tmp_path, ["key a"])

@@ -52,12 +52,12 @@ def test_a_mute_video_is_known_to_hold_no_voice(build: Build, media: Path, caplo
     tracks = manifest["audio_tracks"]
     assert tracks["ann/talk.mp4"] == tracks["ann/radio/one.wav"] == 1
     assert tracks["bob/talk.mp4"] == 0 and pd.isna(tracks["bob/broken.mp4"])
-    assert "videos without an audio track: 1; no voice is looked for in them" in caplog.text
+    assert "videos without an audio track: 1; no voice is embedded of them" in caplog.text
     heard = may_hold_voices(manifest.reset_index())["item"].tolist()
     assert heard == ["ann/radio/one.wav", "ann/talk.mp4", "bob/broken.mp4"]  # the broken one says why, in skipped.csv
 
 
-def test_which_of_several_tracks_is_taken_is_said_each_time(
+def test_which_of_several_tracks_is_taken_is_logged_each_time(
     build: Build, media: Path, hashed: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     tones = [make.tone(0.5, 16000, frequency) for frequency in (400.0, 800.0)]
@@ -80,7 +80,7 @@ def test_media_beside_each_other_with_one_stem_are_one_recording(build: Build, m
     assert clips["ann/talk.mp4"] == clips["ann/talk.wav"] == "ann/talk"
 
 
-def test_what_lies_in_one_folder_below_the_identity_is_one_recording(build: Build, media: Path) -> None:
+def test_files_in_one_folder_below_the_identity_are_one_recording(build: Build, media: Path) -> None:
     make.write_image(media / "ann" / "radio" / "faces" / "0000375.jpg")
     clips = build().set_index("item")["clip"]
     assert clips["ann/radio/one.wav"] == clips["ann/radio/faces/0000375.jpg"] == "ann/radio"
@@ -182,7 +182,7 @@ def test_an_absent_folder_names_the_key(build: Build, media: Path) -> None:
         build()
 
 
-def test_a_media_folder_that_is_a_file_is_said_to_be_none(build: Build, media: Path) -> None:
+def test_a_media_folder_that_is_a_file_is_refused(build: Build, media: Path) -> None:
     shutil.rmtree(media)
     media.write_bytes(b"all in one")
     with pytest.raises(ManifestError, match=r"manifest.media in params.yaml names '.*media', which is no folder"):

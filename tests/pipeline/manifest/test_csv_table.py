@@ -130,7 +130,7 @@ def test_a_person_of_two_genders_is_refused(build: Build) -> None:
 def test_a_table_without_the_needed_columns_or_rows_is_refused(build: Build) -> None:
     with pytest.raises(ManifestError, match=r"no column\(s\) path, identity \(it has file, who\)"):
         build("file,who\nann/talk.mp4,ann\n", layout="csv")
-    with pytest.raises(ManifestError, match=r"layout csv, which wants a row for each medium in manifest.table"):
+    with pytest.raises(ManifestError, match=r"layout csv, which expects a row for each medium in manifest.table"):
         build("path,identity\n", layout="csv")
 
 

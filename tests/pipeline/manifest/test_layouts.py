@@ -17,9 +17,9 @@ from pipeline.manifest.media_folder import Listing, list_media
 from pipeline.manifest.schema import Entry
 
 
-@register("sessions", wants="<session>/<identity>.mp4")
-def find(given: LayoutInput) -> tuple[Listing, list[Entry]]:
-    listing = list_media(given.media)
+@register("sessions", expects="<session>/<identity>.mp4")
+def find(source: LayoutInput) -> tuple[Listing, list[Entry]]:
+    listing = list_media(source.media)
     found = [Entry(path, path.split("/")[-1].split(".")[0], path.split("/")[0]) for path in listing.paths]
     return listing, found
 '''
@@ -27,7 +27,7 @@ def find(given: LayoutInput) -> tuple[Listing, list[Entry]]:
 
 @pytest.mark.parametrize("name", ["folders", "voxceleb1", "mavceleb", "csv"])
 def test_layouts_that_ship_are_known(name: str) -> None:
-    assert layouts.layout_named(name).wants
+    assert layouts.layout_named(name).expects
 
 
 def test_unknown_layout_is_refused_with_the_known_ones(build: Build) -> None:

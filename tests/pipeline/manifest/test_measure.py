@@ -53,7 +53,7 @@ def test_file_that_breaks_its_worker_stays_unreadable_by_name_and_the_others_are
     assert manifest.loc["bob/talk.mp4", "fps"] == 25.0 and manifest["digest"].notna().all()
 
 
-def test_files_whose_bytes_cannot_be_had_are_told_from_files_that_are_no_media(tmp_path: Path) -> None:
+def test_unreadable_files_are_distinguished_from_files_that_are_no_media(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no film")
     no_medium, absent = read_media([Unread(name, tmp_path / name, 7) for name in ("text.mp4", "absent.mp4")])
     assert not isinstance(no_medium, str) and no_medium.info is None and "text.mp4" in no_medium.reason

@@ -94,7 +94,7 @@ def test_stage_run_by_hand_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
         edit("margin: 0", "margin: 3")()
 
 
-def test_error_of_the_stage_itself_is_the_one_that_is_told() -> None:
+def test_error_of_the_stage_itself_is_the_one_that_is_raised() -> None:
     with pytest.raises(ValueError, match="its own"), unchanged_inputs("embed"):
         edit("margin: 0", "margin: 3")()
         raise ValueError("its own")

@@ -71,7 +71,7 @@ def test_lock_of_a_killed_run_is_released(tmp_path: Path, monkeypatch: pytest.Mo
             assert time.monotonic() - begun < 10
 
 
-def test_place_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SBNET_HOME", str(tmp_path / "file"))
     with pytest.raises(StoreError, match="SBNET_HOME"), stage_lock("embed_voices"):

@@ -8,7 +8,7 @@ from pipeline.runtime.workspace import home, items_path
 
 
 @pytest.mark.parametrize("value", [None, ""])
-def test_caches_lie_in_the_project_unless_told_otherwise(
+def test_caches_are_in_the_project_by_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str | None
 ) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
@@ -18,7 +18,7 @@ def test_caches_lie_in_the_project_unless_told_otherwise(
     assert home() == tmp_path / ".sbnet"
 
 
-def test_caches_lie_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caches_are_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SBNET_HOME", str(tmp_path / "big disk"))
     assert items_path() == tmp_path / "big disk" / "items.sqlite"
 
