@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Splits:
-    """Who is of which split, who trains, and which recordings do not."""
+    """The split of each person, who of the training split trains, and the recordings kept from training."""
 
     split: np.ndarray  # (P,) train | validation | test
     training: Flags  # (P,) people of split train who have something to train on
@@ -49,8 +49,8 @@ def mismatched_impostors(corpus: Corpus, table: pd.DataFrame, age_bin: float) ->
     """How many impostors of a list differ in a trait that it asks them to share, by the corpus's own metadata.
 
     A trait that is unknown of either side does not count. None where the list asks for nothing, or where nothing that
-    it asks for is known of any pair. In the released lists G and GNA two people of each regime stand among the other
-    gender, which vox1_meta.csv has right; they are in every such trial.
+    it asks for is known of any pair. The released lists G and GNA give two people of each regime the wrong gender,
+    which vox1_meta.csv has right; they are in every such trial.
     """
     if "criterion" not in table or not len(table):
         return None

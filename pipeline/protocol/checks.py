@@ -1,4 +1,4 @@
-"""What would make a protocol's numbers dishonest stops the run: before it is written, and when it is read."""
+"""Checks of a protocol, when it is written and when it is read: what would make its numbers dishonest is an error."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -160,8 +160,10 @@ def _check_training(pairs: pd.DataFrame, corpus: Corpus, classes: np.ndarray, he
         refuse("train_pairs", pairs, actual < 0, f"the {modality} is of an identity that does not train")
         other = actual != pairs["class_index"].to_numpy()
         refuse("train_pairs", pairs, other, f"the {modality} is of another class than class_index says")
-        kept = held_out[rows.clip[row]]
-        refuse("train_pairs", pairs, kept, f"the {modality} is of a recording that is held out for seen-heard trials")
+        excluded = held_out[rows.clip[row]]
+        refuse(
+            "train_pairs", pairs, excluded, f"the {modality} is of a recording that is held out for seen-heard trials"
+        )
 
 
 def _check_split(one: RowColumn, corpus: Corpus, split: Names) -> None:

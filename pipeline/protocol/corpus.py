@@ -1,4 +1,4 @@
-"""What there is to split and to pair: the people of the manifest and their rows in the two stores."""
+"""The people of the manifest and their rows in the two stores: what is split and paired."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Matching: a probe, its own person and others, one gallery of the largest size per probe."""
+"""Matching galleries: for each probe its own person and impostors, as many as the largest gallery holds."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Pairs of rows, all different, that use people and rows as evenly as there are enough of them.
+"""Pairs of rows, all different, that use people and rows as evenly as their numbers allow.
 
 Genuine pairs are of one owner, impostor pairs of two. The owner of a row is a person, or a part of a person's rows
 (`trials.TrialUnits`).
@@ -54,8 +54,8 @@ def equal_quotas(capacities: IntArray, total: int) -> IntArray:
     Everybody gives the same number, except those who have fewer.
     """
     ordered = np.sort(capacities)
-    given = np.cumsum(ordered) + ordered * np.arange(len(ordered) - 1, -1, -1)  # when the quota is ordered[i]
-    short = int(np.searchsorted(given, total))
+    sums = np.cumsum(ordered) + ordered * np.arange(len(ordered) - 1, -1, -1)  # of all when the quota is ordered[i]
+    short = int(np.searchsorted(sums, total))
     if short == len(ordered):
         return capacities.copy()
     below = int(ordered[:short].sum())
@@ -140,14 +140,14 @@ def _diagonals(a: int, b: int, count: int) -> tuple[IntArray, IntArray]:
 
 
 def _half_diagonals(a: int, count: int) -> tuple[IntArray, IntArray]:
-    """Unordered pairs of a rows: (i, i + d) for d = 1, 2, ...; half a turn would give every pair twice."""
+    """Unordered pairs of a rows: (i, i + d) for d = 1, 2, ...; d = a / 2 would give every pair twice."""
     i, distance = np.tile(np.arange(a), count), np.repeat(np.arange(1, count + 1), a)
     once = (2 * distance != a) | (i < distance)
     return i[once], ((i + distance) % a)[once]
 
 
 def matched_groups(owners: pd.DataFrame, chosen: IntArray, criterion: Criterion, age_bin: float) -> list[IntArray]:
-    """Groups of `chosen` owners (positions) who may stand as each other's impostors, each of two owners or more.
+    """Groups of `chosen` owners (positions) who may be each other's impostors, each of two owners or more.
 
     `owners` holds a column for each trait that the criterion names. Whoever lacks one of them is in no group.
     """
@@ -193,21 +193,27 @@ def _within_group(
 ) -> tuple[IntArray, ...]:
     """Rounds and pairs of one group: in each round the right owner is the left one's neighbour at one random distance.
 
-    So everybody stands on the right as often as on the left. Two owners meet every `turn` rounds, for the `visit`-th
+    So everybody is on the right as often as on the left. Two owners meet every `others` rounds, for the `visit`-th
     time with rows that step through all their combinations before one comes again.
     """
     size = len(group)
-    turn = size - 1
-    distances = 1 + rng.permutation(turn)
+    others = size - 1
+    distances = 1 + rng.permutation(others)
     p = np.repeat(np.arange(size), quota)
     rounds = np.concatenate([np.arange(count) for count in quota])
-    visit, k = rounds // turn, rounds % turn
-    here, there = group[p], group[(p + distances[k]) % size]
-    a, b = left.counts[here], right.counts[there]
-    period = a // np.gcd(a, turn)  # visits until the left row comes again
-    i = (k + visit * turn + visit // (period * b)) % a
+    visit, k = rounds // others, rounds % others
+    left_owner, right_owner = group[p], group[(p + distances[k]) % size]
+    a, b = left.counts[left_owner], right.counts[right_owner]
+    period = a // np.gcd(a, others)  # visits until the left row comes again
+    i = (k + visit * others + visit // (period * b)) % a
     j = (k + visit + visit // np.lcm(period, b)) % b
-    return rounds, left.rows[left.starts[here] + i], right.rows[right.starts[there] + j], here, there
+    return (
+        rounds,
+        left.rows[left.starts[left_owner] + i],
+        right.rows[right.starts[right_owner] + j],
+        left_owner,
+        right_owner,
+    )
 
 
 def training_pairs(corpus: Corpus, training: Flags, held_out: Flags, settings: ProtocolSettings) -> pd.DataFrame:

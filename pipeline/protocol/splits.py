@@ -1,4 +1,4 @@
-"""Who trains, validates and tests, and which recordings of those who train are held out for seen-heard trials.
+"""The split of each identity, and the recordings of training identities that are held out for seen-heard trials.
 
 Splits are identity-disjoint, with equal proportions of women and men where that is known.
 """
@@ -12,7 +12,7 @@ from pipeline.protocol.corpus import Corpus, Flags, IntArray
 from pipeline.protocol.rng import rank_key
 from pipeline.settings import ProtocolSettings
 
-_LEAST = 2  # identities per split: an impostor needs a second person
+LEAST = 2  # identities per split: an impostor needs a second person
 
 
 def assign_splits(people: pd.DataFrame, settings: ProtocolSettings) -> NDArray[np.object_]:
@@ -80,13 +80,13 @@ def allocate(total: int, sizes: list[int]) -> list[int]:
 
 def _totals(members: int, group: str, settings: ProtocolSettings) -> tuple[int, int]:
     ratios = (settings.test_ratio, settings.validation_ratio)
-    test, validation = (max(_LEAST, round(ratio * members)) if ratio > 0 else 0 for ratio in ratios)
-    if members - test - validation >= _LEAST:
+    test, validation = (max(LEAST, round(ratio * members)) if ratio > 0 else 0 for ratio in ratios)
+    if members - test - validation >= LEAST:
         return test, validation
     if group == "both" and members:
         raise ProtocolError(
             f"{members} identities have both a face and a voice: with test_ratio {ratios[0]} and validation_ratio "
-            f"{ratios[1]}, each at least {_LEAST} of them, fewer than {_LEAST} are left to train on; "
+            f"{ratios[1]}, each at least {LEAST} of them, fewer than {LEAST} are left to train on; "
             "add identities or lower a ratio"
         )
     return 0, 0  # a handful of people with one modality: not worth a split of their own

@@ -120,7 +120,7 @@ def verification_list(
     """Generate one list; it is empty, with the reason, where the corpus cannot give a single trial of both kinds.
 
     Genuine trials pair two recordings; cross-modal ones of a person with a single recording pair its face and voice
-    (as all seen-heard trials of the released lists do). Only people who have an impostor stand in trials at all.
+    (as all seen-heard trials of the released lists do). Only people who have an impostor are in trials.
     """
     name = f"verification/{condition.subset}/{condition.regime.name}/{task.name}/{criterion.name}"
     units = trial_units(corpus, criterion)

@@ -54,8 +54,8 @@ TASKS: Mapping[str, Task] = {**VERIFICATION_TASKS, **MATCHING_TASKS}
 def learnt_tasks(modality: str, tasks: Mapping[str, Task]) -> list[Task]:
     """Those of `tasks` that a run of `train.modality` (both | face | voice) was trained for.
 
-    The one that it is judged on comes first: cross-modal before one modality, voices as probes before faces, as in the
-    paper's figures.
+    The one that runs are compared by comes first: cross-modal before one modality, voices as probes before faces, as in
+    the paper's figures.
     """
     seen = set(MODALITIES) if modality == "both" else {modality}
     learnt = [task for task in tasks.values() if seen.issuperset(task.sides)]
@@ -84,7 +84,7 @@ class Regime:
         return "train" if self.trained else subset
 
 
-UNSEEN = Regime("unseen_unheard", trained=False)  # its figures stand at the top of metrics.json
+UNSEEN = Regime("unseen_unheard", trained=False)  # its figures are at the top level of metrics.json
 SEEN = Regime("seen_heard", trained=True)
 REGIMES: Mapping[str, Regime] = {regime.name: regime for regime in (UNSEEN, SEEN)}
 

@@ -14,14 +14,13 @@ from pipeline.protocol.galleries import matching_lists
 from pipeline.protocol.rng import rank_key
 from pipeline.protocol.sources import Draft, Inputs, register
 from pipeline.protocol.sources.feature_files import ROW_PARITY, TRAIN, TRIAL_LISTS, TrialList, labels
-from pipeline.protocol.splits import class_indexes
+from pipeline.protocol.splits import LEAST, class_indexes
 from pipeline.protocol.tables import CoveredList, shaped
 from pipeline.protocol.trials import TrialCondition, verification_list, verification_lists
 from pipeline.protocol.vocabulary import CROSS_MODAL, FACES, RANDOM, TRAITS, UNSEEN, VOICES
 from pipeline.settings import ProtocolSettings
 
 SOURCE = "csv_features"
-_LEAST = 2  # validation identities: an impostor needs a second person
 _GENERATED_FROM = TRIAL_LISTS[0]  # random, unseen-unheard: all test people are in it
 
 
@@ -60,7 +59,7 @@ def protocol_of_features(inputs: Inputs, settings: ProtocolSettings) -> Draft:
 
 
 def _corpus(faces: pd.DataFrame, voices: pd.DataFrame) -> Corpus:
-    """People of whom nothing but the name is known: the files say nothing else."""
+    """People by name alone: the files hold nothing else of them."""
     names = pd.concat([faces["identity"], voices["identity"]]).unique()
     unknown = {trait: pd.Series([pd.NA] * len(names), dtype=COLUMNS[trait]) for trait in TRAITS}
     return read_corpus(pd.DataFrame({"item": names, "identity": names, **unknown}), faces, voices)
@@ -69,22 +68,22 @@ def _corpus(faces: pd.DataFrame, voices: pd.DataFrame) -> Corpus:
 def _splits(corpus: Corpus, trained: FileRows, tested: dict[TrialList, FileRows], settings: ProtocolSettings) -> Splits:
     """Splits of people; raises ProtocolError for people of two."""
     people = len(corpus.people)
-    where = {"train": np.zeros(people, dtype=np.bool_), "test": np.zeros(people, dtype=np.bool_)}
+    members_of = {"train": np.zeros(people, dtype=np.bool_), "test": np.zeros(people, dtype=np.bool_)}
     for listed, rows in tested.items():
-        members = where[listed.regime.split("test")]
+        members = members_of[listed.regime.split("test")]
         members[corpus.faces.person[rows.faces]] = members[corpus.voices.person[rows.voices]] = True
-    both = where["train"] & where["test"]
+    both = members_of["train"] & members_of["test"]
     if both.any():
         name = corpus.people["identity"].iloc[int(np.argmax(both))]
         raise ProtocolError(
             f"{name!r} is in a seen-heard and in an unseen-unheard list: nobody can be of train and test"
         )
-    split = np.where(where["test"], "test", "train").astype(object)
+    split = np.where(members_of["test"], "test", "train").astype(object)
     labelled = np.unique(corpus.faces.person[trained.faces])
     names = corpus.people["identity"].iloc[labelled]
     order = np.argsort([rank_key(settings.seed, "validation", name) for name in names])
-    count = max(_LEAST, round(settings.validation_ratio * len(labelled))) if settings.validation_ratio > 0 else 0
-    if len(labelled) - count < _LEAST:
+    count = max(LEAST, round(settings.validation_ratio * len(labelled))) if settings.validation_ratio > 0 else 0
+    if len(labelled) - count < LEAST:
         raise ProtocolError(
             f"{len(labelled)} training labels, {count} of them for validation, leave too few to train on"
         )
@@ -134,9 +133,9 @@ def _condition(corpus: Corpus, subset: str, rows: FileRows, members: Flags) -> T
 
 
 def _training_pairs(corpus: Corpus, training: Flags, trained: FileRows) -> pd.DataFrame:
-    kept = training[corpus.faces.person[trained.faces]]
-    classes = class_indexes(training)[corpus.faces.person[trained.faces[kept]]]
-    table = {"face_row": trained.faces[kept], "voice_row": trained.voices[kept], "class_index": classes}
+    used = training[corpus.faces.person[trained.faces]]
+    classes = class_indexes(training)[corpus.faces.person[trained.faces[used]]]
+    table = {"face_row": trained.faces[used], "voice_row": trained.voices[used], "class_index": classes}
     return shaped("train_pairs", pd.DataFrame(table))
 
 
@@ -176,8 +175,8 @@ def training_rows(faces: pd.DataFrame, voices: pd.DataFrame, folder: Path) -> Fi
 def trial_rows(faces: pd.DataFrame, voices: pd.DataFrame, folder: Path) -> dict[TrialList, FileRows]:
     """Rows of every trial list that the stores hold."""
     items = set(faces["item"]) | set(voices["item"])
-    there = [listed for listed in TRIAL_LISTS if {listed.item("face"), listed.item("voice")} & items]
+    present = [listed for listed in TRIAL_LISTS if {listed.item("face"), listed.item("voice")} & items]
     return {
         listed: file_rows(faces, voices, {modality: listed.item(modality) for modality in TRAIN}, folder)
-        for listed in there
+        for listed in present
     }

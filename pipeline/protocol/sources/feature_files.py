@@ -5,7 +5,6 @@ means nothing and may be missing: the official code reads test files without it 
 rows to a network of 512 inputs), training files with it.
 """
 
-import hashlib
 import logging
 import math
 from collections.abc import Mapping
@@ -20,10 +19,10 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
 from pipeline.extraction.skips import write_skips
-from pipeline.files import sha256_of
+from pipeline.files import sha256_hex, sha256_of
 from pipeline.protocol.sources.voxceleb_release import TRIALS_HEADER, parse_paths, read_lines
 from pipeline.protocol.vocabulary import PUBLISHED, REGIMES, Modality, Regime
-from pipeline.store import write_store
+from pipeline.store import off_unit_norm, write_store
 
 TRAIN = {"face": "face/facenetfaceTrain.csv", "voice": "voice/voiceTrain.csv"}
 _TEST = {
@@ -37,7 +36,6 @@ WEIGHTS: dict[Modality, dict[str, object]] = {
 }
 DIMENSION = 512
 _BLOCK = 1 << 26  # bytes parsed at a time
-_OFF_UNIT = 1e-3
 ROW_PARITY = "row parity (no released list beside the features)"
 _PATH, _LABEL = {"voice": 4, "face": 5}, 3  # columns of a released list
 
@@ -61,7 +59,7 @@ class TrialList:
         return _TEST[modality].format(criterion=self.criterion, heard=self.regime.run_together)
 
     def source(self, folder: Path) -> Path:
-        """Where the released list lies, if it is there."""
+        """Path of the released list, which need not be there."""
         return folder / "veriflist" / f"veriflist_test_{self.name}.txt"
 
 
@@ -96,7 +94,7 @@ def read_features(path: Path, *, labelled: bool) -> Features:
         if bad.any():
             raise ProtocolError(f"{path} line {int(np.argmax(bad)) + 1}: {what}")
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    rescaled = int((np.abs(norms - 1.0) > _OFF_UNIT).sum())
+    rescaled = len(off_unit_norm(vectors))
     if rescaled:
         logger.warning("%s: %d of %d vectors are not of unit norm and were rescaled", path, rescaled, len(norms))
     matrix = (vectors / norms).astype(np.float32)
@@ -112,7 +110,7 @@ def _first_width(path: Path) -> int:
 
 
 def _numbers(path: Path, width: int) -> NDArray[np.float64]:
-    """(N, width) as they stand."""
+    """(N, width) as in the file."""
     names = [f"column {number}" for number in range(1, width + 1)]
     try:
         table = pyarrow.csv.read_csv(
@@ -230,7 +228,7 @@ def pack_features(folder: Path, modality: Modality, out: Path) -> None:
         "extractor": "csv",
         "dimension": DIMENSION,
         "weights": WEIGHTS[modality],
-        "fingerprint": hashlib.sha256(digests.encode()).hexdigest(),
+        "fingerprint": sha256_hex(digests),
         "rescaled_rows": rescaled,
     }
     write_store(out, np.concatenate(matrices), index, provenance)

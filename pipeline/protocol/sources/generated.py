@@ -16,7 +16,7 @@ from pipeline.settings import ProtocolSettings
 def generate(inputs: Inputs, settings: ProtocolSettings) -> Draft:
     """Split the people, hold recordings out, generate training pairs, trials and galleries; all decided by the seed.
 
-    Only people with a face and a voice train or stand in cross-modal trials; the others stand in trials of their one
+    Only people with a face and a voice train or are in cross-modal trials; the others are in trials of their one
     modality. Lists that the corpus cannot give are absent, with the reason in coverage. Raises ProtocolError for too
     few people.
     """

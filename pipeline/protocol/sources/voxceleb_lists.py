@@ -55,14 +55,14 @@ class Finder:
 def finder(index: pd.DataFrame, modality: str, people: People) -> Finder:
     """Read the items of a store's index as VoxCeleb1 paths.
 
-    Raises ProtocolError when not one of them is, and for one whose identity in the manifest is not the path's.
+    Raises ProtocolError when none of them is one, and for an item whose identity in the manifest is not its path's.
     """
     media = parse_paths(index["item"], modality, people.codes)
     known = media.key.notna().to_numpy()
     if len(index) and not known.any():
         raise ProtocolError(
             f"no item of the {modality} store is a VoxCeleb1 path, first: {index['item'].iloc[0]!r}; with "
-            "protocol.source voxceleb_lists the media must lie as VoxCeleb1 does (manifest.layout voxceleb1)"
+            "protocol.source voxceleb_lists the media must be in VoxCeleb1's folders (manifest.layout voxceleb1)"
         )
     wrong = known & (media.person != index["identity"]).to_numpy()
     if wrong.any():
@@ -149,12 +149,12 @@ def _held_out(corpus: Corpus, stores: Finders, tables: list[pd.DataFrame]) -> Fl
 
 
 def _can_train(corpus: Corpus, held_out: Flags) -> Flags:
-    """(P,) who has a face and a voice in recordings that are not held out; media may be missing."""
-    kept = [
+    """(P,) whether a person has a face and a voice in recordings that are not held out; media may be missing."""
+    usable = [
         np.bincount(rows.person[~held_out[rows.clip]], minlength=len(corpus.people)) > 0
         for rows in (corpus.faces, corpus.voices)
     ]
-    return np.asarray(kept[0] & kept[1])
+    return np.asarray(usable[0] & usable[1])
 
 
 def _trials(table: pd.DataFrame, stores: Finders, regime: Regime, criterion: str) -> CoveredList:

@@ -4,8 +4,8 @@ A row that cannot be right is refused with its file and line.
 
 Paths of the lists and of a VoxCeleb1 folder say which person, which video, and which utterance or frame. The lists
 write `Name/<video>_0000001.wav` (verification) and `id10002/<video>/00001.wav` (matching). The two number utterances
-alike: of 29,619 utterances that the matching and retrieval lists name, 29,615 are also in the verification lists under
-the same person, video and number. So the number is taken as it stands, also for the files of VoxCeleb1
+alike: of 29,619 utterances that the matching and retrieval lists name, 29,615 are also in the verification lists with
+the same person, video and number. So the number is taken unchanged, also for the files of VoxCeleb1
 (`wav/id10002/<video>/00001.wav`). Face frames are `Name/<video>/0035550.jpg` and `Name/1.6/<video>/0035550.jpg`.
 """
 
@@ -42,7 +42,7 @@ class Media:
 def parse_paths(paths: pd.Series, modality: str, codes: Mapping[str, str]) -> Media:
     """Parse voice or face paths; `codes` maps every name of a person (VGGFace1's and VoxCeleb1's) to the VoxCeleb1 ID.
 
-    A person whom `codes` does not know counts as a path of neither style.
+    A path of a person that is not in `codes` counts as one of neither style.
     """
     parts = paths.astype("str").str.extract(_VOICE if modality == "voice" else _FACE)
     person = parts[0].map(codes)
@@ -60,7 +60,7 @@ class People:
 
 @dataclass(frozen=True)
 class Lines:
-    """A file's rows as fields, and the line that each stands on."""
+    """A file's rows as fields, and the line number of each."""
 
     path: Path
     fields: pd.DataFrame  # columns 0, 1, ..., text

@@ -26,7 +26,7 @@ def test_one_modality_alone_is_refused_with_the_counts(missing: str) -> None:
         check_usable(made)
 
 
-def test_people_whose_every_recording_is_held_out_are_not_said_to_lack_a_face() -> None:
+def test_people_with_all_recordings_held_out_are_not_reported_without_a_face() -> None:
     made = built(tables(people=24), settings())
     with pytest.raises(ProtocolError, match=r"15 identities of the training split have both .* free to train on"):
         check_usable(replace(made, train_pairs=made.train_pairs.iloc[:0]))

@@ -89,7 +89,7 @@ def test_row_i_of_both_files_is_trial_i_with_the_lists_label(
     assert faces.index["frame"].iloc[trials["right_row"]].tolist() == list(range(len(pairs)))
 
 
-def test_unimodal_trials_and_galleries_are_drawn_where_people_have_names(made: ProtocolTables) -> None:
+def test_unimodal_trials_and_galleries_are_generated_where_people_have_names(made: ProtocolTables) -> None:
     assert len(made.trials("test", "unseen_unheard", "face", "random"))
     for task in ("f2v", "v2f", "f2f", "v2v"):
         assert set(made.galleries("test", "unseen_unheard", task)["impostor_rows"].map(len)) == {9}

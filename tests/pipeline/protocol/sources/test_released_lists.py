@@ -112,7 +112,7 @@ def test_impostors_of_another_gender_or_nationality_are_counted(
     assert found[f"verification/test/{regime}/cross_modal/{criterion}"] == naive == count
 
 
-def test_nothing_is_said_of_traits_that_nobody_asked_for_or_knows(protocol: ProtocolTables) -> None:
+def test_traits_that_are_unknown_or_not_asked_for_are_not_reported(protocol: ProtocolTables) -> None:
     found = protocol.coverage.set_index("list")["mismatched"]
     for name in ("verification/test/unseen_unheard/cross_modal/random", "matching_released/f2v/U", "identities"):
         assert found[name] is pd.NA
@@ -142,7 +142,7 @@ def test_nothing_is_missing_when_all_is_there(protocol: ProtocolTables) -> None:
     assert (protocol.coverage["missing_items"] == 0).all()
 
 
-def test_galleries_of_ten_are_drawn_from_the_test_people(protocol: ProtocolTables) -> None:
+def test_galleries_of_ten_are_generated_from_the_test_people(protocol: ProtocolTables) -> None:
     for task in ("f2v", "v2f", "f2f", "v2v"):
         lists = protocol.galleries("test", "unseen_unheard", task)
         assert len(lists) == 500 and set(lists["impostor_rows"].map(len)) == {9}
