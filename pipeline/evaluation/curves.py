@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.figures import Metrics
-from pipeline.evaluation.scoring import Matrix
 from pipeline.metrics import roc_curve
 from pipeline.protocol.vocabulary import MATCHING_TASKS, learnt_tasks
+from pipeline.scoring.similarity import Matrix
 
 # Shares of impostors at which the curves are read: dense at both ends, where DET plots stretch the axis. 443 points.
 _GRID = np.unique(np.concatenate([np.geomspace(1e-4, 1e-2, 81), np.linspace(0.0, 0.1, 91), np.linspace(0.1, 1.0, 271)]))
@@ -16,7 +16,7 @@ _DECIMALS = 4
 def roc_and_det(name: str, scores: Matrix, labels: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
     """ROC and DET tables, in percent, of scores (S, N): the models' mean at fixed shares of accepted impostors.
 
-    At each share stands the best operating point that accepts no more impostors than that: nothing is interpolated.
+    Each share shows the best operating point that accepts no more impostors than that: nothing is interpolated.
     """
     hits = np.mean([_true_accepts(row, labels) for row in scores], axis=0)
     shared = {"list": name, "false_accept_rate": np.round(100.0 * _GRID, _DECIMALS)}

@@ -23,7 +23,7 @@ from pipeline.evaluation.figures import (
     verification_figures,
 )
 from pipeline.evaluation.lists import Lists, candidates
-from pipeline.evaluation.scoring import Matrix, Trained, TrialScorer
+from pipeline.evaluation.scoring import Trained, TrialScorer
 from pipeline.files import atomic_path, write_text
 from pipeline.metrics.official_grid import FOLDS
 from pipeline.protocol.tables import RowIndex
@@ -36,6 +36,7 @@ from pipeline.protocol.vocabulary import (
     judged_on,
     learnt_tasks,
 )
+from pipeline.scoring.similarity import Matrix
 from pipeline.settings import EvaluateSettings
 from pipeline.store import Store
 
@@ -134,19 +135,19 @@ def described(metrics: Metrics, modality: str) -> str:
 
 
 def _measurable(lists: Lists, model: Trained) -> Lists:
-    """The lists of which the model can score something: none of a modality that it does not take, and no trials if its
-    scores compare the candidates of one gallery only; of these nothing within a modality either, for what chooses among
-    the faces of a voice has no answer for a face.
+    """The lists that the model can score: none of a modality that it does not take. If its scores compare the candidates
+    of one gallery only, no trials, and no galleries within a modality: what chooses among the faces of a voice has no
+    score for a face.
     """
     left_out = {name for name, task in TASKS.items() if not all(model.takes(modality) for modality in task.sides)}
     if model.compares == "galleries":
         _LOG.info("the method scores galleries only: no verification, no retrieval")
-        left_out |= set(VERIFICATION_TASKS) | {name for name, task in TASKS.items() if len(set(task.sides)) == 1}
-    kept = {
+        left_out |= set(VERIFICATION_TASKS) | {name for name, task in TASKS.items() if not task.is_cross_modal}
+    tables = {
         name: (table := getattr(lists, name))[~table["task"].isin(left_out)]
         for name in ("verification", "matching", "matching_released")
     }
-    return replace(lists, **kept)
+    return replace(lists, **tables)
 
 
 def _score_lists(scorer: TrialScorer, lists: Lists) -> list[_ScoredList]:
@@ -222,7 +223,7 @@ def _warn_of_absent_sizes(lists: Lists, settings: EvaluateSettings) -> None:
 
 
 def _regime_path(regime: str) -> list[str]:
-    """Where a regime's figures stand in metrics.json: unseen-unheard ones, the contract's, at the top."""
+    """Path of a regime's figures in metrics.json: those of unseen-unheard people, the contract's, are at the top."""
     return [] if regime == UNSEEN.name else [regime]
 
 
@@ -253,8 +254,8 @@ def _score_table(scored: list[_ScoredList]) -> pd.DataFrame:
 
 def _without_empty_groups(metrics: Metrics) -> Metrics:
     """What was not measured is absent, not zero."""
-    kept = {key: _without_empty_groups(value) if isinstance(value, dict) else value for key, value in metrics.items()}
-    return {key: value for key, value in kept.items() if value != {}}
+    groups = {key: _without_empty_groups(value) if isinstance(value, dict) else value for key, value in metrics.items()}
+    return {key: value for key, value in groups.items() if value != {}}
 
 
 def _group(metrics: Metrics, key: str) -> Metrics:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.lists import candidates
-from pipeline.evaluation.scoring import Matrix, TrialScorer
+from pipeline.evaluation.scoring import TrialScorer
 from pipeline.metrics import (
     IdentityResamples,
     Interval,
@@ -27,6 +27,7 @@ from pipeline.metrics import (
 )
 from pipeline.protocol.tables import RowIndex
 from pipeline.protocol.vocabulary import F2V, TASKS, V2F
+from pipeline.scoring.similarity import Matrix
 from pipeline.settings import EvaluateSettings
 
 Metrics = dict[str, "Metrics | float | int | str"]  # nested, as metrics.json holds them
@@ -36,7 +37,7 @@ _DECIMALS = 6  # of the numbers in metrics.json: beyond what any figure can know
 def verification_figures(scores: Matrix, trials: pd.DataFrame, settings: EvaluateSettings) -> Metrics:
     """EER, AUC, minDCF and their intervals from scores (S, N) on a list of N trials.
 
-    With `rates: official_grid`, EER and AUC are the official code's and the exact ones stand beside them; the
+    With `rates: official_grid`, EER and AUC are the official code's and the exact ones are added beside them; the
     intervals are of the exact rates always. Raises ScoreError for scores that are not finite.
     """
     labels = trials["label"].to_numpy()
@@ -46,10 +47,10 @@ def verification_figures(scores: Matrix, trials: pd.DataFrame, settings: Evaluat
     eer, auc, cost = (bounds.eer, bounds.auc, bounds.min_dcf) if bounds else (None, None, None)
     figures: Metrics = {}
     if settings.rates == "official_grid":
-        grid = [official_rates(-row, labels) for row in scores]
-        figures |= _over_models("eer", [rates.eer for rates in grid], eer)
-        figures |= _over_models("auc", [rates.auc for rates in grid], auc)
-        figures |= _over_models("accuracy", [rates.accuracy for rates in grid])
+        official = [official_rates(-row, labels) for row in scores]
+        figures |= _over_models("eer", [rates.eer for rates in official], eer)
+        figures |= _over_models("auc", [rates.auc for rates in official], auc)
+        figures |= _over_models("accuracy", [rates.accuracy for rates in official])
         figures |= _over_models("eer_exact", exact[0]) | _over_models("auc_exact", exact[1])
     else:
         figures |= _over_models("eer", exact[0], eer) | _over_models("auc", exact[1], auc)
@@ -98,17 +99,17 @@ def retrieval_figures(scorer: TrialScorer, trials: pd.DataFrame, models: int, se
     """R@K and mean average precision, `{"v2f": ..., "f2v": ...}`, over the distinct voices and faces of `trials`.
 
     Each side is thinned evenly to `settings.retrieval_rows`; queries without their person in the gallery do not count.
-    Intervals resample the people that are looked for. Empty if no query has its person in the gallery.
+    Intervals resample the people of the queries. Empty if no query has its person in the gallery.
     """
-    voices, speakers = _thinned_side(trials, "left", settings.retrieval_rows)
-    faces, shown = _thinned_side(trials, "right", settings.retrieval_rows)
+    voices, voice_people = _thinned_side(trials, "left", settings.retrieval_rows)
+    faces, face_people = _thinned_side(trials, "right", settings.retrieval_rows)
     figures: Metrics = {}
-    if not set(speakers) & set(shown):
+    if not set(voice_people) & set(face_people):
         return figures
     tables = [scorer.table(V2F.sides, voices, faces, model) for model in range(models)]
     directions = {
-        V2F.name: [retrieval_rates(table, speakers, shown) for table in tables],
-        F2V.name: [retrieval_rates(np.ascontiguousarray(table.T), shown, speakers) for table in tables],
+        V2F.name: [retrieval_rates(table, voice_people, face_people) for table in tables],
+        F2V.name: [retrieval_rates(np.ascontiguousarray(table.T), face_people, voice_people) for table in tables],
     }
     for name, rates in directions.items():
         size = len(faces if name == V2F.name else voices)
@@ -140,8 +141,8 @@ def _intervals(scores: Matrix, trials: pd.DataFrame, settings: EvaluateSettings)
 def _thinned_side(trials: pd.DataFrame, side: str, limit: int) -> tuple[RowIndex, np.ndarray]:
     """Distinct rows of one side and their identities, at most `limit`, spaced evenly in the store's order."""
     rows, first = np.unique(trials[f"{side}_row"].to_numpy(dtype=np.int64), return_index=True)
-    kept = np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).round().astype(np.int64))
-    return rows[kept], trials[f"{side}_identity"].to_numpy(dtype=str)[first[kept]]
+    picked = np.unique(np.linspace(0, len(rows) - 1, min(limit, len(rows))).round().astype(np.int64))
+    return rows[picked], trials[f"{side}_identity"].to_numpy(dtype=str)[first[picked]]
 
 
 def _direction_figures(rates: list[RetrievalRates], settings: EvaluateSettings) -> Metrics:

@@ -1,4 +1,4 @@
-"""The test lists of a protocol, checked against the stores whose rows they name."""
+"""The test lists of a protocol, checked against the stores that their rows point into."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

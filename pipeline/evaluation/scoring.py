@@ -3,18 +3,16 @@
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.protocol.tables import RowIndex
-from pipeline.scoring.similarity import similarity, similarity_table
+from pipeline.scoring.similarity import Matrix, similarity, similarity_table
 from pipeline.store import Store
 
-Matrix = NDArray[np.float32]
 _PAIRS = 8192  # scored at once: 3 models of 128 values take 13 MB a side
 
 
 class Trained(Protocol):
-    """A trained run: S models that embed both modalities into one space, or score what stands before them."""
+    """A trained run: S models that embed both modalities into one space, or score probes with candidates directly."""
 
     @property
     def compares(self) -> str:

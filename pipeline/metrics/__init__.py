@@ -3,7 +3,7 @@
 Scores are similarities: higher means the same person. Rates are percentages, 0 to 100.
 
 Ties never help. A threshold accepts equal scores together, so verification sees one operating point for each distinct
-score; between two of them the curve is the chord, as if a coin were tossed, and constant scores come out as chance
+score; between two of them the curve is the chord, as if a coin were tossed, and constant scores give chance level
 (EER 50, AUC 50) in whatever order they arrive. In matching and retrieval, where one candidate must be named, a tie is
 an error.
 """

@@ -18,7 +18,7 @@ from pipeline.metrics.rates import Floats, checked_trials
 
 Counts = NDArray[np.int32]
 IdentityCodes = NDArray[np.intp]  # rows of IdentityResamples.multiplicities
-FEWEST_PEOPLE = 5  # of a list with an interval; with fewer, resamples are too much alike, and two people never differ
+FEWEST_PEOPLE = 5  # of a list with an interval; with fewer, resamples are too similar, and two people never differ
 _USABLE = 0.95  # share of the resamples that must have a rate: those without are left out, which narrows the interval
 _CHUNK = 64  # resamples held at once: 30,000 trials then take 8 MB a table
 
@@ -49,11 +49,11 @@ class IdentityResamples:
         if not len(self.identities) or resamples < 1:
             raise ScoreError(f"cannot draw {resamples} resamples of {len(self.identities)} identities")
         count = len(self.identities)
-        drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=resamples)
-        self.multiplicities = np.ascontiguousarray(drawn.T, dtype=np.int32)  # (I, R)
+        counts = np.random.default_rng(seed).multinomial(count, np.full(count, 1.0 / count), size=resamples)
+        self.multiplicities = np.ascontiguousarray(counts.T, dtype=np.int32)  # (I, R)
 
     def codes(self, identities: ArrayLike) -> NDArray[np.intp]:
-        """Row of `multiplicities` for each of `identities` (N,); raises ScoreError for one that was not drawn from."""
+        """Row of `multiplicities` for each of `identities` (N,); raises ScoreError for one that is not resampled."""
         names = np.asarray(identities)
         codes = np.minimum(np.searchsorted(self.identities, names), len(self.identities) - 1)
         absent = np.flatnonzero(self.identities[codes] != names)
@@ -75,7 +75,7 @@ def verification_intervals(
 
     `left` and `right` (N,) name both people of each trial. EER and AUC have percentile intervals, minDCF a reflected
     one (see `_reflected`). Resamples that are left without genuine or impostor trials are not counted; None where more
-    than a twentieth is, or the people are fewer than FEWEST_PEOPLE: the interval would look narrower than it is.
+    than a twentieth is, or the people are fewer than FEWEST_PEOPLE: the interval would be too narrow.
     How often each holds the truth: tools/benchmarks/README.md, interval_coverage. Raises ScoreError for trials that
     allow no rate.
     """
@@ -131,7 +131,7 @@ def _reflected(cost: Interval, least: float) -> Interval:
 
 
 class WeightedTrials:
-    """Trials in falling order of score, ready to be weighted by how often each identity was drawn."""
+    """Trials in falling order of score, ready to be weighted by how often each identity was sampled."""
 
     def __init__(self, scores: ArrayLike, labels: ArrayLike, left: IdentityCodes, right: IdentityCodes) -> None:
         """Sort scores (N,) with labels (N,) of people `left` and `right` (N,); errors as for `checked_trials`."""
@@ -139,7 +139,7 @@ class WeightedTrials:
         order = np.argsort(-values, kind="stable")
         values, genuine, left, right = values[order], genuine[order], left[order], right[order]
         self._genuine, self._left, self._right = left[genuine], left[~genuine], right[~genuine]
-        own, other = -values[genuine], -values[~genuine]  # rising, as searchsorted wants them
+        own, other = -values[genuine], -values[~genuine]  # rising, as searchsorted needs them
         steps, sizes = np.unique(own, return_counts=True)
         self._ends = np.cumsum(sizes)  # (K,) genuine trials accepted at the k-th distinct genuine score
         self._above = np.searchsorted(other, steps, side="left")  # (K,) impostors that score higher
@@ -160,7 +160,7 @@ class WeightedTrials:
         return np.where(usable, rates, np.nan)
 
     def _auc(self, accepted: Counts, alarms: Counts, genuine: Floats, impostors: Floats) -> Floats:
-        """Mann-Whitney: each genuine trial loses to the impostors above it and half of those level with it."""
+        """Mann-Whitney: each genuine trial loses to the impostors above it and half of those that tie with it."""
         ahead = alarms[self._above]  # (K, R)
         tied = not np.array_equal(self._above, self._level)
         behind = alarms[self._level] if tied else ahead

@@ -17,7 +17,7 @@ def matching_hits(genuine: ArrayLike, impostors: ArrayLike, size: int) -> Mask:
 
     A probe is of one modality, its candidates are of one modality, and one of them is of the probe's person.
     `genuine` (P,) scores, `impostors` (P, G) with G >= size - 1. The genuine candidate must score strictly higher than
-    every impostor: a tie is an error, wherever in the gallery it stands. Raises ScoreError for other shapes, galleries
+    every impostor: a tie is an error, wherever it is in the gallery. Raises ScoreError for other shapes, galleries
     that are too small and scores that are not finite.
     """
     right, wrong = finite_scores(genuine), finite_scores(impostors)

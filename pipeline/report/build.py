@@ -25,7 +25,7 @@ _SKIPPED = ("faces/skipped.csv", "voices/skipped.csv")
 def build_report(params: Params, artifacts: Path, target: Path) -> None:
     """Read everything that stages left under `artifacts` and write the report to `target`, replacing an older one.
 
-    Runs that were not evaluated stand in the tables as not run. Raises RunError for results that cannot
+    Runs that were not evaluated are marked "not run" in the tables. Raises RunError for results that cannot
     be read, StoreError for a store that cannot.
     """
     protocol = read_protocol(artifacts / "protocol")

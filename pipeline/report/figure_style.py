@@ -1,4 +1,4 @@
-"""One style for every figure: light colours in files, the page's own variables where a figure stands inline."""
+"""One style for every figure: light colours in files, the page's own variables where a figure is inline."""
 
 import io
 import re
@@ -24,7 +24,7 @@ _PNG_DPI = 200
 _WIDTH, _HEIGHT = 3.9, 3.0  # inches
 _LEFT, _BOTTOM, _TALL = 0.14, 0.16, 0.73  # of the axes, as shares of the figure
 _RC: dict[RcKeyType, Any] = {
-    "svg.hashsalt": "sbnet",  # ids from content, not from chance: the same figure is the same bytes
+    "svg.hashsalt": "sbnet",  # ids from content, not random: the same figure is the same bytes
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Arial"],
@@ -75,7 +75,7 @@ def series_style(number: int) -> SeriesStyle:
 
 
 def new_axes(right: float) -> tuple[Figure, Axes]:
-    """A figure whose axes end at `right`, a share of its width: labels stand beyond."""
+    """A figure whose axes end at `right`, a share of its width: labels are placed beyond."""
     figure = Figure(figsize=(_WIDTH, _HEIGHT))
     return figure, figure.add_axes((_LEFT, _BOTTOM, right - _LEFT, _TALL))
 

@@ -31,7 +31,7 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure with the name of its files and a sentence that says what it shows."""
+    """A figure with the name of its files and its caption."""
 
     name: str
     caption: str
@@ -168,7 +168,7 @@ def _finish_roc(axes: Axes, name: str) -> None:
 
 def _finish_det(axes: Axes, name: str) -> None:
     ticks, limits = [_probit(tick) for tick in _TICKS], tuple(_probit(limit) for limit in _LIMITS)
-    ends = np.array((limits[0], _probit(60.0)))  # no further: the legend stands there
+    ends = np.array((limits[0], _probit(60.0)))  # no further: the legend is there
     axes.plot(ends, ends, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
     axes.set(title=f"DET, {name}", xlabel="impostors accepted, %", ylabel="genuine rejected, %")
     axes.set(xlim=limits, ylim=limits)

@@ -1,4 +1,4 @@
-"""The header of the report: corpus, weights, seeds, how models were chosen, and warnings of what not to trust."""
+"""The header of the report: corpus, weights, seeds, how models were chosen, and warnings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _GRID = "ten folds on a grid of 0.01, as the official code does"
 
 @dataclass(frozen=True)
 class Header:
-    """What stands above all tables."""
+    """The part of the page above all tables."""
 
     lines: tuple[tuple[str, str], ...]  # name, value
     warnings: tuple[str, ...]
@@ -95,7 +95,7 @@ def _rules(runs: Sequence[Run]) -> list[str]:
 
 
 def _tested(runs: Sequence[Run]) -> str:
-    """How many people each list of trials rests on; empty before any run was tried on voices against faces."""
+    """How many people each list of trials has; empty before any run was tested on voices against faces."""
     for run in runs:
         groups = {name: run.group(*_CROSS, name) for name in run.group(*_CROSS)}
         if groups:

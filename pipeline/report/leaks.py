@@ -71,7 +71,7 @@ def used_weights(provenance: Mapping[str, object]) -> UsedWeights:
 def leaks(provenance: Mapping[str, Mapping[str, object]], tables: ProtocolTables) -> list[Leak]:
     """Extractors that have seen, or may have seen, test identities; `provenance` maps face and voice to their store's.
 
-    Speaks of VoxCeleb1 alone, the corpus whose overlaps are published: other corpora give an empty list, extractors
+    Covers VoxCeleb1 alone, the corpus whose overlaps are published: other corpora give an empty list, extractors
     known to be disjoint are left out, and weights of unknown origin are listed as unknown.
     """
     if not (is_voxceleb1(tables.identities) or tables.summary.get("source") == "csv_features"):

@@ -16,7 +16,7 @@ from pipeline.report.tables import ReportTable
 
 _FOLDER = Path(__file__).parent
 _LEFT_OUT = ("skipped", "coverage")
-_BESIDE = {"table2": ("parity_labels",)}  # a table of the paper -> ours that stand below it
+_BESIDE = {"table2": ("parity_labels",)}  # a table of the paper -> ours shown below it
 _MEASURES = {"eer": "EER", "auc": "AUC"}
 _NONE = "\N{EN DASH}"
 _LONG = 40  # letters; longer text may break into lines

@@ -25,7 +25,7 @@ _NETWORKS: dict[str, tuple[str, Settings, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """Figures of one network on one list: what the paper prints, and the settings of a run that may stand beside."""
+    """Figures of one network on one list: what the paper prints, and the settings of the run to show beside it."""
 
     row: str
     column: str
@@ -76,8 +76,8 @@ def paper_tables() -> list[PaperTable]:
 def match_runs(table: PaperTable, runs: Sequence[Run], recipes: Sequence[str]) -> list[MatchedCell]:
     """Every cell of a table under the first recipe, and under each other one that filled a cell of it."""
     found = {recipe: _match_recipe(recipe, table, runs) for recipe in recipes}
-    kept = [recipe for recipe in recipes if recipe == recipes[0] or any(cell.run for cell in found[recipe])]
-    return [cell for recipe in kept for cell in found[recipe]]
+    shown = [recipe for recipe in recipes if recipe == recipes[0] or any(cell.run for cell in found[recipe])]
+    return [cell for recipe in shown for cell in found[recipe]]
 
 
 def _match_recipe(recipe: str, table: PaperTable, runs: Sequence[Run]) -> list[MatchedCell]:
@@ -85,7 +85,7 @@ def _match_recipe(recipe: str, table: PaperTable, runs: Sequence[Run]) -> list[M
 
 
 def matched_csv(matched: Sequence[MatchedCell]) -> str:
-    """One line a cell, measure and recipe; what was not run says so in the column of the run."""
+    """One line a cell, measure and recipe; "not run" in the column of the run where there is none."""
     return csv_text([line for cell in matched for line in _lines(cell)], _COLUMNS)
 
 
@@ -129,7 +129,7 @@ def _table_2() -> PaperTable:
     wrong = " and ".join(f"{share} % ({name})" for name, share in paper.PARITY_WRONG.items())
     notes = (
         "G, N, A: impostors share gender, nationality, age with the genuine person; GNA: all three.",
-        "The paper's figures for N and GNA very probably rest on wrong labels: its code takes every even row for a "
+        "The paper's figures for N and GNA very probably use wrong labels: its code takes every even row for a "
         f"genuine trial, the released lists for N and GNA do not alternate, and {wrong} of those labels are wrong, "
         "which alone pulls any AUC towards 50. Ours are read from the list's column.",
     )

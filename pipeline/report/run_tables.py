@@ -24,12 +24,12 @@ _DIRECTIONS = {task.name: task.words for task in (V2F, F2V, F2F, V2V)}
 
 
 def run_tables(runs: Sequence[Run], placed: set[str]) -> list[ReportTable]:
-    """Every table of ours; `placed` names the runs that stand in Tables I to V. Tables without a row are left out."""
+    """Every table of ours; `placed` names the runs that are in Tables I to V. Tables without a row are left out."""
     done = [run for run in runs if run.metrics is not None]
     others = [run for run in done if run.name not in placed]
     tables = [_extra(others), _other_criteria(done), _seen_heard(done)]
     tables += [_matching(done), _released(done), _retrieval(done)]
-    every = replace(_all(runs), marks=_marks(runs))  # says in a column of its own what each was chosen on
+    every = replace(_all(runs), marks=_marks(runs))  # has a column of its own for what each was chosen on
     return [*(_marked(table, runs) for table in tables if table.rows), every]
 
 
@@ -67,7 +67,7 @@ def parity_table(runs: Sequence[Run]) -> ReportTable:
 
 def _extra(runs: Sequence[Run]) -> ReportTable:
     rows = tuple((run.name, _recipe(run), _changes(run), _figure(run, "eer"), _figure(run, "auc")) for run in runs)
-    notes = ("Evaluated runs that stand in no table of the paper.",)
+    notes = ("Evaluated runs that are in no table of the paper.",)
     return ReportTable(
         "other_runs", "Other runs", notes, ("Run", "Recipe", "Differs from the recipe in", "EER", "AUC"), rows
     )

@@ -39,7 +39,7 @@ class Run:
 
     @property
     def mark(self) -> str:
-        """What stands behind its name and its figures on the page, if anything."""
+        """The sign after its name and its figures on the page; empty for a run not chosen on the test list."""
         return f" {MARK}" if self.settings.selection == "test" else ""
 
     def measured(self, *path: str) -> Measured | None:

@@ -7,25 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from pipeline.errors import CheckpointError, ConfigError, StoreError
+from pipeline.errors import CheckpointError, ConfigError
 from pipeline.files import atomic_path
 from pipeline.methods import Method, Sizes, method_class
 from pipeline.methods.states import not_finite
 from pipeline.runtime.threads import one_thread
 from pipeline.scoring.provenance import RELEASED, Provenance
-from pipeline.scoring.similarity import embed, gallery_scores
+from pipeline.scoring.similarity import Matrix, embed, gallery_scores
 from pipeline.settings import RunSettings
 
 MODEL = "model.safetensors"
 _FORMAT = 2
 _KEY = "sbnet"  # the one metadata key: safetensors writes several in an order that changes from run to run
-Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -56,10 +54,10 @@ class Model:
         method, sizes = self.methods[0], self.sizes
         padded = method.takes == "samples" and self.settings["modality"] == "both" and sizes.face != sizes.voice
         narrow = ("voice" if sizes.voice < sizes.face else "face") if padded else ""
-        said = {"method": str(self.settings["method"]), "takes": method.takes}
-        said |= {"padded": narrow} if narrow else {}
+        summary = {"method": str(self.settings["method"]), "takes": method.takes}
+        summary |= {"padded": narrow} if narrow else {}
         released = next((origin for origin in self.provenance.values() if origin.get(RELEASED)), None)
-        return said | ({"released": str(released["extractor"])} if released else {})
+        return summary | ({"released": str(released["extractor"])} if released else {})
 
     def takes(self, modality: str) -> bool:
         """Whether it knows what to do with vectors of modality face | voice."""
@@ -80,11 +78,11 @@ class Model:
     def _tensor(self, modality: str, vectors: Matrix) -> Tensor:
         wanted = self.methods[0].inputs(modality)
         if wanted is None:
-            raise StoreError(
+            raise CheckpointError(
                 f"the model was trained on one modality, and {modality} vectors are not as wide as its own"
             )
         if vectors.ndim < 2 or vectors.shape[-1] != wanted:
-            raise StoreError(f"the model takes {modality} vectors (N, {wanted}), found {vectors.shape}")
+            raise CheckpointError(f"the model takes {modality} vectors (N, {wanted}), found {vectors.shape}")
         parameter = next(iter(self.methods[0].state_dict().values()))
         return torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(parameter.device)
 
@@ -97,7 +95,7 @@ def save_model(path: Path, model: Model) -> None:
         for name, value in method.state_dict().items()
     }
     if poisoned := not_finite(state):
-        raise CheckpointError(f"{path}: {poisoned} is not finite, so training went astray: lower train.learning_rate")
+        raise CheckpointError(f"{path}: {poisoned} is not finite, so training diverged: lower train.learning_rate")
     header = {
         "format": _FORMAT,
         "settings": dict(model.settings),
@@ -115,7 +113,7 @@ def save_model(path: Path, model: Model) -> None:
 def load_model(path: Path, device: torch.device | None = None) -> Model:
     """Read a trained run, ready to embed.
 
-    Of its settings only its own method's options are looked at, so that a recipe, a method, a loss or an option that
+    Of its settings only its own method's options are read, so that a recipe, a method, a loss or an option that
     came later does not matter. Raises CheckpointError for a file that is absent, damaged, of an older format, poisoned
     (values not finite), or of another network than it says.
     """

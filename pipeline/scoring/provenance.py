@@ -5,19 +5,19 @@ from collections.abc import Mapping
 from pipeline.errors import CheckpointError
 
 Provenance = Mapping[str, Mapping[str, object]]  # face, voice -> what the store says of its extractor
-RELEASED = "released"  # key of the provenance of a checkpoint whose training vectors nobody but its authors has
-_SAID = ("extractor", "weights", "dimension", "fingerprint")
+RELEASED = "released"  # key of the provenance of a checkpoint whose training vectors only its authors have
+_DESCRIBED = ("extractor", "weights", "dimension", "fingerprint")
 _DIGITS = 12  # of a fingerprint, in a message
 
 
-def check_provenance(trained: Provenance, given: Provenance, where: str) -> None:
+def check_provenance(trained: Provenance, found: Provenance, where: str) -> None:
     """Raise CheckpointError for vectors of another extractor, other weights or other options than a model's.
 
-    Compares fingerprints, or all that is said where one side has none. Vectors for a released checkpoint are the
+    Compares fingerprints, or everything recorded where one side has none. Vectors for a released checkpoint are the
     user's own choice: nothing is compared.
     """
     for modality, own in trained.items():
-        other = given.get(modality, {})
+        other = found.get(modality, {})
         if own.get(RELEASED):
             continue
         keys = ("fingerprint",) if "fingerprint" in own and "fingerprint" in other else tuple(own.keys() | other.keys())
@@ -31,7 +31,7 @@ def check_provenance(trained: Provenance, given: Provenance, where: str) -> None
 def described(origin: Mapping[str, object]) -> str:
     """Extractor, weights, dimension and fingerprint, as far as they are recorded."""
     parts = []
-    for key in _SAID:
+    for key in _DESCRIBED:
         value = origin.get(key)
         value = value.get("description", value) if isinstance(value, Mapping) else value  # weights are a record
         if value is not None:

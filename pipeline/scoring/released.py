@@ -1,19 +1,16 @@
 """A checkpoint that SBNet's authors released as a model file of ours, to be measured on the user's own vectors."""
 
 import logging
-import re
 from pathlib import Path
 
 from pipeline.errors import CheckpointError
-from pipeline.files import sha256_of
+from pipeline.files import PINNED_DIGITS, pinned_path, sha256_of
 from pipeline.methods.official import official_method
 from pipeline.scoring.model import Model
 from pipeline.scoring.provenance import RELEASED
 from pipeline.settings import RunSettings
 
 ORIGIN = "released checkpoint: trained on the authors' features"
-_PINNED = re.compile(r"(.+)#([0-9a-f]{8,64})")
-_DIGITS = 12  # of the digest that we propose
 
 logger = logging.getLogger(__name__)
 
@@ -39,15 +36,16 @@ def released_model(settings: RunSettings, faces: int, voices: int) -> Model:
     return Model([method], resolved, method.sizes, (0,), provenance)
 
 
-def _file(given: str) -> Path:
+def _file(checkpoint: str) -> Path:
     """The file of `path` or `path#sha256`; DVC watches params.yaml and not that file."""
-    pinned = None if Path(given).is_file() else _PINNED.fullmatch(given)
-    path = Path(pinned[1]) if pinned else Path(given)
+    path, pin = pinned_path(checkpoint)
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist: give the path of a released .pth.tar file as checkpoint:")
     digest = sha256_of(path)
-    if pinned and not digest.startswith(pinned[2]):
-        raise CheckpointError(f"{path} holds other bytes than checkpoint: says; write #{digest[:_DIGITS]} for these")
-    if not pinned:
-        logger.warning("DVC does not watch %s: write `checkpoint: %s#%s`", path, given, digest[:_DIGITS])
+    if not digest.startswith(pin):
+        raise CheckpointError(
+            f"{path} holds other bytes than checkpoint: says; write #{digest[:PINNED_DIGITS]} for these"
+        )
+    if not pin:
+        logger.warning("DVC does not watch %s: write `checkpoint: %s#%s`", path, checkpoint, digest[:PINNED_DIGITS])
     return path

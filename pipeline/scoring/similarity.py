@@ -1,4 +1,4 @@
-"""The score of two vectors, one for the whole house, and what a method makes of many."""
+"""The score of two vectors, which all code uses, and the embeddings and scores that a method gives for many."""
 
 import numpy as np
 import torch

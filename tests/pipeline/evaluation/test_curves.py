@@ -21,7 +21,7 @@ def test_curves_are_thin_monotone_and_agree_with_the_rates() -> None:
     assert np.allclose(result.det["false_reject_rate"], 100 - result.roc["true_accept_rate"])
 
 
-def test_curve_stands_at_the_best_point_that_accepts_no_more_impostors() -> None:
+def test_curve_has_the_best_point_that_accepts_no_more_impostors() -> None:
     rng = np.random.default_rng(0)
     labels = np.arange(200) % 2
     scores = (rng.normal(size=(1, 200)) + labels).round(1)

@@ -188,7 +188,7 @@ def test_run_whose_own_list_is_absent_has_an_empty_summary(tmp_path: Path) -> No
     assert described(result.metrics, "voice") == "no rates on a random list of what it was trained on"
 
 
-def test_people_whom_no_list_names_are_neither_counted_nor_looked_for(tmp_path: Path) -> None:
+def test_people_without_names_are_neither_counted_nor_retrieved(tmp_path: Path) -> None:
     faces, voices = stores(0.7)
     verification = [trials("unseen_unheard", "cross_modal", name) for name in ("random", "G")]
     protocol = tables([*verification, trials("seen_heard", "cross_modal", "random")], [])
@@ -221,7 +221,7 @@ def test_nothing_to_evaluate_is_refused() -> None:
         evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, faces, voices), faces, voices)
 
 
-def test_official_grid_stands_for_the_exact_rates_when_asked() -> None:
+def test_official_grid_replaces_the_exact_rates_when_asked() -> None:
     faces, voices = stores(0.7)
     lists = planted_lists(faces, voices)
     result = evaluate(NoisyEncoder(1, 0.0), settings(rates="official_grid"), lists, faces, voices)

@@ -155,7 +155,7 @@ def test_no_interval_where_many_resamples_are_without_impostors() -> None:
     assert verification_intervals(scores[only], labels[only], left[only], right[only], resamples, 0.95, PRIOR) is None
 
 
-def test_people_who_were_not_drawn_from_are_refused() -> None:
+def test_people_who_are_not_resampled_are_refused() -> None:
     resamples = IdentityResamples(["ann", "bob"], 10, seed=0)
     with pytest.raises(ScoreError, match="'zoe' is not among"):
         resamples.codes(["ann", "zoe"])

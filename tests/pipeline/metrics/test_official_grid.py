@@ -47,7 +47,7 @@ def test_rates_equal_those_the_official_code_gave() -> None:
         assert getattr(rates, name) / 100 == pytest.approx(float(oracle[f"grid/{name}"]), abs=1e-6)
 
 
-def test_no_trial_of_the_oracle_lies_so_near_a_threshold_that_rounding_could_move_it() -> None:
+def test_no_trial_of_the_oracle_is_so_near_a_threshold_that_rounding_could_move_it() -> None:
     left, right = inputs.trials()
     distances = np.square(left - right).sum(axis=1)
     assert np.abs(distances[:, None] - np.arange(0, 4, 0.01)).min() > 1e-8

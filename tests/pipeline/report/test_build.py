@@ -77,7 +77,7 @@ def test_page_is_well_formed_and_needs_nothing_beside_it(project: tuple[Params, 
     assert 'name="viewport"' in html
 
 
-def test_every_measured_figure_stands_with_its_interval(project: tuple[Params, Path]) -> None:
+def test_every_measured_figure_has_its_interval(project: tuple[Params, Path]) -> None:
     html = (project[1] / "report" / "report.html").read_text(encoding="utf-8")
     wanted = {
         "retrieval": ["r@1", "r@5", "r@10", "map"],
@@ -139,7 +139,7 @@ def test_recipe_without_a_run_in_a_table_is_not_listed_there(project: tuple[Para
     assert {line["recipe"] for line in lines(project[1], "table1")} == {"honest", "official"}
 
 
-def test_run_beyond_the_paper_stands_in_a_table_of_its_own(project: tuple[Params, Path]) -> None:
+def test_run_beyond_the_paper_is_in_a_table_of_its_own(project: tuple[Params, Path]) -> None:
     assert [(line["run"], line["differs_from_the_recipe_in"]) for line in lines(project[1], "other_runs")] == [
         ("mine", "sbnet.embedding = 64")
     ]

@@ -60,7 +60,7 @@ def test_official_weights_on_the_released_lists_need_no_warning(tmp_path: Path) 
     assert header(tmp_path, OFFICIAL, [], "voxceleb_lists", manifest=own) == ()
 
 
-def test_other_corpora_are_said_not_to_be_comparable(tmp_path: Path) -> None:
+def test_other_corpora_are_reported_as_not_comparable(tmp_path: Path) -> None:
     assert "synthetic people" in header(tmp_path, OFFICIAL, [])[-1]
     assert "not comparable" in header(tmp_path, OFFICIAL, [], manifest={"media": "/data/mine"})[-1]
 
@@ -84,7 +84,7 @@ def test_figures_of_feature_files_are_comparable_only_if_the_files_are_the_autho
     assert guessed.startswith("Labels by row parity: of N_unseenunheard,")
 
 
-def test_people_whom_no_list_names_are_not_counted(tmp_path: Path) -> None:
+def test_people_without_names_are_not_counted(tmp_path: Path) -> None:
     params = write_params(tmp_path, shipped_params() | {"features": {"source": "csv", "folder": "my/features"}})
     summary = SUMMARY | {"source": "csv_features", "parity_lists": ["random_unseenunheard"]}
     lines = dict(report_header(params, [], {}, summary, []).lines)

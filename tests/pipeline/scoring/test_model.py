@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from pipeline.errors import CheckpointError, StoreError
+from pipeline.errors import CheckpointError
 from pipeline.scoring import MODEL, load_model, save_model
 from pipeline.training import TrainedRun
 from tests.pipeline.settings_for_training import train_settings
@@ -88,7 +88,7 @@ def test_any_number_of_rows_embeds_the_same(world: World, run: TrainedRun) -> No
 
 
 def test_vectors_of_another_width_are_refused(run: TrainedRun) -> None:
-    with pytest.raises(StoreError, match=f"N, {DIMENSION}"):
+    with pytest.raises(CheckpointError, match=f"N, {DIMENSION}"):
         run.model.embed("face", np.zeros((3, DIMENSION + 1), np.float32))
 
 
@@ -172,7 +172,7 @@ def test_model_that_knows_less_settings_than_there_are_now_still_loads(path: Pat
     assert np.array_equal(load_model(path).embed("face", world.faces), before)
 
 
-def test_settings_that_would_train_it_are_told_from_others(path: Path) -> None:
+def test_settings_that_would_train_it_are_distinguished_from_others(path: Path) -> None:
     model = load_model(path)
     assert model.was_trained_with(train_settings(selection="validation"))
     assert not model.was_trained_with(train_settings(selection="validation", alpha=0.5))
@@ -183,5 +183,5 @@ def test_branch_of_one_modality_says_which_vectors_it_takes(world: World) -> Non
     narrow = World(world.faces, np.ascontiguousarray(world.voices[:, :10]), world.lists, world.unseen)
     model = narrow.train(train_settings(modality="voice", epochs=1)).model
     assert (model.takes("voice"), model.takes("face")) == (True, False)
-    with pytest.raises(StoreError, match="face vectors are not as wide"):
+    with pytest.raises(CheckpointError, match="face vectors are not as wide"):
         model.embed("face", world.faces)

@@ -15,7 +15,7 @@ VOICES = {"extractor": "utterance_aggregator", "weights": "distilled", "dimensio
 TRAINED = {"face": FACES, "voice": VOICES}
 
 
-def test_same_fingerprints_pass_whatever_else_is_said() -> None:
+def test_same_fingerprints_pass_whatever_else_is_recorded() -> None:
     check_provenance(TRAINED, {"face": {**FACES, "weights": "a label that was reworded"}, "voice": VOICES}, "model")
 
 
