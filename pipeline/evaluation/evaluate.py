@@ -137,8 +137,8 @@ def described(metrics: Metrics, modality: str) -> str:
 def _measurable(lists: Lists, model: Trained) -> Lists:
     """The lists that the model can score: none of a modality that it does not take.
 
-    If its scores compare the candidates of one gallery only, no trials, and no galleries within a modality: what chooses
-    among the faces of a voice has no score for a face.
+    If its scores compare the candidates of one gallery only, no trials, and no galleries within a modality: what
+    chooses among the faces of a voice has no score for a face.
     """
     left_out = {name for name, task in TASKS.items() if not all(model.takes(modality) for modality in task.sides)}
     if model.compares == "galleries":
