@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.errors import ManifestError
+from pipeline.errors import ManifestError, first_of
 from pipeline.manifest.checks import folded, refuse, refuse_contradictions, refuse_shared_media
 from pipeline.manifest.csv_rows import read_rows
-from pipeline.manifest.identities import read_identities, warn_of_alike, with_canonical_names
+from pipeline.manifest.identities import read_identities, warn_of_similar_names, with_canonical_names
 from pipeline.manifest.known_media import known_path, read_known, write_known
 from pipeline.manifest.layouts import Layout, LayoutInput, layout_named
 from pipeline.manifest.measure import changed_since, measure
@@ -50,7 +50,7 @@ def build_manifest(settings: ManifestSettings, sources: Sources) -> pd.DataFrame
     if not entries:
         raise ManifestError(_nothing_found(settings.layout, layout, sources.media, listing))
     entries = with_canonical_names(entries)
-    warn_of_alike({entry.identity for entry in entries}, people.keys())
+    warn_of_similar_names({entry.identity for entry in entries}, people.keys())
     refuse_contradictions(entries, people)
     known = read_known(known_path(sources.cache))
     measured = measure(listing.root, [entry.path for entry in entries], known)
@@ -89,7 +89,7 @@ def _check_renames(columns: Mapping[str, str], sources: Sources, layout: Layout)
 
 def _nothing_found(name: str, layout: Layout, media: Path, listing: Listing) -> str:
     seen = ", ".join(f"{count} {reason}" for reason, count in sorted(listing.ignored.items())) or "nothing else"
-    return f"{media}: no media for layout {name}, which wants {layout.wants}. Ignored there: {seen}"
+    return f"{media}: no media for layout {name}, which expects {layout.expects}. Ignored there: {seen}"
 
 
 def _row(entry: Entry, medium: Measured, person: Traits) -> dict[str, object]:
@@ -136,10 +136,8 @@ def _refuse_unreadable(measured: Mapping[str, Measured], allowed: float) -> None
 def _warn_of_tracks(measured: Mapping[str, Measured]) -> None:
     """Which of several tracks is taken, and what has no decoder: a wrong track is a wrong person."""
     notes = [f"{path}: {one.info.notes}" for path, one in sorted(measured.items()) if one.info and one.info.notes]
-    for note in notes[:_SHOWN]:
+    for note in first_of(notes, _SHOWN, "more media with several tracks, or one without a decoder"):
         logger.warning("%s", note)
-    if len(notes) > _SHOWN:
-        logger.warning("... and %d more media with several tracks, or one without a decoder", len(notes) - _SHOWN)
 
 
 def _refuse_other_kinds(entries: Sequence[Entry], measured: Mapping[str, Measured]) -> None:
@@ -160,7 +158,7 @@ def _log_counts(
     unreadable = sum(one.info is None for one in measured.values())
     mute = int(((manifest["kind"] == "video") & (manifest["audio_tracks"] == 0)).sum())
     if mute:
-        logger.info("videos without an audio track: %d; no voice is looked for in them", mute)
+        logger.info("videos without an audio track: %d; no voice is embedded of them", mute)
     if listing.ignored:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(listing.ignored.items()))
         logger.info("ignored in %s: %s", listing.root.name, counts)
@@ -171,19 +169,19 @@ def _log_counts(
 
 
 def _warn_of_unread(listing: Listing) -> None:
-    """Name the folders of which no file is read: a person whose photos are all HEIC would be missing without a word."""
-    folders = folders_without_media(listing)
-    for folder in sorted(folders)[:_SHOWN]:
-        held = ", ".join(f"{count} {suffix}" for suffix, count in sorted(folders[folder].items()))
-        logger.warning("%r holds no file of a kind that is read (%s): convert them, if these are media", folder, held)
-    if len(folders) > _SHOWN:
-        logger.warning("... and %d more such folders", len(folders) - _SHOWN)
+    """Name the folders of which no file is read: a person whose photos are all HEIC would be missing silently."""
+    notes = []
+    for folder, suffixes in sorted(folders_without_media(listing).items()):
+        held = ", ".join(f"{count} {suffix}" for suffix, count in sorted(suffixes.items()))
+        notes.append(f"{folder!r} holds no file of a kind that is read ({held}): convert them, if these are media")
+    for note in first_of(notes, _SHOWN, "more such folders"):
+        logger.warning("%s", note)
 
 
 def _warn(repeated: Sequence[str], described: set[str], seen: set[str]) -> None:
     if repeated:
-        told = (len(repeated), repeated[0])
-        logger.warning("%d item(s) repeat the bytes of another item of the same identity, first: %s", *told)
+        message = "%d item(s) repeat the bytes of another item of the same identity, first: %s"
+        logger.warning(message, len(repeated), repeated[0])
     for what, names in (("of the metadata have no media", described - seen), ("have no metadata", seen - described)):
         if names and described:
             logger.warning("%d identities %s, first: %s", len(names), what, ", ".join(sorted(names)[:5]))

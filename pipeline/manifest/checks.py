@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from pipeline.errors import ManifestError
+from pipeline.errors import ManifestError, first_of
 from pipeline.manifest.schema import Entry, Traits
 from pipeline.settings import is_inside
 
@@ -19,8 +19,7 @@ def refuse(problems: Sequence[str], what: str, remedy: str) -> None:
     """Raise ManifestError with the first problems and their number, if there are any."""
     if not problems:
         return
-    more = [f"... and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else []
-    lines = "".join(f"\n  {line}" for line in [*problems[:_SHOWN], *more])
+    lines = "".join(f"\n  {line}" for line in first_of(problems, _SHOWN))
     raise ManifestError(f"{what} ({len(problems)}):{lines}\n{remedy}")
 
 
@@ -81,24 +80,24 @@ def refuse_duplicates(entries: Iterable[Entry]) -> None:
 
 def refuse_contradictions(entries: Iterable[Entry], people: Mapping[str, Traits]) -> None:
     """Raise ManifestError for a person of two genders, nationalities or ages, between items or with the metadata."""
-    said: dict[tuple[str, str], tuple[object, str]] = {}
+    known: dict[tuple[str, str], tuple[object, str]] = {}
     for identity, traits in people.items():
         for name in ("gender", "nationality", "age"):
-            said[identity, name] = (getattr(traits, name), "the identities' table")
+            known[identity, name] = (getattr(traits, name), "the identities' table")
     problems = []
     for entry in entries:
         for name in ("gender", "nationality", "age"):
-            value, (known, source) = getattr(entry.traits, name), said.get((entry.identity, name), (None, ""))
-            if known is None:
-                said[entry.identity, name] = (value, entry.source or entry.path)
-            elif value is not None and not same_text(value, known):
+            value, (other, source) = getattr(entry.traits, name), known.get((entry.identity, name), (None, ""))
+            if other is None:
+                known[entry.identity, name] = (value, entry.source or entry.path)
+            elif value is not None and not same_text(value, other):
                 where = entry.source or entry.path
-                problems.append(f"{entry.identity!r}: {name} {value!r} in {where}, {known!r} in {source}")
+                problems.append(f"{entry.identity!r}: {name} {value!r} in {where}, {other!r} in {source}")
     refuse(problems, "contradicting metadata", "Mend the rows: a person has one gender, nationality and age.")
 
 
 def refuse_shared_media(manifest: pd.DataFrame, readable: Iterable[str]) -> list[str]:
-    """Raise ManifestError where one medium (the same bytes) stands under two identities.
+    """Raise ManifestError where one medium (the same bytes) belongs to two identities.
 
     Unreadable items are left out: empty files are all the same. Returns which items repeat another one of the
     same identity, and which one: that is wasteful but harmless.

@@ -96,7 +96,7 @@ def _trimmed(line: list[str], width: int) -> list[str]:
 def renamed(table: Rows, names: tuple[str, ...], columns: Mapping[str, str]) -> Rows:
     """The table under our names: `columns` maps ours to the table's where they differ; other columns are dropped."""
     if table.comments:
-        message = "%s: %d line(s) that begin with # are comments, first: line %d; a value that does so wants quotes"
+        message = "%s: %d line(s) that begin with # are comments, first: line %d; a value that does so needs quotes"
         logger.warning(message, table.path, len(table.comments), table.comments[0])
     theirs = {name: columns[name] if columns.get(name) in table.header else name for name in names}
     rows = tuple(

@@ -1,4 +1,4 @@
-"""Who is who: the names of identities, and gender, nationality, age and language from a table with a row for each."""
+"""Names of identities, and their gender, nationality, age and language from a table with a row for each."""
 
 import logging
 import math
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.errors import ManifestError
+from pipeline.errors import ManifestError, first_of
 from pipeline.manifest.checks import refuse, same_text, unprintable
 from pipeline.manifest.csv_rows import Row, read_rows, renamed
 from pipeline.manifest.schema import TRAITS, Entry, Traits
@@ -30,7 +30,7 @@ def canonical(name: str) -> str:
 def with_canonical_names(entries: Sequence[Entry]) -> list[Entry]:
     """The entries with canonical identities; raises ManifestError where two spellings of one name would become one.
 
-    Two folders that look alike hold one person or two: only the user knows, and either guess could falsify trials.
+    Two folders of nearly one name hold one person or two: only the user knows, and either guess could falsify trials.
     """
     spellings: dict[str, dict[str, str]] = defaultdict(dict)  # canonical: as written: first item or line
     of: dict[str, str] = {}
@@ -39,18 +39,18 @@ def with_canonical_names(entries: Sequence[Entry]) -> list[Entry]:
             of[entry.identity] = canonical(entry.identity)
             spellings[of[entry.identity]][entry.identity] = entry.source or entry.path
     problems = [
-        " and ".join(f"{name!a} ({place!a})" for name, place in sorted(written.items()))
+        " and ".join(f"{name!a} ({source!a})" for name, source in sorted(written.items()))
         for written in spellings.values()
         if len(written) > 1
     ]
     what = "identities that differ only by the Unicode form of their letters or by outer spaces"
     refuse(problems, what, "Give a person one spelling, and two people two names.")
-    nameless = [f"{place!a}" for name, written in spellings.items() if not name for place in written.values()]
+    nameless = [f"{source!a}" for name, written in spellings.items() if not name for source in written.values()]
     refuse(nameless, "identities whose names are spaces alone", "Give them names.")
     return [one if of[one.identity] == one.identity else replace(one, identity=of[one.identity]) for one in entries]
 
 
-def warn_of_alike(identities: Set[str], described: Set[str]) -> None:
+def warn_of_similar_names(identities: Set[str], described: Set[str]) -> None:
     """Name identities, of the media and of the metadata, that differ only by case, leading zeros or unseen letters.
 
     Spreadsheets make 1 of 001. Two such names stay two people: `a1` and `A1` may well be.
@@ -58,15 +58,17 @@ def warn_of_alike(identities: Set[str], described: Set[str]) -> None:
     groups: dict[str, list[str]] = defaultdict(list)
     for name in sorted(identities | described):
         groups[_core(name)].append(name)
-    alike = [names for names in groups.values() if len(names) > 1 and not identities.isdisjoint(names)]
-    for names in alike[:_SHOWN]:
+    notes = []
+    for names in groups.values():
+        if len(names) == 1 or identities.isdisjoint(names):
+            continue
         without = [name for name in names if name not in identities]
         unused = f"the metadata of {', '.join(map(repr, without))} is used for nobody"
         effect = unused if without else "they count as different people"
         spelled = " and ".join(map(repr, names))
-        logger.warning("%s differ only by case, leading zeros or unseen letters: %s", spelled, effect)
-    if len(alike) > _SHOWN:
-        logger.warning("... and %d more identities whose names are nearly the same", len(alike) - _SHOWN)
+        notes.append(f"{spelled} differ only by case, leading zeros or unseen letters: {effect}")
+    for note in first_of(notes, _SHOWN, "more identities whose names are nearly the same"):
+        logger.warning("%s", note)
 
 
 def _core(name: str) -> str:

@@ -1,6 +1,6 @@
 """What the last manifest measured, so that the next one reads only new and changed files.
 
-Lies beside the item cache; only a saving of time: a lost, damaged or outdated file means that all media are read.
+It is beside the item cache and saves time only: a lost, damaged or outdated file means that all media are read.
 """
 
 import logging

@@ -22,7 +22,7 @@ _QUIET = 2.0  # s before the bar shows
 
 
 def measure(root: Path, paths: Sequence[str], known: Mapping[str, Measured]) -> dict[str, Measured]:
-    """Measure the media below `root`; those whose stamp is in `known` are taken from there.
+    """Measure the media below `root`; those whose stamp is in `known` are taken from it.
 
     A medium that cannot be read as one is measured without info. Raises ManifestError for files whose bytes cannot
     be read, or change meanwhile.
@@ -76,9 +76,9 @@ def _read(unread: Sequence[Unread], measured: dict[str, Measured], problems: lis
 def _outcomes(unread: Sequence[Unread]) -> Iterator[tuple[Unread, Measured | str]]:
     workers = min(worker_count(), 1 + len(unread) // _PER_WORKER)
     batches = [unread[start : start + _BATCH] for start in range(0, len(unread), _BATCH)]
-    for batch, answer in decode_all(batches, read_media, workers, _minutes):
-        if not isinstance(answer, MediaError):
-            yield from zip(batch, answer, strict=True)
+    for batch, outcome in decode_all(batches, read_media, workers, _minutes):
+        if not isinstance(outcome, MediaError):
+            yield from zip(batch, outcome, strict=True)
             continue
         for (one,), alone in decode_all([[one] for one in batch], read_media, min(workers, 1), _minutes):
             if isinstance(alone, MediaError):  # this is the one; to read its bytes needs no library

@@ -57,7 +57,7 @@ def list_media(media: Path) -> Listing:
     listing, unread = Listing(root, []), []
     for path, entry in _walk(root, "", listing.ignored):
         if _is_linked_folder(entry) and Path(entry.path).resolve().is_relative_to(root):
-            listing.ignored["linked folders"] += 1  # what they link to is found where it lies
+            listing.ignored["linked folders"] += 1  # what they link to is found in its own folder
         elif suffix_of(path) not in KIND_OF_SUFFIX and not _is_linked_folder(entry):
             listing.ignored[suffix_of(path) or "without suffix"] += 1
             unread += [path] if suffix_of(path) not in _TEXTS else []
@@ -82,7 +82,7 @@ def folders_without_media(listing: Listing) -> dict[str, Counter[str]]:
 
 
 def _parents(path: str) -> list[str]:
-    """The folders that a path lies in, the topmost first."""
+    """The folders above a path, the topmost first."""
     return [path[:at] for at, letter in enumerate(path) if letter == "/"]
 
 

@@ -22,7 +22,7 @@ COLUMNS = {
     "width": "Int64",  # px
     "height": "Int64",  # px
     "sample_rate": "Int64",  # Hz; null: no audio track, or none that has a decoder
-    "audio_tracks": "Int64",  # with a decoder or without; 0: a mute video, in which no voice is looked for
+    "audio_tracks": "Int64",  # with a decoder or without; 0: a mute video, of which no voice is embedded
     "gender": "string",  # f | m
     "nationality": "string",
     "age": "Float64",  # years
@@ -84,7 +84,7 @@ def recording_by_folder(path: str) -> str | None:
 
 
 def may_hold_voices(manifest: pd.DataFrame) -> pd.DataFrame:
-    """The rows in which a voice is looked for: sound and video, but for mute video; unreadable media say why later."""
+    """The rows of which a voice is embedded: sound and video, not mute video; unreadable media are skipped later."""
     mute = (manifest["audio_tracks"] == 0).fillna(False)
     return manifest[manifest["kind"].isin(["video", "audio"]) & ~mute]
 

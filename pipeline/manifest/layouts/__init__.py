@@ -29,18 +29,18 @@ class Layout:
     """A way to read a media folder."""
 
     find: Find
-    wants: str  # where its media lie, said where it finds none
+    expects: str  # where its media should be, for the message when it finds none
     renames: bool  # whether manifest.columns holds for manifest.table, too
 
 
 _LAYOUTS: dict[str, Layout] = {}
 
 
-def register(name: str, wants: str, renames: bool = False) -> Callable[[Find], Find]:
+def register(name: str, expects: str, renames: bool = False) -> Callable[[Find], Find]:
     """Make a function known as layout `name`."""
 
     def add(find: Find) -> Find:
-        _LAYOUTS[name] = Layout(find, wants, renames)
+        _LAYOUTS[name] = Layout(find, expects, renames)
         return find
 
     return add

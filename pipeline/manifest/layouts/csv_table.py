@@ -18,8 +18,8 @@ from pipeline.settings import is_inside
 logger = logging.getLogger(__name__)
 
 
-@register("csv", wants="a row for each medium in manifest.table", renames=True)
-def find(given: LayoutInput) -> tuple[Listing, list[Entry]]:
+@register("csv", expects="a row for each medium in manifest.table", renames=True)
+def find(source: LayoutInput) -> tuple[Listing, list[Entry]]:
     """One entry per row; paths are relative to the media folder.
 
     A row without clip is of the recording that its second folder names, as in layout folders, and where there is none
@@ -27,9 +27,9 @@ def find(given: LayoutInput) -> tuple[Listing, list[Entry]]:
     video. Raises ManifestError, naming the lines, for missing columns or values, paths that do not exist or leave
     the folder, unknown kinds, unreadable traits, and media that are listed twice.
     """
-    root, table = media_root(given.media), given.table
+    root, table = media_root(source.media), source.table
     raw = read_rows(table, "table")
-    rows = renamed(raw, TABLE_COLUMNS, given.columns)
+    rows = renamed(raw, TABLE_COLUMNS, source.columns)
     if missing := [name for name in ("path", "identity") if name not in rows.header]:
         raise ManifestError(
             f"{table} has no column(s) {', '.join(missing)} (it has {', '.join(raw.header)}); "
@@ -39,7 +39,7 @@ def find(given: LayoutInput) -> tuple[Listing, list[Entry]]:
     found = [_entry(root, row, problems) for row in rows.rows]
     refuse(problems, f"{table}: rows that cannot be used", "Mend or remove these rows.")
     refuse_duplicates(found)
-    _tell_recordings(rows)
+    _warn_of_recordings(rows)
     return Listing(root, [entry.path for entry in found], whole=False), found
 
 
@@ -62,15 +62,15 @@ def _as_on_disk(root: Path, path: str) -> str:
     return next((form for form in forms if is_inside(PurePosixPath(form)) and (root / form).exists()), path)
 
 
-def _tell_recordings(table: Rows) -> None:
-    """Say what counted as a recording where the table does not: trials of two recordings rest on it."""
+def _warn_of_recordings(table: Rows) -> None:
+    """Say what counts as a recording where the table has no clip: trials of two recordings depend on it."""
     paths = [str(PurePosixPath(row.values["path"])) for row in table.rows if "clip" not in row.values]
     if not paths:
         return
     foldered = [recording for path in paths if (recording := recording_by_folder(path))]
     logger.warning(
         "%s: %s: %d rows are of the %d recordings that a second folder names, each of %d others is a recording by "
-        "itself; trials of two recordings rest on that",
+        "itself; trials of two recordings depend on that",
         table.path,
         f"{len(paths)} rows without clip" if "clip" in table.header else "no clip column",
         *(len(foldered), len(set(foldered)), len(paths) - len(foldered)),

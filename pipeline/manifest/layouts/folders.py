@@ -5,10 +5,10 @@ from pipeline.manifest.media_folder import Listing, list_media
 from pipeline.manifest.schema import Entry, recording_of
 
 
-@register("folders", wants="<identity>/clip.mp4 (a folder for each person)")
-def find(given: LayoutInput) -> tuple[Listing, list[Entry]]:
+@register("folders", expects="<identity>/clip.mp4 (a folder for each person)")
+def find(source: LayoutInput) -> tuple[Listing, list[Entry]]:
     """One entry per medium inside an identity's folder."""
-    listing, found = list_media(given.media), []
+    listing, found = list_media(source.media), []
     for path in listing.paths:
         folders = path.split("/")[:-1]
         if folders:

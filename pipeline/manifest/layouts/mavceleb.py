@@ -7,11 +7,11 @@ from pipeline.manifest.schema import Entry, Traits
 
 @register(
     "mavceleb",
-    wants="voices/id0001/<language>/<video>/00000.wav and faces/id0001/<language>/<video>/00000.jpg",
+    expects="voices/id0001/<language>/<video>/00000.wav and faces/id0001/<language>/<video>/00000.jpg",
 )
-def find(given: LayoutInput) -> tuple[Listing, list[Entry]]:
+def find(source: LayoutInput) -> tuple[Listing, list[Entry]]:
     """One entry per utterance and face frame; the recording is <identity>/<video>, the language comes from the path."""
-    listing, found = list_media(given.media), []
+    listing, found = list_media(source.media), []
     for path in listing.paths:
         folders = path.split("/")[:-1]
         if len(folders) < 3:

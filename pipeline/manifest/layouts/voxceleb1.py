@@ -23,14 +23,14 @@ class Person:
     traits: Traits
 
 
-@register("voxceleb1", wants="wav/id10001/<video>/00001.wav and faces/<Name>/1.6/<video>/0000375.jpg")
-def find(given: LayoutInput) -> tuple[Listing, list[Entry]]:
+@register("voxceleb1", expects="wav/id10001/<video>/00001.wav and faces/<Name>/1.6/<video>/0000375.jpg")
+def find(source: LayoutInput) -> tuple[Listing, list[Entry]]:
     """One entry per utterance and face frame; the identity is the VoxCeleb1 ID, the recording <identity>/<video>.
 
-    The folders may lie below others (wav/, faces/, unzippedFaces/). Raises ManifestError for people that vox1_meta.csv
+    The folders may be below others (wav/, faces/, unzippedFaces/). Raises ManifestError for people that vox1_meta.csv
     does not know.
     """
-    listing, people = list_media(given.media), read_meta(given.table)
+    listing, people = list_media(source.media), read_meta(source.table)
     found, strangers = [], []
     for path in listing.paths:
         folders = path.split("/")[:-1]
@@ -46,7 +46,7 @@ def find(given: LayoutInput) -> tuple[Listing, list[Entry]]:
             strangers.append(f"{path!r}: {name!r}")
     refuse(
         strangers,
-        f"people that {given.table.name} knows neither by ID nor by name",
+        f"people that {source.table.name} knows neither by ID nor by name",
         "Remove them, or mend manifest.table.",
     )
     return listing, found
@@ -57,14 +57,14 @@ def read_meta(path: Path) -> dict[str, Person]:
     raw = read_rows(path, "table")
     if missing := [column for column in _COLUMNS.values() if column not in raw.header]:
         raise ManifestError(
-            f"{path} has no column(s) {', '.join(missing)}: layout voxceleb1 wants manifest.table to be vox1_meta.csv"
+            f"{path} has no column(s) {', '.join(missing)}: layout voxceleb1 expects manifest.table to be vox1_meta.csv"
         )
     people: dict[str, Person] = {}
     problems: list[str] = []
     for row in renamed(raw, tuple(_COLUMNS), _COLUMNS).rows:
         names = {canonical(row.values.get(column, "")) for column in ("identity", "name")}
         if "" in names or names & people.keys():
-            problems.append(f"{row.source}: an ID or a name is missing or stands there twice")
+            problems.append(f"{row.source}: an ID or a name is missing or is there twice")
             continue
         person = Person(canonical(row.values["identity"]), parse_traits(row, problems))
         people.update(dict.fromkeys(names, person))
