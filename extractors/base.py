@@ -1,4 +1,4 @@
-"""The contract of every extractor: it owns its options, its weights and what it makes of the media.
+"""The contract of every extractor: it owns its options, its weights and the preparation of its input.
 
 An author writes four things: `version`, `Options`, `load` and the call. The base makes the fingerprint that cached
 results go by, over all of them, so that none can be forgotten. Its file imports no model library.
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _FINAL = ("fingerprint", "provenance")
-_BY_DIGEST = "weights"  # the option that stands in a fingerprint by the bytes it names, so that a file may move
+_BY_DIGEST = "weights"  # option that counts in a fingerprint by the digest of its file, so that the file may move
 
 
 class ExtractorOptions(Section):
-    """Keys of an extractor's own in its section of params.yaml, without defaults: these stand there.
+    """An extractor's own keys of its section of params.yaml; their defaults are there, not here.
 
     Every one counts in the fingerprint; what cannot matter to a vector is no option. One called `weights` counts by
     the digest of what it names.
@@ -55,7 +55,7 @@ NO_WEIGHTS = Weights("none", fingerprint_of("no weights"), "no weights", trained
 class Extractor(ABC):
     """A model by its name in params.yaml, made of its options.
 
-    `load` is called once, when it is made: the place for networks and files. What runs in decode workers is not the
+    `load` is called once, when it is made, and reads networks and files. What runs in decode workers is not the
     extractor but its `preparer`, which knows nothing of the model.
     """
 

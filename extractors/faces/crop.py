@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline.errors import MediaError
 
-# Where ArcFace and its kin want eyes, nose and mouth corners, px of a crop of 112 px.
+# Where ArcFace and its relatives have eyes, nose and mouth corners, px of a crop of 112 px.
 # Source: deepinsight/insightface, python-package/insightface/utils/face_align.py.
 _ARCFACE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
@@ -31,13 +31,13 @@ class SquareCrop:
     version: ClassVar[int] = 1
 
     def __call__(self, frame: np.ndarray, box: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """(size, size, 3) uint8; landmarks are not used. Raises MediaError if nothing of the box lies in the frame."""
+        """(size, size, 3) uint8; landmarks are not used. Raises MediaError if the box is wholly outside the frame."""
         return crop_face(frame, box, self.margin, self.size)
 
 
 @dataclass(frozen=True)
 class AlignedCrop:
-    """The face turned, scaled and moved so that its landmarks lie where ArcFace's training put them."""
+    """The face turned, scaled and moved so that its landmarks are where ArcFace was trained to have them."""
 
     size: int  # px, sides of the crop
 
@@ -62,7 +62,7 @@ def crop_face(frame: np.ndarray, box: np.ndarray, margin: int, size: int) -> np.
 
     `margin` is in px of the crop: it widens the box by margin / (size - margin) of its sides. The box is then cut to
     the frame, which may change its aspect. Bilinear with antialiasing. Equals facenet_pytorch.extract_face on a PIL
-    image, byte for byte. Raises MediaError if nothing of the box lies in the frame.
+    image, byte for byte. Raises MediaError if the box is wholly outside the frame.
     """
     height, width = frame.shape[:2]
     corners = np.asarray(box, np.float32)  # the type of MTCNN's boxes: the same rounding as theirs

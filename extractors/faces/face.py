@@ -30,7 +30,7 @@ class Detector(Extractor):
     """Frames in, the chosen face of each out. It takes frames as they are decoded."""
 
     def preparer(self) -> None:
-        """Nothing: which frames are looked at is the stage's to say."""
+        """Nothing: the stage decides which frames are sampled."""
 
     @abstractmethod
     def __call__(self, frames: Sequence[np.ndarray]) -> list[Detection | None]:

@@ -63,6 +63,6 @@ class FaceNet(FaceExtractor):
         if pixels.dtype != np.uint8 or pixels.shape[1:] != (SIZE, SIZE, 3):
             raise ExtractionError(f"face crops must be uint8 (160, 160, 3), not {pixels.dtype} {pixels.shape[1:]}")
         with exact_inference():
-            images = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)  # channels last, as it lies in memory
+            images = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)  # channels last in memory, as before
             vectors: np.ndarray = self._network((images.float() - _MEAN) / _SCALE).cpu().numpy()
         return vectors

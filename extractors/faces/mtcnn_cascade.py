@@ -2,7 +2,7 @@
 
 Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks" (2016), with the
 networks and the arithmetic of facenet_pytorch/models/utils/detect_face.py, to which the boxes are equal. What differs:
-an image too small for the pyramid has no face instead of an exception, and a proposal that lies wholly outside the
+an image too small for the pyramid has no face instead of an exception, and a proposal that is wholly outside the
 image is dropped instead of leaving the nets' outputs one row short of the boxes.
 """
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pipeline.runtime.compat import import_torchvision
 
 FACTOR = 0.709  # between the levels of the pyramid: sqrt(1/2), halving the area
-LEVEL_OVERLAP, OVERLAP = 0.5, 0.7  # intersection over union above which the less sure box goes
+LEVEL_OVERLAP, OVERLAP = 0.5, 0.7  # intersection over union above which the box of lower score is removed
 CELL, STRIDE = 12, 2  # px: input of P-Net, and step of its output
 REFINE_SIZE, OUTPUT_SIZE = 24, 48  # px: inputs of R-Net and O-Net
 _CROPS_AT_ONCE = 512  # bounds memory where a busy image has thousands of proposals
@@ -65,7 +65,7 @@ def detect(nets: Nets, images: Tensor, min_face: int, thresholds: Sequence[float
 
 
 def _propose(net: nn.Module, images: Tensor, scales: Sequence[float], threshold: float) -> tuple[Tensor, Tensor]:
-    """First stage: square boxes (N, 4) and the image (N,) that each lies in."""
+    """First stage: square boxes (N, 4) and the image (N,) of each."""
     levels = [_propose_level(net, images, scale, threshold) for scale in scales]
     boxes, scores, offsets, owner = (torch.cat(parts) for parts in zip(*levels, strict=True))
     keep = _suppress(boxes, scores, owner, OVERLAP)
@@ -153,18 +153,18 @@ def _suppress(boxes: Tensor, scores: Tensor, owner: Tensor, overlap: float) -> T
 
 
 def _suppress_nested(boxes: np.ndarray, scores: np.ndarray, overlap: float) -> list[int]:
-    """Like non-maximum suppression, but over the smaller box's area: a face within a face goes. Surest first."""
+    """Like non-maximum suppression, but over the smaller box's area: a face within a face is removed."""
     lower, upper = boxes[:, :2], boxes[:, 2:]
     area = (upper - lower + 1).prod(axis=1)
     remaining = np.argsort(-scores, kind="stable")
-    kept = []
+    selected = []
     while remaining.size:
         best, remaining = remaining[0], remaining[1:]
-        kept.append(int(best))
+        selected.append(int(best))
         sides = np.minimum(upper[best], upper[remaining]) - np.maximum(lower[best], lower[remaining]) + 1
         shared = np.maximum(0, sides).prod(axis=1)
         remaining = remaining[shared / np.minimum(area[best], area[remaining]) <= overlap]
-    return kept
+    return selected
 
 
 def _shift(boxes: Tensor, offsets: Tensor) -> Tensor:

@@ -159,7 +159,7 @@ def folded(network: UtteranceAggregator) -> UtteranceAggregator:
     """A copy for inference of a network in eval mode; its outputs equal the network's to float32's rounding.
 
     In eval mode a batch norm is one scale and one shift a channel, which the convolution's kernel and bias can take.
-    Kernels lie channels last: so the maps do, and no convolution on a CPU has to reorder them.
+    Kernels are channels last in memory: so the maps are, and no convolution on a CPU has to reorder them.
     """
     copied = copy.deepcopy(network)
     for part in copied.modules():

@@ -4,7 +4,6 @@ python -m extractors.voices.aggregator_weights official [--from weights.h5]
 """
 
 import difflib
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +17,11 @@ from extractors.base import Weights
 from extractors.pretrained import Published, fetch_command, load_into, own_file, read_safetensors
 from extractors.voices.aggregator_network import STAGES, UtteranceAggregator, untrained
 from pipeline.errors import WeightsError
-from pipeline.files import sha256_of
+from pipeline.files import sha256_hex, sha256_of
 
 DISTILLED = Path(__file__).with_name("weights") / "utterance_aggregator_distilled.safetensors"
 DISTILLED_SHA256 = "0ab97b3121a832327b350ca5f0c35644f97ab42905d1579b27dc98eec018d77e"
-# The authors' own copy lies on a drive; this repository holds the same network's weights. Whether the two files are the
+# The authors' own copy is on a drive; this repository holds the same network's weights. Whether the two files are the
 # same bytes is not established.
 _COMMIT = "ed0985950cbac6dc699bf54f58dbbc813110d3f7"
 OFFICIAL = Published(
@@ -74,10 +73,8 @@ def load_state(state: dict[str, Tensor], origin: str) -> UtteranceAggregator:
 
 def state_digest(network: UtteranceAggregator) -> str:
     """SHA-256 over names and bytes of all weights, for a network that comes from no file."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(name.encode() + tensor.numpy().tobytes())
-    return digest.hexdigest()
+    state = sorted(network.state_dict().items())
+    return sha256_hex(*(part for name, tensor in state for part in (name, tensor.numpy().tobytes())), separator=b"")
 
 
 def _distilled() -> tuple[Weights, UtteranceAggregator]:

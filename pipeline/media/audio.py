@@ -28,7 +28,7 @@ LOUDEST = 8.0  # amplitude, +18 dB; decoders overshoot 1 a little, unscaled floa
 
 _BLOCK = 1 << 18  # samples of all channels decoded at a time
 _RATES = range(1000, 768_001)  # Hz; anything else is a damaged header, and would blow up in resampling
-_ESTIMATED = ("mp3", "aac", "mpeg", "mpegts", "wav")  # formats whose length FFmpeg guesses, or whose header lies
+_ESTIMATED = ("mp3", "aac", "mpeg", "mpegts", "wav")  # formats whose length FFmpeg guesses, or whose header is wrong
 _FRAME = 0.01  # s; by frames of this length it is judged what is sound
 _TRIM_WINDOW, _TRIM_HOP = 2048, 512  # samples, librosa's
 _PLANES = 8  # from so many on, PyAV reads beyond the planes of a frame
@@ -40,7 +40,7 @@ def decode_audio(path: Path, sample_rate: int, max_seconds: float = LONGEST) -> 
     """Waveform (T,) float32 in [-1, 1], mono (mean of the channels but the LFE), at `sample_rate` Hz.
 
     Of several tracks the one that containers.audio_tracks puts first, or, where that is silent, the next of its kind
-    that is not; of channels that cancel each other the loudest. Both are said in the log.
+    that is not; of channels that cancel each other the loudest. The log names both.
 
     Decoded and resampled (soxr HQ) block by block, so that long media cost no more memory than their waveform. A
     damaged file, or a header that promises more than there is, gives what decodes. Raises MediaError, naming
@@ -67,7 +67,7 @@ def decode_audio(path: Path, sample_rate: int, max_seconds: float = LONGEST) -> 
 
 
 def seconds_of_sound(waveform: np.ndarray, sample_rate: int) -> float:
-    """How many seconds of (T,) vary by more than SILENCE, whatever constant they lie on; counted up to SHORTEST.
+    """How many seconds of (T,) vary by more than SILENCE, whatever their constant offset; counted up to SHORTEST.
 
     Judged by frames of 10 ms: one click is not heard as a voice, and a constant varies nowhere.
     """
@@ -93,8 +93,8 @@ def trimmed(waveform: np.ndarray) -> np.ndarray:
     windows = np.lib.stride_tricks.sliding_window_view(padded, _TRIM_WINDOW)[::_TRIM_HOP]  # (n, window)
     power = np.einsum("nw,nw->n", windows, windows) / _TRIM_WINDOW
     loud = power > power.max() * 10 ** (-TRIM / 10)  # (n,)
-    kept = np.repeat(loud, _TRIM_HOP)[: len(waveform)]
-    return waveform[kept] if loud.any() else waveform
+    mask = np.repeat(loud, _TRIM_HOP)[: len(waveform)]
+    return waveform[mask] if loud.any() else waveform
 
 
 def _check_length(take: "_Take", seconds: float) -> None:
@@ -189,7 +189,7 @@ def _channels(path: Path, frame: AudioFrame) -> np.ndarray:
         try:
             frame = av.AudioResampler(format=frame.format.packed).resample(frame)[0]
         except FAILURES as error:
-            raise MediaError(f"{path.name}: its {count} channels cannot be told apart ({error})") from error
+            raise MediaError(f"{path.name}: its {count} channels cannot be distinguished ({error})") from error
     values = np.asarray(frame.to_ndarray())  # planar: (channels, n); packed: (1, n * channels)
     if not frame.format.is_planar:
         values = values.reshape(-1, count).T
@@ -201,7 +201,7 @@ def _channels(path: Path, frame: AudioFrame) -> np.ndarray:
 
 
 def _low_frequency(frame: AudioFrame) -> int | None:
-    """Index of the LFE among a frame's channels, where its layout tells their places."""
+    """Index of the LFE among a frame's channels, where its layout names them."""
     if frame.layout.nb_channels < 3:
         return None
     names = [channel.name for channel in frame.layout.channels]

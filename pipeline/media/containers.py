@@ -77,7 +77,7 @@ def video_tracks(container: InputContainer) -> list[VideoStream]:
 def usable(tracks: Sequence[TrackT]) -> list[TrackT]:
     """Those of the tracks (by preference) that may be taken: of the kind of the first, with a decoder.
 
-    A comment never stands in for a main track that has no decoder: another person would speak.
+    A comment never replaces a main track that has no decoder: another person would speak.
     """
     kind = is_aside(tracks[0]) if tracks else False
     return [track for track in tracks if track.codec_context is not None and is_aside(track) == kind]
@@ -92,7 +92,7 @@ def codec_of(container: InputContainer, track: Track) -> str:
     """Name of a track's codec; where FFmpeg has no decoder of it, the code that the file gives (zzz1)."""
     if track.codec_context is not None:
         return str(track.codec_context.name)
-    av.logging.set_level(av.logging.INFO)  # the only place where PyAV tells it is a text, made like a log
+    av.logging.set_level(av.logging.INFO)  # PyAV gives it only as a text, made like a log
     try:
         text = container.dumps_format()
     finally:

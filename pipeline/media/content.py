@@ -1,4 +1,4 @@
-"""Which decoder a file needs, judged by its first bytes: names lie, and a text file may be called clip.mp4."""
+"""Which decoder a file needs, judged by its first bytes: names may be wrong, and a text file may be called clip.mp4."""
 
 from pathlib import Path
 from typing import Literal
@@ -7,13 +7,13 @@ from pipeline.errors import GoneError, MediaError
 
 Content = Literal["image", "wave", "container"]
 
-_HEAD = 128  # bytes; the brands of a photo in boxes stand in its first 40
+_HEAD = 128  # bytes; the brands of a photo in boxes are in its first 40
 _IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM")
 _WAVE_FORMS = (b"RIFF", b"RF64", b"RIFX")  # RIFX is big-endian, which FFmpeg does not heed: it would give noise
 _SPHERE = b"NIST_1A"  # TIMIT's .WAV
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
-# FFmpeg knows some of these too, but tells nobody which format it has refused.
+# FFmpeg knows some of these too, but does not report which format it has refused.
 _FOREIGN = (
     (b"GIF8", "GIF"),
     (b"II*\0", "TIFF"),

@@ -22,7 +22,7 @@ _UPRIGHT = {  # what undoes each of its values
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_TURNED = (5, 6, 7, 8)  # values that swap width and height
+_ROTATED = (5, 6, 7, 8)  # values that swap width and height
 
 # Pillow itself only warns of a decompression bomb; as an error it reaches the same MediaError as our own limit.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
@@ -31,7 +31,7 @@ _FAILURES = (OSError, ValueError, SyntaxError, OverflowError)
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Image (H, W, 3) RGB uint8, turned upright by its EXIF orientation.
+    """Image (H, W, 3) RGB uint8, rotated upright by its EXIF orientation.
 
     Raises MediaError for a damaged or cut-off image, and for one above MAX_PIXELS, which is not scaled down
     silently: boxes are in pixels of the file.
@@ -48,8 +48,8 @@ def read_image(path: Path) -> np.ndarray:
 def image_size(path: Path) -> tuple[int, int]:
     """Width and height of the upright image, px, read from its header; raises MediaError as read_image does."""
     with _opened(path) as image:
-        turned = _orientation(image) in _TURNED
-        return (image.height, image.width) if turned else image.size
+        rotated = _orientation(image) in _ROTATED
+        return (image.height, image.width) if rotated else image.size
 
 
 def _orientation(image: Image.Image) -> int:

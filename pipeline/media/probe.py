@@ -40,16 +40,11 @@ class MediaInfo:
         """Whether there is a sound track."""
         return self.audio_tracks > 0
 
-    @property
-    def has_video(self) -> bool:
-        """Whether there are moving pictures."""
-        return self.kind == "video"
-
 
 def probe(path: Path) -> MediaInfo:
     """Describe a medium by its content, whatever its name says; nothing is decoded beyond what opening it takes.
 
-    A video whose pictures or whose sound have no decoder is described all the same, and its notes name the codec.
+    A video whose pictures or whose sound have no decoder is described nevertheless, and its notes name the codec.
     Raises MediaError for a file that is no medium. A file that passes may still fail to decode.
     """
     content = content_of(path)

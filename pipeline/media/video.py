@@ -1,8 +1,9 @@
 """Frames of a clip: sampled evenly, and the same frames again by their number.
 
 Frame numbers count what the decoder gives, from 0. A container's own counts and durations are not used: webm
-has none, others lie, and seeking lands on different frames in different files. So a clip is decoded from its start.
-Pictures come as a player shows them: pixels square, turned and mirrored as the container says.
+has none, others are wrong, and seeking lands on different frames in different files. So a clip is decoded from its
+start.
+Pictures come as a player shows them: pixels square, rotated and mirrored as the container says.
 """
 
 import math
@@ -22,7 +23,7 @@ from pipeline.media.images import read_image
 
 _UNTIMED = 25.0  # Hz; assumed where a stream states neither times nor a rate
 _SLACK = 1e-6  # s; times come as fractions of the container's clock
-_RESTART = 0.5  # s; a clock that goes back further than that has begun anew, as in joined transport streams
+_RESTART = 0.5  # s; a clock that goes back further than that has restarted, as in joined transport streams
 _WIDEST = 5.0  # width of a pixel by its height; a header that says more, or less than the inverse, is damaged
 
 
@@ -44,21 +45,21 @@ def sample_frames(path: Path, frame_rate: float, max_frames: int) -> list[Sample
     """
     if content_of(path) == "image":
         return [SampledFrame(0, 0.0, read_image(path))]
-    kept: list[SampledFrame] = []
-    due, candidates, stride = 0.0, 0, 1
+    sampled: list[SampledFrame] = []
+    next_time, candidates, stride = 0.0, 0, 1
     for number, time, frame, wide in _numbered(path):
-        if frame.is_corrupt or time < due - _SLACK:
+        if frame.is_corrupt or time < next_time - _SLACK:
             continue
-        due = (math.floor((time + _SLACK) * frame_rate) + 1) / frame_rate
+        next_time = (math.floor((time + _SLACK) * frame_rate) + 1) / frame_rate
         if candidates % stride == 0:
-            kept.append(SampledFrame(number, time, _pixels(path, frame, wide)))
+            sampled.append(SampledFrame(number, time, _pixels(path, frame, wide)))
         candidates += 1
-        if len(kept) == 2 * max_frames + 6:  # the clip is longer than planned for: keep every other one from here
-            kept, stride = kept[::2], 2 * stride
-    if not kept:
+        if len(sampled) == 2 * max_frames + 6:  # the clip is longer than planned for: keep every other one from here
+            sampled, stride = sampled[::2], 2 * stride
+    if not sampled:
         raise MediaError(f"{path.name}: no frame of its video ({_codec(path)}) decodes")
-    count = min(max_frames, len(kept))
-    return [kept[(2 * i + 1) * len(kept) // (2 * count)] for i in range(count)]  # the middles of equal parts
+    count = min(max_frames, len(sampled))
+    return [sampled[(2 * i + 1) * len(sampled) // (2 * count)] for i in range(count)]  # the middles of equal parts
 
 
 def read_frames(path: Path, frames: Sequence[int]) -> list[SampledFrame]:
@@ -83,7 +84,7 @@ def read_frames(path: Path, frames: Sequence[int]) -> list[SampledFrame]:
 def _numbered(path: Path) -> Iterator[tuple[int, float, VideoFrame, float]]:
     """Number, time since the first frame in s, the frame in the codec's own colours, and a pixel's width by height.
 
-    Callers must not keep a frame: where a stream is damaged, decoders show what lay in the recycled picture buffer,
+    Callers must not keep a frame: where a stream is damaged, decoders show what was in the recycled picture buffer,
     so with a frame kept, another buffer is next and the same file gives other pixels.
     """
     with open_container(path) as container:
@@ -102,7 +103,7 @@ def _numbered(path: Path) -> Iterator[tuple[int, float, VideoFrame, float]]:
                 if clock is not None:
                     start = clock if start is None else start
                     if clock < last - _RESTART and start is not None:
-                        start -= last + 1 / rate - clock  # the time goes on where it was
+                        start -= last + 1 / rate - clock  # the time continues where it was
                     last = clock
                 yield number, number / rate if clock is None or start is None else clock - start, frame, wide
                 number += 1
@@ -152,7 +153,7 @@ def _turn(frame: VideoFrame) -> np.ndarray:
 
 
 def _upright(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """The picture (H, W, 3) as the matrix shows it, at the nearest quarter turn: mirrored, turned, or both.
+    """The picture (H, W, 3) as the matrix shows it, at the nearest quarter turn: mirrored, rotated, or both.
 
     A point (x, y) is shown at (a x + c y, b x + d y); both axes point right and down (FFmpeg, libavutil/display.h).
     """
@@ -161,6 +162,6 @@ def _upright(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         return image
     if abs(a) + abs(d) >= abs(b) + abs(c):
         mirrored, overturned = a < 0, d < 0
-    else:  # x and y change places
+    else:  # x and y are swapped
         image, mirrored, overturned = image.transpose(1, 0, 2), c < 0, b < 0
     return image[:: -1 if overturned else 1, :: -1 if mirrored else 1]

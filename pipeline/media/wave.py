@@ -1,4 +1,4 @@
-"""WAV files: what libsndfile reads of them, and what of their header it does not tell."""
+"""WAV files: read by libsndfile, and the parts of their header that it does not give."""
 
 import struct
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class WaveHeader:
 
     closed: bool  # its length was written once the sound was; the lengths of others are not to be believed
     tag: int = 0  # format tag, of an extensible header that of its subformat
-    speakers: int = 0  # bit mask of the places of the channels, in their order
+    speakers: int = 0  # bit mask of the positions of the channels, in their order
 
     @property
     def low_frequency(self) -> int | None:
@@ -51,7 +51,7 @@ def open_wave(path: Path) -> soundfile.SoundFile | None:
 
 
 def read_header(path: Path) -> WaveHeader | None:
-    """The header of a little-endian WAV; None for other files, and for damage before its format is told."""
+    """The header of a little-endian WAV; None for other files, and for damage before its format."""
     try:
         with path.open("rb") as file:
             form, size, _ = struct.unpack("<4sI4s", file.read(12))
@@ -75,5 +75,5 @@ def read_header(path: Path) -> WaveHeader | None:
 
 
 def reason_of(error: BaseException) -> str:
-    """What a library says of a failure."""
+    """The message of a library's error."""
     return str(getattr(error, "error_string", None) or getattr(error, "strerror", None) or error)

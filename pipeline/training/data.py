@@ -1,6 +1,5 @@
 """What a run trains on: the vectors of both stores, the training pairs that name their rows, and batches of them."""
 
-import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.files import sha256_hex
 from pipeline.methods import Batch, Method, Sizes, method_class
 from pipeline.settings import RunSettings
 from pipeline.training.lists import TrainingLists
@@ -52,10 +52,10 @@ class TrainingData:
 
     def digest(self) -> str:
         """Hex SHA-256 of the stores, the lists and the traits."""
-        state = hashlib.sha256(self.lists.digest().encode())
+        parts: list[object] = [self.lists.digest()]
         for name, values in (("faces", self.faces), ("voices", self.voices), *sorted(self.traits.items())):
-            state.update(f"{name}{tuple(values.shape)}".encode() + values.cpu().contiguous().numpy().tobytes())
-        return state.hexdigest()
+            parts += [f"{name}{tuple(values.shape)}", values.cpu().contiguous().numpy().data]
+        return sha256_hex(*parts)
 
     def _pairs(self, pair: NDArray[np.int64]) -> Batch:
         faces, voices = (

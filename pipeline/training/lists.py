@@ -1,6 +1,5 @@
 """What training takes from the protocol: its pairs, and the trials that a model is chosen on."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import ProtocolError
+from pipeline.files import sha256_hex
 from pipeline.protocol import ProtocolTables
 from pipeline.protocol.checks import check_fits
 from pipeline.protocol.tables import RowIndex
@@ -46,13 +46,12 @@ class TrainingLists:
 
     def digest(self) -> str:
         """Hex SHA-256 of everything here."""
-        state = hashlib.sha256()
-        for part in (self.face_rows, self.voice_rows, self.classes):
-            state.update(part.tobytes() + b"|")
-        for trials in (self.validation, self.test):
-            parts = [] if trials is None else [trials.left, trials.right, trials.labels]
-            state.update(b"".join(part.tobytes() + b"," for part in parts) + b"|")
-        return state.hexdigest()
+        pairs = [part.tobytes() for part in (self.face_rows, self.voice_rows, self.classes)]
+        trials = [
+            sha256_hex(*(part.tobytes() for part in (chosen.left, chosen.right, chosen.labels))) if chosen else "none"
+            for chosen in (self.validation, self.test)
+        ]
+        return sha256_hex(*pairs, *trials, separator=b"|")
 
 
 def training_lists(tables: ProtocolTables, settings: RunSettings, faces: int, voices: int) -> TrainingLists:
@@ -84,7 +83,7 @@ def training_lists(tables: ProtocolTables, settings: RunSettings, faces: int, vo
 def class_traits(identities: pd.DataFrame) -> dict[str, RowIndex]:
     """Codes (C,) of what is known of the training identities, by trait; -1 where it is not known.
 
-    A code is the place of the value among the sorted ones of the training identities.
+    A code is the position of the value among the sorted ones of the training identities.
     """
     trained = identities[identities["class_index"] >= 0].sort_values("class_index")
     return {trait: pd.factorize(trained[trait], sort=True)[0].astype(np.int64) for trait in TRAITS if trait in trained}

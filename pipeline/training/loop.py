@@ -1,6 +1,5 @@
 """Train the seeds of a run one after another and keep, of each, the network of its best epoch."""
 
-import hashlib
 import time
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from pipeline.files import sha256_hex
 from pipeline.methods import Method
 from pipeline.runtime.progress import progress
 from pipeline.runtime.threads import one_thread
@@ -59,25 +59,25 @@ def train_run(
         }
         epochs = settings.epochs
         methods: list[Method] = []
-        courses: list[_Seed] = []
+        trainings: list[_SeedTraining] = []
         with progress(total=epochs * len(settings.seeds), desc="train", unit="epoch") as bar:
             for seed in settings.seeds:
-                course = _Seed(settings, Trainer(settings, data, seed), validators)
-                course.run(state_file, save_every, bar)
-                methods.append(course.trainer.best())
-                courses.append(course)
-    chosen = tuple(course.chosen[0] if course.chosen else 0 for course in courses)
+                training = _SeedTraining(settings, Trainer(settings, data, seed), validators)
+                training.run(state_file, save_every, bar)
+                methods.append(training.trainer.best())
+                trainings.append(training)
+    chosen = tuple(training.chosen[0] if training.chosen else 0 for training in trainings)
     model = Model(methods, settings.model_dump(), data.sizes, chosen, provenance or {})
-    return TrainedRun(model, _table(courses))
+    return TrainedRun(model, _table(trainings))
 
 
 def training_key(settings: RunSettings, data: TrainingData) -> str:
     """Hex SHA-256 of what decides the result of a training."""
     parts = (str(_VERSION), settings.model_dump_json(), data.digest(), torch.__version__, data.device.type)
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()
+    return sha256_hex(*parts, separator=b"|")
 
 
-class _Seed:
+class _SeedTraining:
     """The epochs of one seed."""
 
     def __init__(self, settings: RunSettings, trainer: Trainer, validators: dict[str, Validator]) -> None:
@@ -115,7 +115,7 @@ class _Seed:
         deciding = rates.get(self.settings.selection)
         if deciding is None or self.chosen is None or deciding.is_better_than(self.chosen[1]):
             self.chosen = (self.done, deciding)
-            self.trainer.keep()
+            self.trainer.take_snapshot()
         if deciding:
             bar.set_postfix_str(f"seed {self.trainer.seed}, loss {loss:.3f}, EER {deciding.eer:.1f} %")
 
@@ -129,10 +129,10 @@ class _Seed:
         self.chosen = None if state.chosen is None else (state.chosen[0], _rates(*state.chosen[1:]))
 
 
-def _table(courses: list[_Seed]) -> pd.DataFrame:
-    rows = [row for course in courses for row in course.history]
+def _table(trainings: list[_SeedTraining]) -> pd.DataFrame:
+    rows = [row for training in trainings for row in training.history]
     history = pd.DataFrame(rows).sort_values(["seed", "epoch"], kind="stable", ignore_index=True)
-    chosen = {course.trainer.seed: course.chosen[0] if course.chosen else 0 for course in courses}
+    chosen = {training.trainer.seed: training.chosen[0] if training.chosen else 0 for training in trainings}
     history["chosen"] = (history["epoch"] == history["seed"].map(chosen)).astype(int)
     return history
 

@@ -1,11 +1,10 @@
-"""The state of an unfinished training, so that a killed one goes on where it was.
+"""The state of an unfinished training, so that a killed one continues where it was.
 
 One safetensors file a seed holds it all; what is no tensor is JSON in its metadata. It is written between epochs,
 whole or not at all. All randomness of an epoch follows from its seed and its number, so the state holds no generator,
-and what goes on is bit for bit what would have been (on the CPU).
+and a continued training is bit for bit the same as an undisturbed one (on the CPU).
 """
 
-import hashlib
 import json
 import logging
 import shutil
@@ -16,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from pipeline.files import atomic_path
+from pipeline.files import atomic_path, sha256_hex
 
 _KEY = "state"
 _LOG = logging.getLogger(__name__)
@@ -34,13 +33,13 @@ class State:
 
 
 class StateFile:
-    """Where a run keeps its states: `<folder>/<run>-<key>/`, the key being a digest of its settings and its data."""
+    """The saved states of a run, in `<folder>/<run>-<key>/`; the key is a digest of its settings and its data."""
 
     def __init__(self, folder: Path, run: str) -> None:
         self.parent, self.run, self.key = folder, run, ""
 
     def open(self, key: str) -> None:
-        """Settle what is trained: a state written under another key is never looked at."""
+        """Set the key of the training: a state written under another key is never read."""
         self.key = key
 
     @property
@@ -53,7 +52,7 @@ class StateFile:
         return self.folder / f"seed-{seed}.safetensors"
 
     def save(self, seed: int, state: State) -> None:
-        """Write the state of a seed in place of an earlier one."""
+        """Write the state of a seed, replacing an earlier one."""
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()}
         header = {"epochs_done": state.epochs_done, "chosen": state.chosen, "history": state.history}
         text = json.dumps({**header, "key": self.key, "seed": seed, "digest": _digest(tensors)})
@@ -90,7 +89,5 @@ class StateFile:
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()  # safetensors has no checksum of its own, and one flipped bit would stay in the model
-    for name in sorted(tensors):
-        digest.update(name.encode() + tensors[name].numpy().tobytes())
-    return digest.hexdigest()
+    # safetensors has no checksum of its own, and one flipped bit would stay in the model
+    return sha256_hex(*(part for name in sorted(tensors) for part in (name, tensors[name].numpy().data)), separator=b"")

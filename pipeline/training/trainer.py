@@ -72,8 +72,8 @@ class Trainer:
             torch.manual_seed(int(words[0]))
             yield
 
-    def keep(self) -> None:
-        """Take the method as it is now for the best."""
+    def take_snapshot(self) -> None:
+        """Remember the method as it is now as the best."""
         self.snapshot = _copies(self.method.state_dict())
 
     def best(self) -> Method:

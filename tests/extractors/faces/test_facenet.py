@@ -117,7 +117,7 @@ def test_a_person_is_closer_to_herself_than_to_anyone_else_in_grid(shared: Path,
     assert distances[genuine].max() < 0.8 * distances[identity[:, None] != identity].min()
 
 
-def test_weights_are_described_with_whom_they_have_met(facenet: FaceNet) -> None:
+def test_weights_name_the_corpora_that_they_were_trained_on(facenet: FaceNet) -> None:
     assert facenet.weights.description.endswith("CASIA-WebFace 20180408-102900")
     assert facenet.weights.trained_on == ("CASIA-WebFace",)
 

@@ -188,7 +188,7 @@ def test_another_file_in_the_cache_is_refused_with_the_two_ways_out(home: Path) 
         sources.OFFICIAL.file()
 
 
-def test_official_bytes_are_called_official_wherever_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_official_bytes_are_called_official_under_any_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     published, own = tmp_path / "weights.h5", tmp_path / "official.h5"
     write_keras(published, untrained(0))
     write_keras(own, untrained(1))

@@ -165,7 +165,7 @@ def test_eight_channels_decode_whether_planar_or_packed(tmp_path: Path, name: st
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.m4a", "a.flac"])
-def test_of_channels_that_cancel_each_other_the_louder_one_is_heard_and_said(
+def test_of_channels_that_cancel_each_other_the_louder_one_is_taken_and_logged(
     tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     voice = make.tone(1.0, RATE)

@@ -55,7 +55,7 @@ def test_a_track_beside_the_main_one_is_never_preferred(tmp_path: Path, flag: st
     assert "audio track 2 of 2 is taken" in probe(path).notes
 
 
-def test_a_comment_alone_is_heard_and_said(tmp_path: Path) -> None:
+def test_a_comment_alone_is_taken_and_logged(tmp_path: Path) -> None:
     path = tracks(tmp_path / "a.mkv", Disposition.comment)
     assert pitch(path) == 500
     assert probe(path).notes == "audio track 1 of 1 is taken (a comment, a dub or the like: there is no main one)"
@@ -70,7 +70,7 @@ def test_an_ordinary_file_has_no_notes(tmp_path: Path) -> None:
         assert probe(path).notes == ""
 
 
-def test_where_the_default_is_silent_the_next_with_sound_is_heard_and_said(
+def test_where_the_default_is_silent_the_next_with_sound_is_taken_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tracks(tmp_path / "a.mp4", DEFAULT, NONE, NONE, silent=(0, 1))

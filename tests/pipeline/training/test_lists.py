@@ -66,7 +66,7 @@ def test_without_trials_only_the_last_epoch_can_be_taken(tmp_path: Path) -> None
     assert read(tmp_path, parts, selection="last").validation is None
 
 
-def test_a_lack_of_trials_is_told_with_the_protocols_own_reason(tmp_path: Path) -> None:
+def test_a_lack_of_trials_is_reported_with_the_protocols_own_reason(tmp_path: Path) -> None:
     parts = tables()
     parts["verification"] = parts["verification"].query("task != 'face'")
     with pytest.raises(ProtocolError, match="no validation trials, face absent:"):
