@@ -26,6 +26,7 @@ _CODE = "pipeline/"  # the stage settings depends on this folder, so that it see
 # How a run is read and started, not what comes of it: neither these nor what they import is code of a run.
 _PLUMBING = ("config.py", "errors.py", "files.py", "registry.py", "resolved.py", "settings.py", "store.py", "runtime/")
 _NOT_FOLLOWED = tuple(f"{_CODE}{name}" for name in _PLUMBING)
+_IDLE: dict[str, object] = {"order": "vfvf", "alternate_epochs": 1}  # stand for what params.yaml says but no run does
 _RELEASED_CODE = "pipeline/methods/official.py"
 
 
@@ -49,6 +50,7 @@ class RunFile:
 def resolved(params: Params, run: str) -> RunSettings:
     """Settings of a run, the options of its method and its loss validated and completed by their own classes.
 
+    Keys of `train:` that do nothing in it have a fixed value, so that it does not depend on them.
     Raises ConfigError for unknown names, options that are refused, and methods that cannot do what the run wants.
     """
     settings = run_settings(params, run)
@@ -59,7 +61,8 @@ def resolved(params: Params, run: str) -> RunSettings:
     where = f"experiments.{run}"
     options = validate(method.Options, settings.method_options, f"{where}: methods.{settings.method}")
     weights = validate(loss.Options, settings.loss_options, f"{where}: losses.{settings.loss}")
-    return settings.model_copy(update={"method_options": options.model_dump(), "loss_options": weights.model_dump()})
+    update = {"method_options": options.model_dump(), "loss_options": weights.model_dump()}
+    return settings.model_copy(update=update | {key: _IDLE[key] for key in settings.idle(method.takes)})
 
 
 def code_of(settings: RunSettings) -> dict[str, str]:

@@ -164,6 +164,12 @@ class RunSettings(TrainSettings):
     loss_options: dict[str, object]  # losses.<loss>
     checkpoint: str | None = None  # a released checkpoint, used instead of training; `path` or `path#sha256`
 
+    def idle(self, takes: object) -> set[str]:
+        """Keys that do nothing in such a run, of a method that takes samples | pairs (see Method)."""
+        if takes == "pairs" or self.modality != "both":
+            return {"order", "alternate_epochs"}
+        return set() if self.order == "alternate" else {"alternate_epochs"}
+
 
 class EvaluateSettings(Section):
     """`evaluate:` what is measured on the trials."""

@@ -86,7 +86,7 @@ def run_of(wanted: Settings | None, runs: Sequence[Run], recipe: str) -> Run | N
 def departures(run: Run, besides: Settings) -> dict[str, object]:
     """The run's settings that differ from its recipe's, without those `besides` and those that do nothing in it."""
     own, theirs = _flat(run.settings), _flat(run.base)
-    ignored = {*besides, *_idle(run)}
+    ignored = {*besides, *run.settings.idle(run.group("model").get("takes"))}
     return {key: own[key] for key in own if own[key] != theirs.get(key) and key not in ignored}
 
 
@@ -96,13 +96,6 @@ def _flat(settings: RunSettings) -> dict[str, object]:
     for kind in ("method", "loss"):
         values |= {f"{values[kind]}.{key}": value for key, value in values.pop(f"{kind}_options").items()}
     return values
-
-
-def _idle(run: Run) -> set[str]:
-    """Settings that do nothing in such a run."""
-    idle = {"alternate_epochs"} if run.settings.order != "alternate" else set()
-    no_order = run.group("model").get("takes") == "pairs" or run.settings.modality != "both"
-    return idle | ({"order", "alternate_epochs"} if no_order else set())
 
 
 def _read(name: str, params: Params, folder: Path) -> Run:

@@ -107,3 +107,33 @@ def test_options_of_a_run_are_laid_over_those_of_its_recipe_one_by_one(tmp_path:
 def test_an_option_that_its_class_refuses_is_named_with_the_run(tmp_path: Path, own: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=r"experiments\.run: (losses\.fop|methods\.sbnet)(.|\n)*(alpha|dropout)"):
         settings(tmp_path, **own)
+
+
+@pytest.mark.parametrize(
+    ("run", "idle"),
+    [
+        ({"order": "fvfv"}, ["alternate_epochs"]),
+        ({"order": "alternate"}, []),
+        ({"modality": "voice", "order": "alternate"}, ["order", "alternate_epochs"]),
+        ({"method": "two_branch", "order": "fvfv"}, ["order", "alternate_epochs"]),
+    ],
+)
+def test_keys_that_do_nothing_in_a_run_do_not_reach_it(tmp_path: Path, run: dict[str, object], idle: list[str]) -> None:
+    before = settings(tmp_path, **run).model_dump()
+    changed = settings(tmp_path, **{**run, "alternate_epochs": 7}).model_dump()
+    assert (changed == before) is ("alternate_epochs" in idle)
+    other = settings(tmp_path, **{**run, "order": "hefhev"}).model_dump()
+    assert (other == before) is ("order" in idle)
+
+
+def test_no_key_of_train_but_modality_reaches_a_released_checkpoint(tmp_path: Path) -> None:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    raw["experiments"] = {"run": {"checkpoint": "x.pth.tar"}}
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(raw))
+    before = resolved(load_params(path), "run")
+    raw["train"] |= {"recipe": "paper", "method": "two_branch", "loss": "git", "order": "alternate", "seeds": [4, 5]}
+    raw["train"] |= {"alternate_epochs": 3, "shuffle": "once", "epochs": 7, "batch_size": 9, "selection": "last"}
+    raw["train"] |= {"learning_rate": 0.5, "decay": 0.5, "weight_decay": 0.5}
+    path.write_text(yaml.safe_dump(raw))
+    assert resolved(load_params(path), "run") == before

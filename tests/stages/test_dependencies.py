@@ -56,6 +56,7 @@ READ_ONLY = {
 UNUSED = {
     "import_features": ("pipeline/media/",),
     "protocol": ("pipeline/media/", "pipeline/extraction/skips.py"),
+    "train": ("pipeline/metrics/bootstrap.py", "pipeline/metrics/official_grid.py", "pipeline/metrics/ranking.py"),
 }
 # Named with its digest in the run's own file among the dependencies: what the run's method and loss execute.
 FOLDERS = ["pipeline/methods", "pipeline/losses"]

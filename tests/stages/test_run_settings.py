@@ -144,6 +144,7 @@ def what_no_run_uses(project: Path) -> None:
     params(lambda raw: raw["losses"]["center"].update(alpha=0.5, another_option=1.0))(project)
     code("pipeline/losses/ntxent.py", "\n")(project)
     params(lambda raw: raw["experiments"].pop("two"))(project)
+    params(lambda raw: raw["train"].update(alternate_epochs=3))(project)
 
 
 CHANGES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
@@ -153,6 +154,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "an option of a method": (params(lambda raw: raw["methods"]["two_branch"].update(dropout=0.1)), {"two"}),
     "code that a loss imports": (code("pipeline/losses/center.py", "\n"), {"git"}),
     "code of a method": (code("pipeline/methods/sbnet.py", "\n"), {"fop", "git"}),
+    "the order of samples": (params(lambda raw: raw["train"].update(order="random")), {"fop", "git"}),
     "a key of train": (params(lambda raw: raw["train"].update(weight_decay=0.1)), {"fop", "git", "two"}),
 }
 
