@@ -24,12 +24,12 @@ logger = logging.getLogger("stages.train")
 
 
 def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
-    """Write the chosen networks and the history of a run; a killed training goes on from its last state."""
+    """Write the chosen networks and the history of a run; a killed training continues from its last state."""
     run_settings(params, run)  # refuses a run that params.yaml does not name, with the closest name
     file = deps.settings / f"{run}.json"
     settings, state_file = read_run_file(file), StateFile(home() / "training", run)
     trained = _train(settings, deps, state_file)
-    read_run_file(file)  # once more: its code is still what it was
+    read_run_file(file)  # again: raises if its code has changed meanwhile
     folder = outs.runs / run
     save_model(folder / MODEL, trained.model)
     with atomic_path(folder / HISTORY) as temporary:
