@@ -1,5 +1,6 @@
 """Extractors by name: every one keeps the contract, and every option of every one is in the key of its results."""
 
+import importlib
 import pickle
 import subprocess
 import sys
@@ -157,6 +158,41 @@ def test_no_extractor_makes_its_own_fingerprint(name: str) -> None:
 def test_digest_that_is_none_is_refused() -> None:
     with pytest.raises(TypeError, match="must be a hex SHA-256, not ''"):
         Weights("mine", "", "mine", None)
+
+
+LION = """
+from tests.extractors.test_registry import Plain
+
+class Lion(Plain):
+    \"\"\"A lion.\"\"\"
+    name = "lion"
+    gain = 1.0
+"""
+
+
+@pytest.mark.parametrize(("old", "new", "same"), [("A lion", "A bear", True), ("gain = 1.0", "gain = 2.0", False)])
+def test_source_of_an_extractor_is_in_its_key_and_its_words_are_not(
+    old: str, new: str, same: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lion_of_one_file.py").write_text(LION)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "lion_of_one_file", raising=False)
+    extractor = importlib.import_module("lion_of_one_file").Lion(Plain.Options(margin=0), CPU)
+    before = extractor.fingerprint(), extractor.provenance()["code"]
+    (tmp_path / "lion_of_one_file.py").write_text(LION.replace(old, new))
+    after = extractor.fingerprint(), extractor.provenance()["code"]
+    assert (after == before) is same and len({before[0], after[0]}) == (1 if same else 2)
+
+
+def test_source_of_the_preparer_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the extractor's class: its file need not import the preparer's."""
+    seen: set[Path] = set()
+    monkeypatch.setattr("extractors.base.code_digest", lambda files, *_: seen.update(files) or "")
+    build("embed_voices", "campplus")._code()
+    assert {path.relative_to(ROOT).as_posix() for path in seen} >= {
+        "extractors/voices/campplus.py",
+        "extractors/voices/voice.py",
+    }
 
 
 @pytest.mark.parametrize(("section", "known"), [("embed_faces", "facenet"), ("embed_voices", "campplus")])
