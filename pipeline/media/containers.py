@@ -70,8 +70,14 @@ def audio_tracks(container: InputContainer) -> list[AudioStream]:
 
 
 def video_tracks(container: InputContainer) -> list[VideoStream]:
-    """Video tracks by preference, as of audio; a cover picture attached to a song, or thumbnails, are none."""
-    return _by_preference([stream for stream in container.streams.video if not stream.disposition & _PICTURES])
+    """Video tracks by preference, as of audio; a cover picture attached to a song, or thumbnails, are none.
+
+    Where all are parts of another track there is no film: they are the tiles of a photo.
+    """
+    films = [stream for stream in container.streams.video if not stream.disposition & _PICTURES]
+    if all(stream.disposition & Disposition.dependent for stream in films):
+        return []
+    return _by_preference(films)
 
 
 def usable(tracks: Sequence[TrackT]) -> list[TrackT]:

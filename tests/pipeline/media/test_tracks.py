@@ -122,6 +122,11 @@ def test_pictures_follow_the_same_rule(tmp_path: Path, flags: tuple[Disposition,
     assert f"video track {shown} of 2 is taken" in probe(path).notes
 
 
+def test_pictures_that_are_all_parts_of_another_are_no_film(shared: Path) -> None:
+    with open_container(shared / "data/odd_media/heic_photo_named.jpg") as container:  # a photo in two tiles or more
+        assert len(container.streams.video) > 1 and video_tracks(container) == []
+
+
 def test_pictures_without_a_decoder_are_a_video_whose_codec_is_named(tmp_path: Path) -> None:
     path = make.rename_codec(make.write_video(tmp_path / "a.mp4", samples=make.tone(1.0, RATE)), b"avc1")
     info = probe(path)
