@@ -80,7 +80,7 @@ def _photo_brand(head: bytes) -> str | None:
 
 
 def _is_photo_in_boxes(path: Path) -> bool:
-    """Whether a file in ISO boxes holds items (`meta` with the handler `pict`) and no film (`moov`), whatever its brand.
+    """Whether a file in ISO boxes, of any brand, holds pictures (`meta` with the handler `pict`) and no film (`moov`).
 
     Of such a photo FFmpeg would show each tile as a film of its own (ISO/IEC 23008-12, 6.2).
     """
