@@ -11,7 +11,7 @@ class Downmix:
     """The mean of a file's channels, block by block, without its LFE; and whether the channels cancel each other in it.
 
     The LFE holds effects below 120 Hz and no voice, at up to 10 dB above the others. Channels cancel where one is the
-    other with its sign changed, as a wrongly soldered cable makes it: what is left in the mean is hum and noise. It is known
+    other with its sign changed, as a wrongly soldered cable makes it: hum and noise are left in the mean. That is known
     at the end of the file only, which is then read again with `only`, the index of the channel to be taken alone.
     """
 
