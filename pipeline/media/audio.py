@@ -25,7 +25,7 @@ from pipeline.media.containers import (
 )
 from pipeline.media.content import Content, content_of
 from pipeline.media.downmix import Downmix
-from pipeline.media.wave import open_wave, read_header, reason_of
+from pipeline.media.wave import open_wave, promised_share, read_header, reason_of
 
 SHORTEST = 0.1  # s; less holds no syllable
 LONGEST = 6 * 3600.0  # s; 1.4 GB at 16 kHz, and as much again while it is put together
@@ -190,6 +190,7 @@ class _Take:
         header = read_header(self.path) if file.channels > 2 else None
         low_frequency = header.low_frequency if header else None
         self.step = _STEPS.get(file.subtype, 0.0)
+        found = 0
         while True:
             try:
                 block = file.read(max(1, _BLOCK // file.channels), dtype="float32", always_2d=True)  # (n, channels)
@@ -197,7 +198,9 @@ class _Take:
                 raise MediaError(f"{self.path.name}: its sound is damaged ({reason_of(error)})") from error
             if not len(block):
                 break
+            found += len(block)
             yield file.samplerate, self.mix(block.T, low_frequency)
+        _check_share(self.path, found / file.samplerate, promised_share(self.path, found) * found / file.samplerate)
 
     def _container_blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         with open_container(self.path) as container:
@@ -218,7 +221,9 @@ class _Take:
                 if isinstance(frame, AudioFrame) and frame.samples:
                     found += frame.samples / max(1, frame.sample_rate)
                     yield frame.sample_rate, self.mix(_channels(self.path, frame), _low_frequency(frame))
-            if stream.duration and stream.time_base and container.format.name not in _ESTIMATED:
+            if self.content == "wave":
+                _check_share(self.path, found, promised_share(self.path, 0) * found)
+            elif stream.duration and stream.time_base and container.format.name not in _ESTIMATED:
                 _check_share(self.path, found, float(stream.duration * stream.time_base))
 
 
