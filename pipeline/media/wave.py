@@ -179,7 +179,7 @@ def _true_lengths(header: WaveHeader) -> dict[int, bytes]:
     return {at: struct.pack(header.order + "I", length) for at, length in lengths.items()}
 
 
-class _Relabelled(soundfile.SoundFile):
+class _Relabelled(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
     """A WAV as if its header said where the sound really ends."""
 
     def __init__(self, path: Path, header: WaveHeader) -> None:
