@@ -31,8 +31,8 @@ COLUMNS = {
 TRAITS = ("gender", "nationality", "age", "language")
 TABLE_COLUMNS = ("path", "identity", "clip", "kind", *TRAITS)  # of a table of the user's
 _SUFFIXES: dict[Kind, str] = {
-    "video": "mp4 m4v mov qt mkv webm avi mpg mpeg vob ts mts m2ts flv f4v wmv asf 3gp 3g2 ogv",
-    "audio": "wav flac ogg oga opus m4a m4b mka mp3 mp2 aac aif aiff wma amr au caf sph",
+    "video": "mp4 m4v mov qt mkv webm avi mpg mpeg vob ts mts m2ts flv f4v wmv asf 3gp 3gpp 3g2 ogv",
+    "audio": "wav w64 flac ogg oga opus m4a m4b mka weba mp3 mp2 aac aif aiff aifc wma amr au caf sph",
     "image": "jpg jpeg jpe jfif png webp bmp avif",
 }
 KIND_OF_SUFFIX = {f".{name}": kind for kind, names in _SUFFIXES.items() for name in names.split()}
