@@ -34,7 +34,12 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     skipped = outs.voices / "skipped.csv"
     write_skips(skipped, extraction.skips)
     refuse_too_many(work.stage, extraction.skips, len(tasks), settings.max_skip_ratio, skipped)
-    made_by = {**extractor.provenance(), "dimension": extractor.dimension, "sample_rate": extractor.sample_rate}
+    made_by = {
+        **extractor.provenance(),
+        "dimension": extractor.dimension,
+        "sample_rate": extractor.sample_rate,
+        "reading": {"remove_offset": settings.remove_offset, "trim": settings.trim},
+    }
     pack(outs.voices, manifest, extraction.results, {task.item: task.key for task in tasks}, made_by)
 
 
