@@ -14,11 +14,26 @@ from pipeline.errors import ConfigError
 from pipeline.protocol.sources import source_named
 from pipeline.protocol.vocabulary import criterion_named
 from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
-from pipeline.settings import Params, RunSettings, Section
+from pipeline.settings import Params, RunSettings, Section, TrainSettings
 
 SectionT = TypeVar("SectionT", bound=Section)
 _WORD = re.compile(r"[^\s:,{}\[\]\"'#]+")  # what may be a plain name or value in a YAML file
 RELEASED = "released"  # method and loss of a run that is a released checkpoint
+# Its other keys: they do nothing, so that `train:` must not reach them; selection says how its authors chose it.
+_NOT_TRAINED: dict[str, object] = {
+    "order": "vfvf",
+    "alternate_epochs": 1,
+    "shuffle": "epoch",
+    "epochs": 1,
+    "batch_size": 2,
+    "learning_rate": 1.0,
+    "decay": 1.0,
+    "weight_decay": 0.0,
+    "seeds": [0],
+    "selection": "test",
+    "method_options": {},
+    "loss_options": {},
+}
 
 
 def load_params(path: Path) -> Params:
@@ -35,11 +50,12 @@ def load_params(path: Path) -> Params:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} must hold sections (manifest:, detect_faces:, ...), found {type(raw).__name__}")
-    refuse_old_keys(raw.get("train"), "train")
-    params = validate(Params, raw, str(path), text)
+    params = _validated(raw, str(path), text)
     source_named(params.protocol.source)
     for criterion in params.protocol.criteria:
         criterion_named(criterion)
+    for recipe in params.recipes:
+        _check_recipe(params, recipe)
     for run in params.experiments:
         run_settings(params, run)
     return params
@@ -59,6 +75,7 @@ def run_settings(params: Params, run: str) -> RunSettings:
     own, where = params.experiments[run], f"experiments.{run}"
     if "checkpoint" in own:
         return _released(params, own, where)
+    _check_keys(own, where)
     recipe = own.get("recipe", params.train.recipe)
     if not isinstance(recipe, str) or recipe not in params.recipes:
         known = ", ".join(params.recipes)
@@ -66,7 +83,9 @@ def run_settings(params: Params, run: str) -> RunSettings:
     merged: dict[str, object] = {**params.train.model_dump(), "methods": params.methods, "losses": params.losses}
     for layer, name in [*_recipe(params, recipe, own), (own, where)]:
         merged = _overlaid(merged, layer, params, name)
-    return validate(RunSettings, _with_own_options(merged, where), where)
+    settings = validate(RunSettings, _with_own_options(merged, where), where)
+    _refuse_options_of_others(own, settings, where)
+    return settings
 
 
 _KINDS = {"loss": "losses", "method": "methods"}
@@ -88,42 +107,111 @@ _MOVED = {
 _BRANCHES = {"single": "sbnet", "two": "two_branch"}
 
 
-def refuse_old_keys(keys: object, where: str) -> None:
-    """Raise ConfigError for a key of `train:` that an older params.yaml had, with what to write now."""
-    if not isinstance(keys, dict):
-        return
-    for key, value in keys.items():
-        if key == "branch":
-            method = _BRANCHES.get(str(value), "sbnet or two_branch")
-            raise ConfigError(f"{where}.branch: is now method; write `method: {method}` instead of `branch: {value}`")
-        if key == "by_branch":
-            raise ConfigError(f"{where}.by_branch: is now by_method, with sbnet and two_branch for single and two")
-        if key in _MOVED:
-            raise ConfigError(f"{where}.{key}: is now {_MOVED[key]}, nested so in recipes and runs, too")
+def _validated(raw: dict[str, object], where: str, text: str) -> Params:
+    """All of params.yaml; keys of an older one are named with what to write now, among all other problems."""
+    old = _old_keys(raw)
+    try:
+        params = Params.model_validate(raw)
+    except ValidationError as error:
+        lines = [_explain(details, Params, text) for details in error.errors()]
+        old |= {line: line for line in lines if line.split(":")[0] not in old}
+    else:
+        if not old:
+            return params
+    raise ConfigError("\n".join([f"{where}: {len(old)} problem(s)", *(f"  {line}" for line in old.values())]))
+
+
+def _old_keys(raw: dict[str, object]) -> dict[str, str]:
+    """What to write now for each key that an older params.yaml had in `train:`, recipes and runs, by its path."""
+    layers: list[tuple[str, object]] = [("train", raw.get("train"))]
+    for section in ("recipes", "experiments"):
+        layers += [(f"{section}.{name}", keys) for name, keys in _mapping(raw.get(section)).items()]
+    for where, keys in list(layers):
+        for variants in ("by_loss", "by_method", "by_branch"):
+            named = _mapping(_mapping(keys).get(variants))
+            layers += [(f"{where}.{variants}.{name}", changes) for name, changes in named.items()]
+    found: dict[str, str] = {}
+    for where, keys in layers:
+        for key, value in _mapping(keys).items():
+            if advice := _now_written(str(key), value):
+                found[f"{where}.{key}"] = f"{where}.{key}: {advice}"
+    return found
+
+
+def _now_written(key: str, value: object) -> str:
+    """What to write instead of a key of an older params.yaml; empty for another key."""
+    if key == "branch":
+        method = _BRANCHES.get(str(value), "sbnet or two_branch")
+        return f"is now method; write `method: {method}` instead of `branch: {value}`"
+    if key == "by_branch":
+        return "is now by_method, with sbnet and two_branch for single and two"
+    return f"is now {_MOVED[key]}, nested so in recipes and runs, too" if key in _MOVED else ""
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}
 
 
 def _recipe(params: Params, recipe: str, own: dict[str, object]) -> list[tuple[dict[str, object], str]]:
     """What a recipe lays over `train:` for a run with the keys `own`, in order, each with its path in params.yaml."""
     where, content = f"recipes.{recipe}", params.recipes[recipe]
-    refuse_old_keys(content, where)
     layers = [({key: value for key, value in content.items() if key not in ("by_loss", "by_method")}, where)]
     run = {**params.train.model_dump(), **layers[0][0], **own}
-    for kind, section in _KINDS.items():
-        variants, path = content.get(f"by_{kind}", {}), f"{where}.by_{kind}"
-        if not isinstance(variants, dict) or not all(isinstance(keys, dict) for keys in variants.values()):
-            raise ConfigError(f"{path}: give keys of train: under each {kind}, found {variants!r}")
-        known = getattr(params, section)
-        if unknown := [key for key in variants if key not in known]:
-            raise ConfigError(f"{path}.{unknown[0]}: no such {kind}; known: {', '.join(known)}")
-        chosen = run[kind]
+    for kind in _KINDS:
+        variants, chosen = _variants(params, recipe, kind), run[kind]
         if isinstance(chosen, str) and chosen in variants:
-            layers.append((variants[chosen], f"{path}.{chosen}"))
+            layers.append((variants[chosen], f"{where}.by_{kind}.{chosen}"))
     return layers
+
+
+def _variants(params: Params, recipe: str, kind: str) -> dict[str, dict[str, object]]:
+    """What a recipe says `by_loss` or `by_method`; raises ConfigError for what is no keys under known names."""
+    variants, path = params.recipes[recipe].get(f"by_{kind}", {}), f"recipes.{recipe}.by_{kind}"
+    if not isinstance(variants, dict) or not all(isinstance(keys, dict) for keys in variants.values()):
+        raise ConfigError(f"{path}: give keys of train: under each {kind}, found {variants!r}")
+    known = getattr(params, _KINDS[kind])
+    if unknown := [key for key in variants if key not in known]:
+        raise ConfigError(f"{path}.{unknown[0]}: no such {kind}; known: {', '.join(known)}")
+    return variants
+
+
+def _check_recipe(params: Params, recipe: str) -> None:
+    """Raise ConfigError for a key of a recipe that is none of `train:`, `methods:` or `losses:`, in use or not."""
+    where, content = f"recipes.{recipe}", params.recipes[recipe]
+    variants = {f"by_{kind}": _variants(params, recipe, kind) for kind in _KINDS}
+    _check_keys(content, where, *variants)
+    layers = [(where, {key: value for key, value in content.items() if key not in variants})]
+    layers += [(f"{where}.{by}.{name}", keys) for by, named in variants.items() for name, keys in named.items()]
+    for path, keys in layers:
+        _check_keys(keys, path)
+        if "recipe" in keys:
+            raise ConfigError(f"{path}.recipe: a recipe cannot name another one; remove it")
+        for section in _KINDS.values():
+            for name, changes in _nested(keys.get(section, {}), f"{path}.{section}").items():
+                _check_options(getattr(params, section), name, changes, f"{path}.{section}")
+
+
+def _check_keys(keys: dict[str, object], where: str, *others: str) -> None:
+    """Raise ConfigError for a key that a recipe or a run cannot have."""
+    known = [*TrainSettings.model_fields, *_KINDS.values(), *others]
+    if unknown := [key for key in keys if key not in known]:
+        raise ConfigError(f"{where}.{unknown[0]}: unknown key{_closest(unknown[0], known)}; remove it or mend its name")
+
+
+def _refuse_options_of_others(own: dict[str, object], settings: RunSettings, where: str) -> None:
+    """Raise ConfigError for options, among a run's own keys, of a method or a loss that is not the run's."""
+    for kind, section in _KINDS.items():
+        chosen = getattr(settings, kind)
+        for name, changes in _nested(own.get(section, {}), f"{where}.{section}").items():
+            if name != chosen and changes:
+                raise ConfigError(
+                    f"{where}.{section}.{name}.{next(iter(changes))}: does nothing, because the {kind} of this run is "
+                    f"{chosen}; remove it or write it under {section}.{chosen}"
+                )
 
 
 def _overlaid(below: dict[str, object], layer: dict[str, object], params: Params, where: str) -> dict[str, object]:
     """`layer` over `below`: keys of train: replace, options of methods and losses one by one."""
-    refuse_old_keys(layer, where)
     merged = {**below, **layer}
     for section in _KINDS.values():
         if section in layer:
@@ -168,9 +256,10 @@ def _released(params: Params, own: dict[str, object], where: str) -> RunSettings
         raise ConfigError(
             f"{where}.{extra[0]}: a run with checkpoint: is not trained; it takes modality and nothing else"
         )
-    fixed = {"recipe": "official", "method": RELEASED, "loss": RELEASED, "selection": "test", "seeds": [0], "epochs": 1}
-    options: dict[str, object] = {"method_options": {}, "loss_options": {}}
-    return validate(RunSettings, {**params.train.model_dump(), **fixed, **options, **own}, where)
+    if own["checkpoint"] in (None, ""):
+        raise ConfigError(f"{where}.checkpoint: names no file; give the path of a released .pth.tar, or remove the key")
+    named = {"recipe": "official", "method": RELEASED, "loss": RELEASED, "modality": params.train.modality}
+    return validate(RunSettings, {**named, **_NOT_TRAINED, **own}, where)
 
 
 def validate(model: type[SectionT], raw: object, where: str, text: str = "") -> SectionT:

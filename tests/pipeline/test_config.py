@@ -311,6 +311,59 @@ def test_keys_of_an_older_file_are_refused_with_what_to_write_now(raw, tmp_path,
     assert message in refusal(raw, tmp_path)
 
 
+def test_an_older_file_is_answered_once_with_all_that_is_to_change(raw, tmp_path) -> None:
+    del raw["methods"]
+    raw["train"] |= {"branch": "single", "loss_form": "printed", "epochs": 0}
+    raw["recipes"]["mine"] = {"dropout": 0.0, "by_loss": {"fop": {"initial_bias": 0.1}}, "by_branch": {"two": {}}}
+    raw["experiments"] = {"mine": {"branch": "two"}, "other": {"alpha": 0.5}}
+    lines = [line.split(": ")[0].strip() for line in refusal(raw, tmp_path).splitlines()[1:]]
+    recipe = [f"recipes.mine.{key}" for key in ("dropout", "by_loss.fop.initial_bias", "by_branch")]
+    runs = ["experiments.mine.branch", "experiments.other.alpha"]
+    assert sorted(lines) == sorted(["methods", "train.branch", "train.loss_form", "train.epochs", *recipe, *runs])
+
+
+@pytest.mark.parametrize("none", [None, ""])
+def test_a_checkpoint_that_names_no_file_is_refused(raw, tmp_path, none) -> None:
+    raw["experiments"] = {"theirs": {"checkpoint": none}}
+    assert "experiments.theirs.checkpoint: names no file; give the path" in refusal(raw, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ({"epochz": 3}, "recipes.idle.epochz: unknown key (did you mean 'epochs'?)"),
+        ({"checkpoint": "x"}, "recipes.idle.checkpoint: unknown key"),
+        ({"recipe": "paper"}, "recipes.idle.recipe: a recipe cannot name another one"),
+        ({"by_method": {"sbnet": {"epochz": 3}}}, "recipes.idle.by_method.sbnet.epochz: unknown key"),
+        ({"losses": {"git": {"alpha_gti": 3}}}, "recipes.idle.losses.git.alpha_gti: unknown key"),
+        ({"by_loss": {"ce": {"methods": {"snbet": {}}}}}, "recipes.idle.by_loss.ce.methods.snbet: no such name"),
+    ],
+)
+def test_an_unknown_key_of_a_recipe_that_no_run_uses_is_refused(raw, tmp_path, recipe, message) -> None:
+    raw["recipes"]["idle"] = recipe
+    assert message in refusal(raw, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        (
+            {"losses": {"center": {"alpha": 99}}},
+            "losses.center.alpha: does nothing, because the loss of this run is fop",
+        ),
+        ({"methods": {"two_branch": {"dropout": 0.1}}}, "methods.two_branch.dropout: does nothing"),
+        ({"method_options": {"dropout": 0.1}}, "method_options: unknown key"),
+    ],
+)
+def test_an_option_of_another_loss_or_method_among_a_runs_own_keys_is_refused(raw, tmp_path, own, message) -> None:
+    raw["experiments"] = {"mine": {"loss": "fop", **own}}
+    assert f"experiments.mine.{message}" in refusal(raw, tmp_path)
+    if "method_options" not in own:
+        raw["recipes"]["wide"] = own
+        raw["experiments"] = {"mine": {"loss": "fop", "recipe": "wide"}}  # a recipe is for runs of any loss
+        load(raw, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("own", "message"),
     [
