@@ -25,9 +25,9 @@ class Downmix:
     def __call__(self, channels: np.ndarray, low_frequency: int | None = None) -> np.ndarray:
         """(C, n) -> (n,) float32; `low_frequency` is the index of the LFE."""
         count = len(channels)
-        if count == 1:
-            return np.asarray(channels[0] + 0.0, np.float32)  # + 0: -0 becomes 0, as in a mean
         with np.errstate(all="ignore"):  # what comes of infinite samples is not finite either, and refused as such
+            if count == 1:
+                return np.asarray(channels[0] + 0.0, np.float32)  # + 0: -0 becomes 0, as in a mean
             if self._only is not None and self._only < count:
                 return np.asarray(channels[self._only], np.float32)
             self._account(channels, low_frequency)
