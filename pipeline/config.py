@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import ConfigError
+from pipeline.manifest.layouts import layout_named
 from pipeline.protocol.sources import source_named
 from pipeline.protocol.vocabulary import criterion_named
 from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
@@ -33,6 +34,7 @@ def load_params(path: Path) -> Params:
         raise ConfigError(f"{path} must hold sections (manifest:, detect_faces:, ...), found {type(raw).__name__}")
     refuse_old_keys(raw.get("train"), "train")
     params = validate(Params, raw, str(path))
+    layout_named(params.manifest.layout)
     source_named(params.protocol.source)
     for criterion in params.protocol.criteria:
         criterion_named(criterion)
