@@ -5,7 +5,8 @@ import pandas as pd
 
 from pipeline.evaluation.figures import Metrics
 from pipeline.metrics import roc_curve
-from pipeline.protocol.vocabulary import MATCHING_TASKS, learnt_tasks
+from pipeline.protocol.judged import learnt_tasks
+from pipeline.protocol.vocabulary import MATCHING_TASKS
 from pipeline.scoring.similarity import Matrix
 
 # Shares of impostors at which the curves are read: dense at both ends, where DET plots stretch the axis. 443 points.

@@ -26,6 +26,7 @@ from pipeline.evaluation.lists import Lists, candidates
 from pipeline.evaluation.scoring import Trained, TrialScorer
 from pipeline.files import atomic_path, write_text
 from pipeline.metrics.official_grid import FOLDS
+from pipeline.protocol.judged import judged_on, learnt_tasks
 from pipeline.protocol.tables import RowIndex
 from pipeline.protocol.vocabulary import (
     CROSS_MODAL,
@@ -33,8 +34,6 @@ from pipeline.protocol.vocabulary import (
     TASKS,
     UNSEEN,
     VERIFICATION_TASKS,
-    judged_on,
-    learnt_tasks,
 )
 from pipeline.scoring.similarity import Matrix
 from pipeline.settings import EvaluateSettings
