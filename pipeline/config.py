@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import ConfigError
+from pipeline.manifest.layouts import layout_named
 from pipeline.protocol.sources import source_named
 from pipeline.protocol.vocabulary import criterion_named
 from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
@@ -51,6 +52,7 @@ def load_params(path: Path) -> Params:
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} must hold sections (manifest:, detect_faces:, ...), found {type(raw).__name__}")
     params = _validated(raw, str(path), text)
+    layout_named(params.manifest.layout)
     source_named(params.protocol.source)
     for criterion in params.protocol.criteria:
         criterion_named(criterion)

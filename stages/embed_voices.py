@@ -6,8 +6,8 @@ from pipeline.extraction.loop import Work, extract, items_at_once
 from pipeline.extraction.packing import Embed, pack
 from pipeline.extraction.prefill import prefill_embeddings
 from pipeline.extraction.skips import refuse_too_many, write_skips
-from pipeline.extraction.tasks import task_of
-from pipeline.manifest.schema import may_hold_voices, read_manifest
+from pipeline.extraction.tasks import may_hold_voices, task_of
+from pipeline.manifest.schema import read_manifest
 from pipeline.runtime.workspace import items_path
 from pipeline.settings import Params
 from stages.common import Artifacts, media_path, run_stage

@@ -27,6 +27,7 @@ from pipeline.evaluation.figures import (
 from pipeline.evaluation.lists import Lists, Trained, TrialScorer, candidates
 from pipeline.files import atomic_path, write_text
 from pipeline.metrics.official_grid import FOLDS
+from pipeline.protocol.judged import judged_on, learnt_tasks
 from pipeline.protocol.tables import RowIndex
 from pipeline.protocol.vocabulary import (
     CROSS_MODAL,
@@ -34,8 +35,6 @@ from pipeline.protocol.vocabulary import (
     TASKS,
     UNSEEN,
     VERIFICATION_TASKS,
-    judged_on,
-    learnt_tasks,
 )
 from pipeline.scoring.similarity import Matrix
 from pipeline.settings import EvaluateSettings

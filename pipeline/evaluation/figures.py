@@ -25,8 +25,9 @@ from pipeline.metrics import (
     roc_curve,
     verification_intervals,
 )
+from pipeline.protocol.judged import learnt_tasks
 from pipeline.protocol.tables import RowIndex
-from pipeline.protocol.vocabulary import F2V, MATCHING_TASKS, TASKS, V2F, learnt_tasks
+from pipeline.protocol.vocabulary import F2V, MATCHING_TASKS, TASKS, V2F
 from pipeline.scoring.similarity import Matrix
 from pipeline.settings import EvaluateSettings
 

@@ -83,12 +83,6 @@ def recording_by_folder(path: str) -> str | None:
     return "/".join(folders[:2]) if len(folders) > 1 else None
 
 
-def may_hold_voices(manifest: pd.DataFrame) -> pd.DataFrame:
-    """The rows of which a voice is embedded: sound and video, not mute video; unreadable media are skipped later."""
-    mute = (manifest["audio_tracks"] == 0).fillna(False)
-    return manifest[manifest["kind"].isin(["video", "audio"]) & ~mute]
-
-
 def empty_manifest() -> pd.DataFrame:
     """The table without a row, for a project that has no media to describe."""
     return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)

@@ -184,15 +184,29 @@ def test_source_of_an_extractor_is_in_its_key_and_its_words_are_not(
     assert (after == before) is same and len({before[0], after[0]}) == (1 if same else 2)
 
 
-def test_source_of_the_preparer_is_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through the extractor's class: its file need not import the preparer's."""
-    seen: set[Path] = set()
-    monkeypatch.setattr("extractors.base.code_digest", lambda files, *_: seen.update(files) or "")
-    build("embed_voices", "campplus")._code()
-    assert {path.relative_to(ROOT).as_posix() for path in seen} >= {
-        "extractors/voices/campplus.py",
-        "extractors/voices/voice.py",
-    }
+CUTTER = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Cutter:
+    version = 1
+
+    def __call__(self, frame, box, landmarks):
+        return frame[:8]
+"""
+
+
+def test_source_of_the_preparer_is_in_the_key_wherever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cutter_of_one_file.py").write_text(CUTTER)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cutter_of_one_file", raising=False)
+    cutter = importlib.import_module("cutter_of_one_file").Cutter()
+    extractor = type("Cutting", (Plain,), {"name": "cutting", "preparer": lambda self: cutter})(
+        Plain.Options(margin=0), CPU
+    )
+    before = extractor.fingerprint()
+    (tmp_path / "cutter_of_one_file.py").write_text(CUTTER.replace("8", "9"))
+    assert extractor.fingerprint() != before
 
 
 @pytest.mark.parametrize(("section", "known"), [("embed_faces", "facenet"), ("embed_voices", "campplus")])

@@ -212,6 +212,12 @@ def test_unknown_source_of_the_protocol_is_refused_with_the_known_ones(raw, tmp_
     assert f"protocol.source: 'voxceleb2' is not known (did you mean 'voxceleb_lists'?); known: {known}" in message
 
 
+def test_unknown_layout_is_refused_with_the_known_ones(raw, tmp_path) -> None:
+    raw["manifest"]["layout"] = "folder"
+    message = refusal(raw, tmp_path)
+    assert "manifest.layout: 'folder' is not known (did you mean 'folders'?); known: csv, folders," in message
+
+
 def test_mapping_of_which_every_line_was_removed_is_empty(raw, tmp_path) -> None:
     raw["manifest"]["columns"] = None
     assert load(raw, tmp_path).manifest.columns == {}

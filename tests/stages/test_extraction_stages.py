@@ -235,7 +235,7 @@ def test_another_voice_extractor_needs_its_name_alone(tmp_path: Path) -> None:
     assert "embed_voices: not used by campplus: seed, weights" in log
     voices = project.store("voices")
     assert voices.matrix.shape == (2, 192)
-    assert voices.provenance["reading"] == {"remove_offset": True, "trim": False}
+    assert voices.provenance["reading"] == {"remove_offset": False, "trim": False}
     assert voices.provenance["extractor"] == "campplus" and voices.provenance["options"] == {"max_seconds": 20.0}
 
 
