@@ -6,6 +6,8 @@ recipe, method, loss or option then leaves every run alone that does not use it.
 
 import ast
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -20,8 +22,28 @@ from pipeline.registry import source_of
 from pipeline.settings import Params, RunSettings
 
 _ROOT = Path(__file__).resolve().parents[1]
-_FOLDERS = ("pipeline/methods/", "pipeline/losses/")
+_CODE = "pipeline/"  # the stage settings depends on this folder, so that it sees every change of what lies in it
+# How a run is read and started, not what comes of it: neither these nor what they import is code of a run.
+_PLUMBING = ("config.py", "errors.py", "files.py", "registry.py", "resolved.py", "settings.py", "store.py", "runtime/")
+_NOT_FOLLOWED = tuple(f"{_CODE}{name}" for name in _PLUMBING)
 _RELEASED_CODE = "pipeline/methods/official.py"
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """What one run depends on, as its file says."""
+
+    path: Path
+    settings: RunSettings
+    code: Mapping[str, str]  # file of the project -> SHA-256
+
+    def check_code(self) -> None:
+        """Raise RunError if a file is not what it was when this was written: results would pass for other code's."""
+        for name, digest in self.code.items():
+            if not (_ROOT / name).is_file() or sha256_of(_ROOT / name) != digest:
+                raise RunError(
+                    f"{name} has changed since {self.path} was written: run `dvc repro settings`, then this again"
+                )
 
 
 def resolved(params: Params, run: str) -> RunSettings:
@@ -41,7 +63,10 @@ def resolved(params: Params, run: str) -> RunSettings:
 
 
 def code_of(settings: RunSettings) -> dict[str, str]:
-    """The files of methods and losses that a run executes, with their SHA-256: its own two and what these import."""
+    """The files of the project that a run's method and loss execute, with their SHA-256: the two and all they import.
+
+    Raises ConfigError for an import of a file of the project that is not below pipeline/.
+    """
     if settings.checkpoint is not None:
         return imported_below([_RELEASED_CODE])
     classes = method_class(settings.method), loss_class(settings.loss)
@@ -49,26 +74,34 @@ def code_of(settings: RunSettings) -> dict[str, str]:
 
 
 def imported_below(files: list[str]) -> dict[str, str]:
-    """The files and all that they import below the folders of methods and losses, however deep, with their SHA-256."""
+    """The files and all of the project that they import, however deep, with their SHA-256; plumbing is left out."""
     found: dict[str, str] = {}
     waiting = list(files)
     while waiting:
         name = waiting.pop()
-        if name in found or not (_ROOT / name).is_file():
+        if name in found or name.startswith(_NOT_FOLLOWED):
             continue
         found[name] = sha256_of(_ROOT / name)
-        tree = ast.parse((_ROOT / name).read_text(encoding="utf-8"))
-        waiting += [path for path in _imports(tree) if path.startswith(_FOLDERS)]
+        imports = [path for path in _imports(name) if (_ROOT / path).is_file()]
+        if outside := [path for path in imports if not path.startswith(_CODE)]:
+            raise ConfigError(
+                f"{name} imports {outside[0]}, whose changes would train no run again: move what it needs to {_CODE}"
+            )
+        waiting += imports
     return dict(sorted(found.items()))
 
 
-def _imports(tree: ast.Module) -> list[str]:
-    modules = []
-    for node in ast.walk(tree):
+def _imports(name: str) -> list[str]:
+    """Where the modules would lie that a file imports, absolute or relative, and the names in them that may be some."""
+    modules: list[str] = []
+    package = list(Path(name).parent.parts)
+    for node in ast.walk(ast.parse((_ROOT / name).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             modules += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            modules += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            modules += [module, *(f"{module}.{alias.name}" for alias in node.names)]
     stems = [module.replace(".", "/") for module in modules]
     return [path for stem in stems for path in (f"{stem}.py", f"{stem}/__init__.py")]
 
@@ -79,25 +112,24 @@ def write_run_file(path: Path, settings: RunSettings) -> None:
     write_text(path, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
-def read_run_file(path: Path) -> RunSettings:
-    """Settings of a run from its file.
+def read_run_file(path: Path, params: Params, run: str) -> RunFile:
+    """What a run depends on, from its file.
 
-    Raises ConfigError if the run is not known, RunError for a damaged file, and if the code that it names has changed
-    since.
+    Raises ConfigError if params.yaml does not name the run or the file is absent, RunError for a damaged file, and if
+    params.yaml or the code that the file names has changed since.
     """
+    wanted = resolved(params, run)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        settings, code = RunSettings.model_validate(content["settings"]), dict(content["code"])
+        file = RunFile(path, RunSettings.model_validate(content["settings"]), dict(content["code"]))
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist: run `dvc repro settings`") from error
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         raise RunError(f"{path} cannot be read ({error}); run `dvc repro settings` again") from error
-    check_code(path, code)
-    return settings
-
-
-def check_code(path: Path, code: dict[str, str]) -> None:
-    """Raise RunError if a file is not what it was when `path` was written: results would pass for another code's."""
-    for name, digest in code.items():
-        if not (_ROOT / name).is_file() or sha256_of(_ROOT / name) != digest:
-            raise RunError(f"{name} has changed since {path} was written: run `dvc repro settings`, then this again")
+    if file.settings.model_dump(mode="json") != wanted.model_dump(mode="json"):
+        raise RunError(
+            f"params.yaml has changed for run {run!r} since {path} was written: run `dvc repro settings`, "
+            "then this again"
+        )
+    file.check_code()
+    return file

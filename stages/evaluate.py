@@ -2,7 +2,6 @@
 
 import logging
 
-from pipeline.config import run_settings
 from pipeline.errors import CheckpointError
 from pipeline.evaluation import described, evaluate, lists_of, write_evaluation
 from pipeline.evaluation.figures import Metrics
@@ -19,8 +18,7 @@ logger = logging.getLogger("stages.evaluate")
 
 def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
     """Measure the models of the run that the command line names on every test list of the protocol."""
-    run_settings(params, run)  # a run that params.yaml does not name is refused with the closest name
-    settings, trained = read_run_file(deps.settings / f"{run}.json"), deps.runs / run / MODEL
+    settings, trained = read_run_file(deps.settings / f"{run}.json", params, run).settings, deps.runs / run / MODEL
     model = load_model(trained)
     if not model.was_trained_with(settings):
         raise CheckpointError(

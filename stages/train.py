@@ -4,15 +4,14 @@ import logging
 
 import pandas as pd
 
-from pipeline.config import run_settings
 from pipeline.files import atomic_path
 from pipeline.protocol import read_protocol
-from pipeline.resolved import read_run_file
+from pipeline.resolved import RunFile, read_run_file
 from pipeline.runtime.device import select_device
 from pipeline.runtime.workspace import home
 from pipeline.scoring import MODEL, save_model
 from pipeline.scoring.released import released_model
-from pipeline.settings import Params, RunSettings
+from pipeline.settings import Params
 from pipeline.store import MATRIX, read_matrix
 from pipeline.training import StateFile, TrainedRun, train_run, training_lists
 from stages.common import Artifacts, run_stage
@@ -25,11 +24,10 @@ logger = logging.getLogger("stages.train")
 
 def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
     """Write the chosen networks and the history of a run; a killed training continues from its last state."""
-    run_settings(params, run)  # refuses a run that params.yaml does not name, with the closest name
-    file = deps.settings / f"{run}.json"
-    settings, state_file = read_run_file(file), StateFile(home() / "training", run)
-    trained = _train(settings, deps, state_file)
-    read_run_file(file)  # again: raises if its code has changed meanwhile
+    file, state_file = read_run_file(deps.settings / f"{run}.json", params, run), StateFile(home() / "training", run)
+    settings = file.settings
+    trained = _train(file, deps, state_file)
+    file.check_code()  # once more: it is still what it was
     folder = outs.runs / run
     save_model(folder / MODEL, trained.model)
     with atomic_path(folder / HISTORY) as temporary:
@@ -42,7 +40,8 @@ def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
     logger.info("train %s: epoch %s of %d, chosen on %s", run, epochs, settings.epochs, settings.selection)
 
 
-def _train(settings: RunSettings, deps: Artifacts, state_file: StateFile) -> TrainedRun:
+def _train(file: RunFile, deps: Artifacts, state_file: StateFile) -> TrainedRun:
+    settings = file.settings
     faces, face_origin = read_matrix(deps.faces / MATRIX)
     voices, voice_origin = read_matrix(deps.voices / MATRIX)
     if settings.checkpoint is not None:
@@ -50,7 +49,7 @@ def _train(settings: RunSettings, deps: Artifacts, state_file: StateFile) -> Tra
         return TrainedRun(model, pd.DataFrame(columns=list(_NO_HISTORY)))
     lists = training_lists(read_protocol(deps.protocol), settings, len(faces), len(voices))
     provenance = {"face": face_origin, "voice": voice_origin}
-    return train_run(settings, lists, faces, voices, select_device(), state_file, provenance=provenance)
+    return train_run(settings, lists, faces, voices, select_device(), state_file, provenance=provenance, code=file.code)
 
 
 if __name__ == "__main__":

@@ -151,11 +151,7 @@ def _retrieval(runs: Sequence[Run]) -> ReportTable:
 def _all(runs: Sequence[Run]) -> ReportTable:
     rows = []
     for run in runs:
-        own = run.settings
-        order = f"{own.order} {own.alternate_epochs}" if own.order == "alternate" else own.order
-        fusion, form = own.method_options.get("fusion"), str(own.loss_options.get("form", ""))
-        method = f"{own.method}, {fusion}" if fusion else own.method
-        settings = (_recipe(run), method, own.modality, own.loss, form, order, len(own.seeds), own.selection)
+        settings = (_recipe(run), *_how_trained(run), run.settings.selection)
         figures = (_figure(run, "eer"), _figure(run, "auc"), run.measured(*_path(run), "min_dcf"))
         state = ("not run",) if run.metrics is None else (" ".join(_path(run)[1:]),)
         rows.append((run.name, *settings, *state, *figures))
@@ -178,6 +174,17 @@ def _all(runs: Sequence[Run]) -> ReportTable:
         "minDCF",
     )
     return ReportTable("runs", "All runs", notes, ("Run", *columns), tuple(rows), folded=True)
+
+
+def _how_trained(run: Run) -> tuple[Value, ...]:
+    """Method, modality, loss, form, order and number of seeds; of a released checkpoint what its file says alone."""
+    own = run.settings
+    if own.checkpoint is not None:
+        return (str(run.group("model").get("method", "")), own.modality, "", "", "", "")
+    order = f"{own.order} {own.alternate_epochs}" if own.order == "alternate" else own.order
+    fusion, form = own.method_options.get("fusion"), str(own.loss_options.get("form", ""))
+    method = f"{own.method}, {fusion}" if fusion else own.method
+    return (method, own.modality, own.loss, form, order, len(own.seeds))
 
 
 def _path(run: Run) -> tuple[str, ...]:

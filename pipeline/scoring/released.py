@@ -1,6 +1,7 @@
 """A checkpoint that SBNet's authors released as a model file of ours, to be measured on the user's own vectors."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import CheckpointError
@@ -29,6 +30,8 @@ def released_model(settings: RunSettings, faces: int, voices: int) -> Model:
             raise CheckpointError(f"{path} takes {modality} vectors of width {wanted}, the store's have {width}")
     if method.takes == "pairs" and settings.modality != "both":
         raise CheckpointError(f"{path} holds two branches, which were trained on pairs: leave out modality")
+    if method.takes == "samples":  # a branch of one modality: it takes the other where that is as wide
+        method.sizes = replace(method.sizes, face=faces, voice=voices)
     origin = {"extractor": ORIGIN, RELEASED: True, "checkpoint": sha256_of(path)}
     provenance = {modality: {**origin, "dimension": width} for modality, width in (("face", faces), ("voice", voices))}
     resolved = {**settings.model_dump(), "method": name, "method_options": options}

@@ -1,14 +1,16 @@
 """Train the seeds of a run one after another and keep, of each, the network of its best epoch."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
 
-from pipeline.files import sha256_hex
+from pipeline.files import sha256_hex, sha256_of
 from pipeline.methods import Method
 from pipeline.runtime.progress import progress
 from pipeline.runtime.threads import one_thread
@@ -22,7 +24,8 @@ from pipeline.training.trainer import Trainer
 from pipeline.training.validation import Rates, Validator
 
 SAVE_EVERY = 5.0  # s between two writes of the state; what a kill can cost, plus an epoch
-_VERSION = 2  # of the arithmetic: raise it when a change here makes other numbers of the same settings
+_PROJECT = Path(__file__).resolve().parents[2]
+_ROOMS = ("training", "metrics", "scoring")  # of the code that trains every run
 
 
 @dataclass(frozen=True)
@@ -42,16 +45,18 @@ def train_run(
     state_file: StateFile | None = None,
     save_every: float = SAVE_EVERY,
     provenance: Provenance | None = None,
+    code: Mapping[str, str] | None = None,
 ) -> TrainedRun:
     """Train a network a seed on faces (F, D) and voices (V, D) that the lists name, from the state in `state_file`.
 
-    A seed's network depends on that seed alone, not on the seeds beside it. `provenance` says what filled the stores.
+    A seed's network depends on that seed alone, not on the seeds beside it. `provenance` says what filled the stores,
+    `code` which files the method and the loss execute, with their SHA-256: a state of other code is not gone on from.
     Raises ConfigError when the loss stops being finite.
     """
     with one_thread():
         data = TrainingData(settings, lists, faces, voices, device)
         if state_file is not None:
-            state_file.open(training_key(settings, data))
+            state_file.open(training_key(settings, data, code or {}))
         validators = {
             name: Validator(trials, data.faces, data.voices)
             for name, trials in (("validation", lists.validation), ("test", lists.test))
@@ -71,10 +76,18 @@ def train_run(
     return TrainedRun(model, _table(trainings))
 
 
-def training_key(settings: RunSettings, data: TrainingData) -> str:
-    """Hex SHA-256 of what decides the result of a training."""
-    parts = (str(_VERSION), settings.model_dump_json(), data.digest(), torch.__version__, data.device.type)
+def training_key(settings: RunSettings, data: TrainingData, code: Mapping[str, str]) -> str:
+    """Hex SHA-256 of what decides the result of a training; `code`, file -> SHA-256, is the method's and the loss's."""
+    parts = [settings.model_dump_json(), data.digest(), torch.__version__, data.device.type]
+    parts += [f"{name} {digest}" for name, digest in sorted({**_own_code(), **code}.items())]
     return sha256_hex(*parts, separator=b"|")
+
+
+def _own_code() -> dict[str, str]:
+    """The files that train every run, with their SHA-256."""
+    files = [_PROJECT / "pipeline/runtime/threads.py"]
+    files += [file for room in _ROOMS for file in (_PROJECT / "pipeline" / room).glob("*.py")]
+    return {file.relative_to(_PROJECT).as_posix(): sha256_of(file) for file in files}
 
 
 class _SeedTraining:

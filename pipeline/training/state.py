@@ -7,6 +7,7 @@ and a continued training is bit for bit the same as an undisturbed one (on the C
 
 import json
 import logging
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,14 +34,21 @@ class State:
 
 
 class StateFile:
-    """The saved states of a run, in `<folder>/<run>-<key>/`; the key is a digest of its settings and its data."""
+    """The saved states of a run, in `<folder>/<run>-<key>/`; the key is a digest of settings, data and code."""
 
     def __init__(self, folder: Path, run: str) -> None:
         self.parent, self.run, self.key = folder, run, ""
 
     def open(self, key: str) -> None:
-        """Set the key of the training: a state written under another key is never read."""
+        """Set the key of the training: a state written under another key is never read, which the log says."""
         self.key = key
+        others = [path for path in self.parent.glob("*") if re.fullmatch(f"{self.run}-[0-9a-f]{{16}}", path.name)]
+        if others and self.folder not in others:
+            _LOG.warning(
+                "%s holds a training of run %s under other settings, data or code: training begins anew",
+                max(others, key=lambda path: path.stat().st_mtime),
+                self.run,
+            )
 
     @property
     def folder(self) -> Path:

@@ -172,6 +172,20 @@ def test_released_checkpoint_is_measured_and_labelled_and_fills_no_cell_of_the_p
     shutil.rmtree(project.folder / "artifacts" / "runs" / "official_vfvf")
 
 
+def test_a_released_checkpoint_of_faces_stands_beside_voices_of_another_width(project: Project, tmp_path: Path) -> None:
+    own = project.copy(tmp_path / "copy")
+    voices = own.store("voices")
+    narrow = voices.matrix[:, :192] / np.linalg.norm(voices.matrix[:, :192], axis=1, keepdims=True)
+    write_store(own.folder / "artifacts" / "voices", narrow, voices.index, voices.provenance)
+    path = checkpoint(tmp_path / "theirs.pth.tar", single_branch_state())
+    raw = yaml.safe_load((own.folder / "params.yaml").read_text())
+    raw["experiments"] = {"theirs": {"checkpoint": str(path), "modality": "face"}}
+    (own.folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    own.run("train", "theirs")
+    own.run("evaluate", "theirs")
+    assert set(metrics(own, "theirs")["verification"]) == {"face"}
+
+
 def test_model_of_other_extractors_is_refused_by_name(project: Project) -> None:
     folder = project.folder / "artifacts" / "voices"
     kept = {path.name: path.read_bytes() for path in folder.iterdir()}

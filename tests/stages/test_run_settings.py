@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.resolved import imported_below
 from pipeline.store import write_store
 from tests.pipeline.training.protocol_files import FACES_EACH, VOICES_EACH, tables, write
 from tests.stages.project import ROOT
@@ -122,6 +123,19 @@ def a_method_with_its_section(project: Path) -> None:
     params(lambda raw: raw["methods"].update(my_method=raw["methods"]["sbnet"]))(project)
 
 
+def a_loss_that_imports(statement: str, imported: str) -> Callable[[Path], None]:
+    """The loss `mine` with one more import, and the file that it names."""
+
+    def changed(project: Path) -> None:
+        if not (project / "pipeline/losses/mine.py").exists():
+            a_loss_with_its_section(project)
+        code("pipeline/losses/mine.py", f"\n{statement}\n")(project)
+        (project / imported).parent.mkdir(exist_ok=True)
+        code(imported, "SCALE = 1.0\n")(project)
+
+    return changed
+
+
 def what_no_run_uses(project: Path) -> None:
     params(lambda raw: raw["recipes"].update(mine={"epochs": 9}))(project)  # a new recipe
     params(lambda raw: raw["recipes"]["paper"].update(epochs=9))(project)
@@ -168,3 +182,67 @@ def test_a_run_with_a_users_loss_trains_and_its_code_must_stay_what_it_was(proje
     )
     assert done.returncode == 1
     assert "pipeline/losses/mine.py has changed since artifacts/settings/mine.json was written" in done.stderr
+
+
+def test_code_that_a_loss_imports_from_anywhere_below_pipeline_retrains_its_run(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder, symlinks=True)
+    files = {"from .own_parts import SCALE": "pipeline/losses/own_parts.py", "import pipeline.own": "pipeline/own.py"}
+    for statement, imported in files.items():
+        a_loss_that_imports(statement, imported)(folder)
+    params(lambda raw: raw.update(experiments={"mine": {"loss": "mine"}}))(folder)
+    dvc(folder, "repro", "train@mine")
+    for imported in files.values():
+        text = (folder / imported).read_text()
+        code(imported, "SCALE = 2.0\n")(folder)
+        assert retrained(folder) == {"mine"}
+        (folder / imported).write_text(text)
+    assert retrained(folder) == set()
+
+
+@pytest.mark.parametrize(
+    ("statement", "imported"),
+    [
+        ("from .own_parts import SCALE", "pipeline/losses/own_parts.py"),
+        ("from . import own_parts", "pipeline/losses/own_parts.py"),
+        ("from ..helpers.parts import SCALE", "pipeline/helpers/parts.py"),
+        ("from ..helpers import parts", "pipeline/helpers/parts.py"),
+        ("from pipeline.helpers.parts import SCALE", "pipeline/helpers/parts.py"),
+        ("import pipeline.own_parts", "pipeline/own_parts.py"),
+    ],
+)
+def test_every_form_of_import_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str, imported: str
+) -> None:
+    monkeypatch.setattr("pipeline.resolved._ROOT", tmp_path)
+    for name, text in (("pipeline/losses/mine.py", statement), (imported, "SCALE = 1.0")):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(f"{text}\n")
+    assert set(imported_below(["pipeline/losses/mine.py"])) == {"pipeline/losses/mine.py", imported}
+
+
+def test_an_import_from_outside_pipeline_is_refused(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder, symlinks=True)
+    a_loss_that_imports("from own_parts import SCALE", "own_parts.py")(folder)
+    params(lambda raw: raw["experiments"].update(mine={"loss": "mine"}))(folder)
+    message = by_hand(folder, "stages.settings")
+    assert "ConfigError: pipeline/losses/mine.py imports own_parts.py" in message
+    assert "move what it needs to pipeline/" in message
+
+
+def by_hand(project: Path, *arguments: str) -> str:
+    """What a stage that fails says."""
+    done = subprocess.run([sys.executable, "-m", *arguments], cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate"])
+def test_a_stage_by_hand_refuses_settings_older_than_params_yaml(project: Path, tmp_path: Path, stage: str) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder, symlinks=True)
+    params(lambda raw: raw["losses"]["fop"].update(alpha=0.5))(folder)
+    message = by_hand(folder, f"stages.{stage}", "fop")
+    assert "RunError: params.yaml has changed for run 'fop'" in message
+    assert "run `dvc repro settings`" in message

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
+from pipeline.config import run_settings
 from pipeline.report.run_tables import run_tables
 from pipeline.report.runs import Run
 from pipeline.report.tables import ReportTable
-from tests.pipeline.settings_for_training import train_settings
+from tests.pipeline.settings_for_training import shipped, train_settings
 
 
 def grids_of(metrics: Mapping[str, object]) -> dict[str, ReportTable]:
@@ -39,3 +40,13 @@ def test_seen_heard_lists_by_it_get_a_column_of_their_own() -> None:
 
 def test_without_such_a_list_there_is_no_such_table() -> None:
     assert "other_criteria" not in grids_of({"verification": {"cross_modal": RANDOM}})
+
+
+def test_a_released_checkpoint_has_the_method_of_its_model_and_nothing_of_a_training() -> None:
+    params = shipped().model_copy(update={"experiments": {"theirs": {"checkpoint": "x.pth.tar"}}})
+    settings = run_settings(params, "theirs")
+    run = Run("theirs", settings, settings, {"model": {"method": "two_branch"}}, None, None)
+    every = next(table for table in run_tables([run], set()) if table.name == "runs")
+    row = dict(zip(every.header, every.rows[0], strict=True))
+    assert (row["Recipe"], row["Method"], row["Chosen on"]) == ("released checkpoint", "two_branch", "test")
+    assert [row[column] for column in ("Loss", "Form", "Order", "Seeds")] == [""] * 4

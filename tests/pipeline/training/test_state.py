@@ -13,7 +13,8 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from pipeline.training import StateFile, TrainedRun
+from pipeline.training import StateFile, TrainedRun, loop
+from pipeline.training.data import TrainingData
 from tests.pipeline.settings_for_training import train_settings
 from tests.pipeline.training.world import World
 
@@ -151,6 +152,31 @@ def test_a_state_of_other_data_is_not_looked_at(world: World, tmp_path: Path) ->
     other = World(faces, world.voices, world.lists, world.unseen)
     settings = train_settings(epochs=6)
     assert_same(other.train(settings, state_file=StateFile(tmp_path, "run")), other.train(settings))
+
+
+@pytest.mark.parametrize(("code", "resumes"), [({"pipeline/losses/fop.py": "0"}, True), ({"fop.py": "1"}, False)])
+def test_a_state_of_other_code_is_not_gone_on_from_and_the_log_says_so(
+    world: World, tmp_path: Path, code: dict[str, str], resumes: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings, before = train_settings(epochs=6, seeds=[0]), {"pipeline/losses/fop.py": "0"}
+    with pytest.raises(KeyboardInterrupt):
+        world.train(settings, state_file=KillAfter(tmp_path, 2), save_every=0.0, code=before)
+    again = KillAfter(tmp_path, 100)
+    world.train(settings, state_file=again, save_every=0.0, code=code)
+    assert 100 - again.writes == (4 if resumes else 6)  # epochs trained
+    assert ("training begins anew" in caplog.text) is not resumes
+
+
+def test_the_code_that_trains_every_run_is_in_the_key_of_a_training(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = train_settings()
+    data = TrainingData(settings, world.lists, world.faces, world.voices, torch.device("cpu"))
+    before = loop.training_key(settings, data, {})
+    named = loop._own_code()
+    assert {f"pipeline/{name}.py" for name in ("training/trainer", "metrics/rates", "scoring/similarity")} <= set(named)
+    monkeypatch.setattr(loop, "_own_code", lambda: {**named, "pipeline/training/trainer.py": "edited"})
+    assert loop.training_key(settings, data, {}) != before
 
 
 def test_a_state_under_a_copied_name_is_refused(world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
