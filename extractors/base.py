@@ -1,15 +1,17 @@
 """The contract of every extractor: it owns its options, its weights and the preparation of its input.
 
 An author writes four things: `version`, `Options`, `load` and the call. The base makes the fingerprint that cached
-results go by, over all of them, so that none can be forgotten. Its file imports no model library.
+results go by, over all of them and their source, so that none can be forgotten. Its file imports no model library.
 """
 
 import re
+import sys
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, final
 
-from pipeline.extraction.fingerprint import fingerprint_of
+from pipeline.extraction.fingerprint import code_digest, fingerprint_of
 from pipeline.media import MEDIA_VERSION
 from pipeline.settings import Section
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _FINAL = ("fingerprint", "provenance")
+_FOLDER = Path(__file__).resolve().parent
+_NO_ARITHMETIC = (_FOLDER / "base.py", _FOLDER / "registry.py")  # the contract, and who finds a class by its name
 _BY_DIGEST = "weights"  # option that counts in a fingerprint by the digest of its file, so that the file may move
 
 
@@ -60,7 +64,7 @@ class Extractor(ABC):
     """
 
     name: ClassVar[str]  # set by the decorator that registers it
-    version: ClassVar[int]  # raised when the same options, weights and media would give other results
+    version: ClassVar[int]  # raised when results change by what is not below extractors/, such as a library
     Options: ClassVar[type[ExtractorOptions]] = NoOptions
 
     def __init__(self, options: ExtractorOptions, device: "torch.device") -> None:
@@ -92,6 +96,7 @@ class Extractor(ABC):
             {
                 "name": self.name,
                 "version": self.version,
+                "code": self._code(),
                 "weights": self.weights.digest,
                 "options": self.options.model_dump(mode="json", exclude={_BY_DIGEST}),
                 "preparer": self.preparer(),
@@ -105,10 +110,25 @@ class Extractor(ABC):
         return {
             "extractor": self.name,
             "version": self.version,
+            "code": self._code(),
             "options": self.options.model_dump(mode="json"),
             "weights": {**asdict(self.weights), "trained_on": _as_list(self.weights.trained_on)},
             "fingerprint": self.fingerprint(),
         }
+
+    def _code(self) -> str:
+        """Digest of the source of the class and of its preparer's, with what they import below extractors/.
+
+        A class that was typed at a prompt has no file: `version` alone says what it is.
+        """
+        classes = [*type(self).__mro__, *type(self.preparer()).__mro__]
+        files = {getattr(sys.modules[found.__module__], "__file__", None) for found in classes if _is_own(found)}
+        return code_digest((Path(file).resolve() for file in files if file), _FOLDER, _NO_ARITHMETIC)
+
+
+def _is_own(found: type) -> bool:
+    """Whether a class is of an extractor or a preparer, not of Python."""
+    return found.__module__.partition(".")[0] not in sys.stdlib_module_names or found.__module__ == "__main__"
 
 
 def _as_list(names: tuple[str, ...] | None) -> list[str] | None:

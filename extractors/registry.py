@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from extractors.base import Extractor
+from pipeline import registry
 from pipeline.config import validate
-from pipeline.registry import find, import_files
 
 if TYPE_CHECKING:
     import torch
@@ -25,17 +25,16 @@ class Registry(Generic[ExtractorT]):
 
     def __init__(self, package: str, section: str, key: str) -> None:
         """`section` of params.yaml holds the extractors' options, and names one by its `key`."""
-        self._package = package
         self._section = section
         self._key = key
-        self._known: dict[str, type[ExtractorT]] = {}
+        self._files: registry.Registry[type[ExtractorT]] = registry.Registry(package, f"{section}.{key}")
 
     def register(self, name: str) -> Callable[[type[ExtractorT]], type[ExtractorT]]:
         """Class decorator: make an extractor known as `name`."""
 
         def add(extractor: type[ExtractorT]) -> type[ExtractorT]:
+            self._files.add(name, extractor, extractor)
             extractor.name = name
-            self._known[name] = extractor
             return extractor
 
         return add
@@ -57,19 +56,17 @@ class Registry(Generic[ExtractorT]):
 
     def find(self, name: str) -> type[ExtractorT]:
         """The class registered as `name`; raises ConfigError, naming the known ones, where there is none."""
-        return find(self._known, name, f"{self._section}.{self._key}", self._package)
+        return self._files.find(name)
 
     def names(self) -> list[str]:
         """All names that the folder's files register, sorted."""
-        import_files(self._package)
-        return sorted(self._known)
+        return list(self._files.entries())
 
     def _foreign(self, keys: list[str]) -> list[str]:
         """Those of `keys` that are options of other extractors, sorted."""
         if not keys:
             return []
-        import_files(self._package)
-        known = {key for extractor in self._known.values() for key in extractor.Options.model_fields}
+        known = {key for extractor in self._files.entries().values() for key in extractor.Options.model_fields}
         return sorted(known.intersection(keys))
 
 

@@ -1,6 +1,8 @@
 """Read params.yaml: errors name the key, the value and the remedy."""
 
 import difflib
+import math
+import re
 from datetime import date
 from pathlib import Path
 from typing import TypeVar, get_args
@@ -9,12 +11,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import ConfigError
+from pipeline.manifest.layouts import layout_named
 from pipeline.protocol.sources import source_named
 from pipeline.protocol.vocabulary import criterion_named
 from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
 from pipeline.settings import Params, RunSettings, Section, TrainSettings
 
 SectionT = TypeVar("SectionT", bound=Section)
+_WORD = re.compile(r"[^\s:,{}\[\]\"'#]+")  # what may be a plain name or value in a YAML file
 RELEASED = "released"  # method and loss of a run that is a released checkpoint
 # Its other keys: they do nothing, so that `train:` must not reach them; selection says how its authors chose it.
 _NOT_TRAINED: dict[str, object] = {
@@ -39,14 +43,16 @@ def load_params(path: Path) -> Params:
     Raises ConfigError for a file that is no YAML mapping and for every bad key, all of them in one message.
     """
     try:
-        raw = parse_yaml(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        raw = parse_yaml(text)
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist: run from the project's root, which holds params.yaml") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path} must hold sections (manifest:, detect_faces:, ...), found {type(raw).__name__}")
-    params = _validated(raw, str(path))
+    params = _validated(raw, str(path), text)
+    layout_named(params.manifest.layout)
     source_named(params.protocol.source)
     for criterion in params.protocol.criteria:
         criterion_named(criterion)
@@ -103,13 +109,13 @@ _MOVED = {
 _BRANCHES = {"single": "sbnet", "two": "two_branch"}
 
 
-def _validated(raw: dict[str, object], where: str) -> Params:
+def _validated(raw: dict[str, object], where: str, text: str) -> Params:
     """All of params.yaml; keys of an older one are named with what to write now, among all other problems."""
     old = _old_keys(raw)
     try:
         params = Params.model_validate(raw)
     except ValidationError as error:
-        lines = [_explain(details, Params) for details in error.errors()]
+        lines = [_explain(details, Params, text) for details in error.errors()]
         old |= {line: line for line in lines if line.split(":")[0] not in old}
     else:
         if not old:
@@ -258,20 +264,23 @@ def _released(params: Params, own: dict[str, object], where: str) -> RunSettings
     return validate(RunSettings, {**named, **_NOT_TRAINED, **own}, where)
 
 
-def validate(model: type[SectionT], raw: object, where: str) -> SectionT:
-    """Build `model` from raw YAML; all problems become one ConfigError whose lines start with the dotted key."""
+def validate(model: type[SectionT], raw: object, where: str, text: str = "") -> SectionT:
+    """Build `model` from raw YAML; all problems become one ConfigError whose lines start with the dotted key.
+
+    Names and values that YAML reads as numbers are shown as `text`, the file's own, has them: they can be searched for.
+    """
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        lines = [f"  {_explain(details, model)}" for details in error.errors()]
+        lines = [f"  {_explain(details, model, text)}" for details in error.errors()]
         raise ConfigError("\n".join([f"{where}: {len(lines)} problem(s)", *lines])) from error
 
 
-def _explain(details: ErrorDetails, model: type[BaseModel]) -> str:
+def _explain(details: ErrorDetails, model: type[BaseModel], text: str) -> str:
     location, found = [str(part) for part in details["loc"] if part != "[key]"], details["input"]
     key = ".".join(location) or "(section)"
     if details["type"] == "invalid_key" or (details["loc"][-1:] == ("[key]",) and not isinstance(found, str)):
-        return _unquoted_name(".".join(location[:-1]) or "(section)", found)
+        return _unquoted_name(".".join(location[:-1]) or "(section)", found, text)
     if details["type"] == "extra_forbidden":
         return f"{key}: unknown key{_closest(location[-1], _fields(model, location[:-1]))}; remove it or mend its name"
     if details["type"] == "missing":
@@ -279,19 +288,23 @@ def _explain(details: ErrorDetails, model: type[BaseModel]) -> str:
     problem = f"{key}: {details['msg'].removeprefix('Value error, ')}"
     if isinstance(found, dict):
         return problem  # no whole section: it is in the file
-    return f"{problem}; found {found!r}{_remedy(details['type'], key, found)}"
+    return f"{problem}; found {found!r}{_remedy(details['type'], key, found, text)}"
 
 
-def _unquoted_name(section: str, name: object) -> str:
+def _unquoted_name(section: str, name: object, text: str) -> str:
     """A name that YAML does not read as text, which DVC drops without a word from its list of stages."""
-    return f"{section}: YAML reads the name {_as_written(name)} as {_kind(name)}, not as text; quote it in params.yaml"
+    written, read = _as_written(name, text), _in_yaml(name)
+    kind = _kind(name) if written == read else f"{_kind(name)} ({read})"
+    return f"{section}: YAML reads the name {written} as {kind}, not as text; quote it in params.yaml"
 
 
-def _remedy(expected: str, key: str, found: object) -> str:
+def _remedy(expected: str, key: str, found: object, text: str) -> str:
     """What to write instead of a value that is another plain kind than the one expected."""
+    if found is None:
+        return ", which is nothing to YAML: write a value behind the colon"
     if expected == "string_type" and isinstance(found, bool | int | float | date):
-        text = _as_written(found)
-        return f", {_kind(found)} to YAML: quote it, as in '{text}' (on dvc's command line: -S '{key}=\"{text}\"')"
+        own = _as_written(found, text)
+        return f", {_kind(found)} to YAML: quote it, as in '{own}' (on dvc's command line: -S '{key}=\"{own}\"')"
     if expected in ("int_type", "float_type") and isinstance(found, str) and _reads_as_float(found):
         return f", which quotes make text: write {found.lstrip('0') or '0'} without them"
     if expected == "int_type" and isinstance(found, float) and found.is_integer():
@@ -299,8 +312,25 @@ def _remedy(expected: str, key: str, found: object) -> str:
     return ""
 
 
-def _as_written(value: object) -> str:
-    """A plain value in YAML's words."""
+def _as_written(value: object, text: str) -> str:
+    """A plain value as the file has it (2024_11), or in YAML's words (202411) where the file has none such."""
+    words = dict.fromkeys(_WORD.findall(text))
+    return (
+        _in_yaml(value)
+        if _in_yaml(value) in words
+        else next((word for word in words if _reads_as(word, value)), _in_yaml(value))
+    )
+
+
+def _reads_as(word: str, value: object) -> bool:
+    try:
+        read = parse_yaml(word)
+    except YAMLError:
+        return False
+    return type(read) is type(value) and bool(read == value)
+
+
+def _in_yaml(value: object) -> str:
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -312,7 +342,8 @@ def _kind(value: object) -> str:
 
 def _reads_as_float(text: str) -> bool:
     try:
-        float(text)
+        if not math.isfinite(float(text)):
+            return False
     except ValueError:
         return False
     return True

@@ -13,7 +13,7 @@ logger = logging.getLogger("stages.cache")
 
 
 def main() -> None:
-    """No stage of the graph: a command for the person whose disk fills up."""
+    """A command, not a stage of the graph: show or shrink the item cache."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("size", help="entries and bytes")

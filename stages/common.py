@@ -22,9 +22,9 @@ StageMain = Callable[..., None]  # main(params, deps, outs), and the name of a r
 
 @dataclass(frozen=True)
 class Artifacts:
-    """Where the files of `artifacts/` lie. A stage reads below one root, `deps`, and writes below another, `outs`.
+    """Paths of the files of `artifacts/`. A stage reads below one root, `deps`, and writes below another, `outs`.
 
-    DVC has both in one folder; a test may keep them apart, and so see what a stage reads and what it writes.
+    With DVC both are one folder; a test may separate them, to see what a stage reads and what it writes.
     """
 
     root: Path = Path("artifacts")
@@ -75,27 +75,27 @@ def run_stage(
 ) -> None:
     """Run a stage under its lock: main(params, deps, outs), with the run's name behind them if the stage `takes` one.
 
-    `arguments` stand for the command line's. A PipelineError becomes its message on stderr and exit code 1, no
+    `arguments` replace those of the command line. A PipelineError becomes its message on stderr and exit code 1, no
     traceback.
     """
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     description = inspect.unwrap(main).__globals__["__doc__"]
-    if {"-h", "--help"} & set(given):
+    if {"-h", "--help"} & set(arguments):
         sys.stdout.write(f"{description}\n\n{main.__doc__}\n")
         return
-    if len(given) != (1 if takes == "run" else 0):
+    if len(arguments) != (1 if takes == "run" else 0):
         wanted = "one argument, the name of a run of experiments: in params.yaml" if takes == "run" else "no arguments"
-        sys.stderr.write(f"{description}\n\nIt takes {wanted}, but got {' '.join(given) or 'none'}\n")
+        sys.stderr.write(f"{description}\n\nIt takes {wanted}, but got {' '.join(arguments) or 'none'}\n")
         sys.exit(2)
     stage = Path(sys.argv[0]).stem
 
     def locked() -> None:
-        with stage_lock("-".join([stage, *given])), unchanged_inputs(stage, *given):
+        with stage_lock("-".join([stage, *arguments])), unchanged_inputs(stage, *arguments):
             params = load_params(PARAMS)
             if params.features.source == "media" and stage != "manifest":  # which refuses such links itself
                 warn_of_linked_folders(media_path(params, ""))
-            refuse_absent_inputs(stage, *given)
-            main(params, Artifacts(), Artifacts(), *given)
+            refuse_absent_inputs(stage, *arguments)
+            main(params, Artifacts(), Artifacts(), *arguments)
 
     run_command(locked)
 
@@ -109,11 +109,11 @@ def run_command(command: Callable[[], None]) -> None:
         sys.stderr.write(f"\n{type(error).__name__}: {error}\n")
         sys.exit(1)
     except KeyboardInterrupt:
-        sys.stderr.write("\nstopped; what was extracted so far is kept in the item cache\n")
+        sys.stderr.write("\nstopped; what was extracted so far is in the item cache\n")
         sys.exit(130)
 
 
 def media_path(params: Params, path: str) -> Path:
-    """Where a manifest's medium lies; a relative media folder is taken from the working directory, then the project."""
+    """Path of a manifest's medium; a relative media folder is below the working directory or else the project."""
     media = Path(params.manifest.media)
     return (media if media.exists() else project_root() / media) / path

@@ -47,8 +47,10 @@ def _write(
     folder: Path,
 ) -> None:
     results, skips = extraction.results, faceless(extraction.results)
-    looked, kept = (sum(int(arrays[name].sum()) for arrays in results.values()) for name in ("sampled", "accepted"))
-    counts = (looked, looked - kept, len(skips))
+    sampled, accepted = (
+        sum(int(arrays[name].sum()) for arrays in results.values()) for name in ("sampled", "accepted")
+    )
+    counts = (sampled, sampled - accepted, len(skips))
     logger.info("detect_faces: %d frames, %d without a face; %d clips without any", *counts)
     skips += extraction.skips
     write_skips(folder / "detect_skipped.csv", skips)

@@ -6,8 +6,8 @@ from pipeline.extraction.loop import Work, extract, items_at_once
 from pipeline.extraction.packing import Embed, pack
 from pipeline.extraction.prefill import prefill_embeddings
 from pipeline.extraction.skips import refuse_too_many, write_skips
-from pipeline.extraction.tasks import task_of
-from pipeline.manifest.schema import may_hold_voices, read_manifest
+from pipeline.extraction.tasks import may_hold_voices, task_of
+from pipeline.manifest.schema import read_manifest
 from pipeline.runtime.workspace import items_path
 from pipeline.settings import Params
 from stages.common import Artifacts, media_path, run_stage
@@ -34,7 +34,12 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     skipped = outs.voices / "skipped.csv"
     write_skips(skipped, extraction.skips)
     refuse_too_many(work.stage, extraction.skips, len(tasks), settings.max_skip_ratio, skipped)
-    made_by = {**extractor.provenance(), "dimension": extractor.dimension, "sample_rate": extractor.sample_rate}
+    made_by = {
+        **extractor.provenance(),
+        "dimension": extractor.dimension,
+        "sample_rate": extractor.sample_rate,
+        "reading": {"remove_offset": settings.remove_offset, "trim": settings.trim},
+    }
     pack(outs.voices, manifest, extraction.results, {task.item: task.key for task in tasks}, made_by)
 
 

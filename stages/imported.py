@@ -1,4 +1,4 @@
-"""Outputs of extraction that come from feature files: where `features.source` is csv, a stage takes them as they are.
+"""Outputs of extraction that come from feature files: where `features.source` is csv, a stage copies them.
 
 `stages.import_features` writes them beforehand, so that no extraction depends on code that reads feature files.
 """
@@ -30,7 +30,7 @@ def or_imported(*files: str) -> Callable[[ExtractionMain], ExtractionMain]:
                 with atomic_path(outs.root / name) as temporary:
                     shutil.copyfile(deps.features / name, temporary)
             folder = params.features.folder
-            logger.info("%s: of the feature files in %s; no medium was looked at", ", ".join(files), folder)
+            logger.info("%s: of the feature files in %s; no medium was read", ", ".join(files), folder)
 
         return extracted_or_imported
 

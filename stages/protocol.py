@@ -18,7 +18,7 @@ logger = logging.getLogger("stages.protocol")
 
 
 def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
-    """Build the protocol of params.yaml, check it against the stores, name the runs it is too little for, write it."""
+    """Build the protocol of params.yaml, check it against the stores, name runs that it has no trials for, write it."""
     settings, lists = params.protocol, params.protocol.lists
     if params.features.source == "csv":
         settings, lists = settings.model_copy(update={"source": CSV_FEATURES}), params.features.folder

@@ -23,7 +23,7 @@ logger = logging.getLogger("stages.train")
 
 
 def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
-    """Write the chosen networks and the history of a run; a killed training goes on from its last state."""
+    """Write the chosen networks and the history of a run; a killed training continues from its last state."""
     file, state_file = read_run_file(deps.settings / f"{run}.json", params, run), StateFile(home() / "training", run)
     settings = file.settings
     trained = _train(file, deps, state_file)

@@ -1,6 +1,6 @@
 """An evaluation: score a trained run on every test list of the protocol, turn scores into figures, write the files.
 
-Lists: lists.py. Scores: scoring.py. Figures of one list: figures.py. Curves: curves.py.
+Lists and the scores of their rows: lists.py. Figures and curves of one list: figures.py.
 """
 
 import json
@@ -13,19 +13,21 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import ProtocolError, ScoreError
-from pipeline.evaluation.curves import matching_curve, no_curves, roc_and_det
 from pipeline.evaluation.figures import (
     Metrics,
+    matching_curve,
     matching_figures,
     nest,
+    no_curves,
     parity_figures,
     retrieval_figures,
+    roc_and_det,
     verification_figures,
 )
-from pipeline.evaluation.lists import Lists, candidates
-from pipeline.evaluation.scoring import Trained, TrialScorer
+from pipeline.evaluation.lists import Lists, Trained, TrialScorer, candidates
 from pipeline.files import atomic_path, write_text
 from pipeline.metrics.official_grid import FOLDS
+from pipeline.protocol.judged import judged_on, learnt_tasks
 from pipeline.protocol.tables import RowIndex
 from pipeline.protocol.vocabulary import (
     CROSS_MODAL,
@@ -33,8 +35,6 @@ from pipeline.protocol.vocabulary import (
     TASKS,
     UNSEEN,
     VERIFICATION_TASKS,
-    judged_on,
-    learnt_tasks,
 )
 from pipeline.scoring.similarity import Matrix
 from pipeline.settings import EvaluateSettings

@@ -1,8 +1,13 @@
-"""One digest of everything that decides a result: settings, the numbers of what runs in a worker, arrays."""
+"""One digest of everything that decides a result: settings, the numbers of what runs in a worker, arrays, code."""
 
+import ast
+import io
 import json
-from collections.abc import Mapping
+import tokenize
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -35,3 +40,76 @@ def _plain(value: object) -> object:
         parts = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
         return {"class": kind, "version": getattr(value, "version", 0), "fields": parts}
     raise TypeError(f"{type(value).__name__} has no fingerprint: use numbers, text, arrays or a dataclass of such")
+
+
+def code_digest(files: Iterable[Path], folder: Path, exempt: Collection[Path] = ()) -> str:
+    """Hex SHA-256 of source files and of all that they import below the package `folder`, however deep.
+
+    Comments, docstrings and blank lines do not count, nor do the files of `exempt`. It is the same for every version of
+    Python, since it goes by the text that is left.
+    """
+    digests: dict[Path, str] = {}
+    waiting = list(files)
+    while waiting:
+        path = waiting.pop()
+        if path in digests or path in exempt or not path.is_file():
+            continue
+        digests[path], imports = _read(path, path.read_text(encoding="utf-8"), folder)
+        waiting += imports
+    return fingerprint_of(sorted(digests.values()))
+
+
+@cache
+def _read(path: Path, text: str, folder: Path) -> tuple[str, list[Path]]:
+    """Digest of one source file, and where what it imports below `folder` would be."""
+    tree = ast.parse(text)
+    imports = [found for found in _imported(tree, path, folder) if found.is_relative_to(folder)]
+    return sha256_hex(_bare(text, tree)), imports
+
+
+def _imported(tree: ast.Module, path: Path, folder: Path) -> Iterator[Path]:
+    """Where the modules would be that a file at `path` imports, absolutely or relatively to its package."""
+    for node in ast.walk(tree):
+        stems = []
+        if isinstance(node, ast.Import):
+            stems = [folder.parent.joinpath(*alias.name.split(".")) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = path.parents[node.level - 1] if node.level else folder.parent
+            module = package.joinpath(*(node.module or "").split("."))
+            stems = [module, *(module / alias.name for alias in node.names)]
+        for stem in stems:
+            yield from (stem.with_name(f"{stem.name}.py"), stem / "__init__.py")
+
+
+def _bare(text: str, tree: ast.Module) -> bytes:
+    """The source without comments, docstrings, blank lines and white space at the end of lines."""
+    lines = text.split("\n")
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column].rstrip()
+    kept = [line.encode() for line in lines]  # the tree counts columns in bytes
+    inside: set[int] = set()  # lines that end within a string, where white space is of its value
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant | ast.JoinedStr):
+            inside.update(range(node.lineno - 1, (node.end_lineno or node.lineno) - 1))
+    for docstring in _docstrings(tree):
+        first, last = docstring.lineno - 1, (docstring.end_lineno or docstring.lineno) - 1
+        after = kept[last][docstring.end_col_offset :]
+        before = kept[first][: docstring.col_offset]
+        kept[first : last + 1] = [before + after, *[b""] * (last - first)]
+        inside.difference_update(range(first, last))
+    trimmed = [line if number in inside else line.rstrip() for number, line in enumerate(kept)]
+    return b"\n".join(line for number, line in enumerate(trimmed) if line or number in inside)
+
+
+def _docstrings(tree: ast.Module) -> Iterator[ast.Expr]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                yield first

@@ -1,9 +1,11 @@
-"""One item to extract: its medium, what makes the model's input of it, and the key of its result."""
+"""Items to extract: which, their medium, what makes the model's input of it, and the key of the result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+
+import pandas as pd
 
 from pipeline.errors import GoneError
 from pipeline.extraction.fingerprint import fingerprint_of
@@ -28,6 +30,12 @@ class Task(Generic[PayloadT]):
     prepare: Callable[[Path], PayloadT]  # picklable: an instance of a frozen dataclass of pipeline.extraction.decoding
     digest: str = ""  # SHA-256 of the medium as the manifest saw it; empty: not checked
     minutes: float = 0.0  # that its medium lasts, by which its time limit grows (limits.minutes_of)
+
+
+def may_hold_voices(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The rows of which a voice is embedded: sound and video, not mute video; unreadable media are skipped later."""
+    mute = (manifest["audio_tracks"] == 0).fillna(False)
+    return manifest[manifest["kind"].isin(["video", "audio"]) & ~mute]
 
 
 def task_of(row: Any, path: Path, prepare: Callable[[Path], PayloadT], fingerprint: str) -> Task[PayloadT]:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.config import validate
-from pipeline.registry import find
+from pipeline.registry import Registry
 from pipeline.settings import Section
 
 
@@ -73,7 +73,7 @@ class Loss(nn.Module, ABC):
         """Loss () of a batch."""
 
 
-LOSSES: dict[str, type[Loss]] = {}
+LOSSES: Registry[type[Loss]] = Registry("pipeline.losses", "train.loss")
 LossT = TypeVar("LossT", bound=type[Loss])
 
 
@@ -81,7 +81,7 @@ def register(name: str) -> Callable[[LossT], LossT]:
     """Class decorator: make a loss known under `name`, which its file is called, too."""
 
     def add(loss: LossT) -> LossT:
-        LOSSES[name] = loss
+        LOSSES.add(name, loss, loss)
         return loss
 
     return add
@@ -89,7 +89,7 @@ def register(name: str) -> Callable[[LossT], LossT]:
 
 def loss_class(name: str) -> type[Loss]:
     """The loss under `name`; raises ConfigError that lists the known ones."""
-    return find(LOSSES, name, "train.loss", "pipeline.losses")
+    return LOSSES.find(name)
 
 
 def build_loss(name: str, options: Mapping[str, object], sizes: LossSizes, generator: torch.Generator) -> Loss:

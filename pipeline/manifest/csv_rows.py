@@ -4,14 +4,14 @@ import csv
 import io
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import ManifestError
 from pipeline.manifest.checks import refuse
 
-_SEPARATOR = re.compile(r'"?sep=(.)"?[,;]*\s*$')  # what spreadsheets take for the name of the separator
+_SEPARATOR = re.compile(r'"?sep=(.)"?[,;]*\s*$', re.IGNORECASE)  # what spreadsheets take for the name of the separator
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +37,9 @@ class Rows:
 def read_rows(path: Path, key: str) -> Rows:
     """Read a table with a header line; `key` of params.yaml is named where it fails.
 
-    Lines that begin with # are comments, a first line `sep=;` names the separator, and empty columns behind the last
-    named one are dropped, as spreadsheets leave them. Raises ManifestError for a file that is absent, not UTF-8 or not
-    a table, and for lines with too many or too few values, naming them.
+    Lines that begin with # are comments, a line `sep=;` above the header names the separator, and empty columns behind
+    the last named one are dropped, as spreadsheets leave them. Raises ManifestError for a file that is absent, not
+    UTF-8 or not a table, and for lines with too many or too few values, naming them.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -62,23 +62,47 @@ def read_rows(path: Path, key: str) -> Rows:
 
 
 def _lines(path: Path, text: str) -> tuple[list[tuple[int, list[str]]], tuple[int, ...]]:
-    """Number and values of every line that holds any, without a line that names the separator; numbers of comments."""
+    """Number and values of every row that holds any, without a line that names the separator; numbers of comments."""
     written = list(io.StringIO(text, newline=""))
-    named = _SEPARATOR.match(written[0]) if written else None
-    skipped = 1 if named else 0
-    reader = csv.reader(written[skipped:], delimiter=named[1] if named else _separator(written), strict=True)
-    numbered, comments, begin = [], [], skipped
+    head = next((at for at, line in enumerate(written) if line.strip() and not line.startswith("#")), 0)
+    named = _SEPARATOR.match(written[head]) if written else None
+    if named:
+        written[head] = "\n"
+    lines = _RowLines(written)
+    reader = csv.reader(lines, delimiter=named[1] if named else _separator(written), strict=True)
+    numbered = []
     try:
-        for line in reader:
-            number, values = skipped + reader.line_num, [value.strip() for value in line]
-            if written[begin].startswith("#"):
-                comments.append(number)
-            elif any(values):
-                numbered.append((number, values))
-            begin = number  # of the next line, counted from 0
+        for row in reader:
+            if any(values := [value.strip() for value in row]):
+                numbered.append((lines.begin, values))
+            lines.within = False
     except csv.Error as error:
-        raise ManifestError(f"{path} line {skipped + reader.line_num} is no table line: {error}") from error
-    return numbered, tuple(comments)
+        raise ManifestError(f"{path} line {lines.begin} is no table line: {error}") from error
+    return numbered, tuple(lines.comments)
+
+
+class _RowLines:
+    """The lines of a table without comments, which are left out before csv looks at their quotes.
+
+    Within a quoted value that holds line breaks, a line that begins with # is a part of it.
+    """
+
+    def __init__(self, written: Sequence[str]) -> None:
+        self._numbered = enumerate(written, 1)
+        self.begin = 0  # number of the line where the row begins
+        self.within = False  # a row that is not at its end
+        self.comments: list[int] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        number, line = next(self._numbered)
+        while not self.within and line.startswith("#"):
+            self.comments.append(number)
+            number, line = next(self._numbered)
+        self.begin, self.within = self.begin if self.within else number, True
+        return line
 
 
 def _separator(written: Sequence[str]) -> str:

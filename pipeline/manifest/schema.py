@@ -31,8 +31,8 @@ COLUMNS = {
 TRAITS = ("gender", "nationality", "age", "language")
 TABLE_COLUMNS = ("path", "identity", "clip", "kind", *TRAITS)  # of a table of the user's
 _SUFFIXES: dict[Kind, str] = {
-    "video": "mp4 m4v mov qt mkv webm avi mpg mpeg vob ts mts m2ts flv f4v wmv asf 3gp 3g2 ogv",
-    "audio": "wav flac ogg oga opus m4a m4b mka mp3 mp2 aac aif aiff wma amr au caf sph",
+    "video": "mp4 m4v mov qt mkv webm avi mpg mpeg vob ts mts m2ts flv f4v wmv asf 3gp 3gpp 3g2 ogv",
+    "audio": "wav w64 flac ogg oga opus m4a m4b mka weba mp3 mp2 aac aif aiff aifc wma amr au caf sph",
     "image": "jpg jpeg jpe jfif png webp bmp avif",
 }
 KIND_OF_SUFFIX = {f".{name}": kind for kind, names in _SUFFIXES.items() for name in names.split()}
@@ -81,12 +81,6 @@ def recording_by_folder(path: str) -> str | None:
     """
     folders = path.split("/")[:-1]
     return "/".join(folders[:2]) if len(folders) > 1 else None
-
-
-def may_hold_voices(manifest: pd.DataFrame) -> pd.DataFrame:
-    """The rows of which a voice is embedded: sound and video, not mute video; unreadable media are skipped later."""
-    mute = (manifest["audio_tracks"] == 0).fillna(False)
-    return manifest[manifest["kind"].isin(["video", "audio"]) & ~mute]
 
 
 def empty_manifest() -> pd.DataFrame:

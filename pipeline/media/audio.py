@@ -4,7 +4,7 @@ import itertools
 import logging
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import av
@@ -14,10 +14,18 @@ import soxr
 from av.audio.frame import AudioFrame
 
 from pipeline.errors import MediaError
-from pipeline.media.containers import FAILURES, audio_tracks, codec_of, decoded, open_container, usable
+from pipeline.media.containers import (
+    FAILURES,
+    DamagedTrackError,
+    audio_tracks,
+    codec_of,
+    decoded,
+    open_container,
+    usable,
+)
 from pipeline.media.content import Content, content_of
 from pipeline.media.downmix import Downmix
-from pipeline.media.wave import open_wave, read_header, reason_of
+from pipeline.media.wave import open_wave, promised_share, read_header, reason_of
 
 SHORTEST = 0.1  # s; less holds no syllable
 LONGEST = 6 * 3600.0  # s; 1.4 GB at 16 kHz, and as much again while it is put together
@@ -30,6 +38,13 @@ _BLOCK = 1 << 18  # samples of all channels decoded at a time
 _RATES = range(1000, 768_001)  # Hz; anything else is a damaged header, and would blow up in resampling
 _ESTIMATED = ("mp3", "aac", "mpeg", "mpegts", "wav")  # formats whose length FFmpeg guesses, or whose header is wrong
 _FRAME = 0.01  # s; by frames of this length it is judged what is sound
+_FLICKER = 1.5  # steps of an 8-bit format (RMS): a converter's dither is .8 of them
+# The smallest step of formats whose own is coarser than that of 16 bits, by libsndfile's and FFmpeg's names.
+_STEPS = {
+    **dict.fromkeys(("PCM_U8", "PCM_S8", "pcm_u8", "pcm_s8"), 2.0**-7),
+    **dict.fromkeys(("ULAW", "pcm_mulaw"), 2.0**-12),
+    **dict.fromkeys(("ALAW", "pcm_alaw"), 2.0**-11),
+}
 _TRIM_WINDOW, _TRIM_HOP = 2048, 512  # samples, librosa's
 _PLANES = 8  # from so many on, PyAV reads beyond the planes of a frame
 
@@ -51,33 +66,55 @@ def decode_audio(path: Path, sample_rate: int, max_seconds: float = LONGEST) -> 
     content = content_of(path)
     if content == "image":
         raise MediaError(f"{path.name}: is an image and has no audio track")
+    passed: list[str] = []  # tracks, and why they are not taken
     for track in itertools.count():
         take = _Take(path, content, track)
-        waveform = take.waveform(sample_rate, max_seconds)
-        if (loudest := take.mix.loudest_of_cancelled) is not None:
-            logger.warning("%s: its channels cancel each other; channel %d alone is used", path.name, loudest + 1)
-            waveform = _Take(path, content, track, Downmix(loudest)).waveform(sample_rate, max_seconds)
-        sound = seconds_of_sound(waveform, sample_rate)
-        if sound >= SHORTEST or track + 1 >= take.tracks:
+        waveform, sound, why = _tried(take, sample_rate, max_seconds)
+        if not why or track + 1 >= take.tracks:
             break
-    if track and sound >= SHORTEST:
-        logger.warning("%s: what comes before it is silent, so %s is used", path.name, take.label)
+        passed.append(f"{take.label} {why}")
+    if passed and not why:
+        logger.warning("%s: %s, so %s is used", path.name, ", ".join(passed), take.label)
     _check_length(take, len(waveform) / sample_rate)
     return _in_range(path, waveform, sound)
 
 
-def seconds_of_sound(waveform: np.ndarray, sample_rate: int) -> float:
-    """How many seconds of (T,) vary by more than SILENCE, whatever their constant offset; counted up to SHORTEST.
+def _tried(take: "_Take", sample_rate: int, max_seconds: float) -> tuple[np.ndarray, float, str]:
+    """Waveform of one track, its seconds of sound, and why it cannot be used (empty where it can).
 
-    Judged by frames of 10 ms: one click is not heard as a voice, and a constant varies nowhere.
+    Raises MediaError as decode_audio does; that most of it is damaged only where it is the last.
     """
-    frame, enough = max(1, round(_FRAME * sample_rate)), round(SHORTEST / _FRAME)
+    try:
+        waveform = take.waveform(sample_rate, max_seconds)
+    except DamagedTrackError:
+        if take.track + 1 >= take.tracks:
+            raise
+        return np.zeros(0, np.float32), 0.0, "does not decode"
+    if (loudest := take.mix.loudest_of_cancelled) is not None:
+        logger.warning("%s: its channels cancel each other; channel %d alone is used", take.path.name, loudest + 1)
+        waveform = replace(take, mix=Downmix(loudest)).waveform(sample_rate, max_seconds)
+    sound = seconds_of_sound(waveform, sample_rate, take.step)
+    why = "" if sound >= SHORTEST else "is silent" if len(waveform) else "does not decode"
+    return waveform, sound, why
+
+
+def seconds_of_sound(waveform: np.ndarray, sample_rate: int, step: float = 0.0) -> float:
+    """How many seconds of (T,) vary by more than silence does, on whatever slope they lie; counted up to SHORTEST.
+
+    Silence is SILENCE, or what flickers by the smallest `step` of a coarse format. Judged by frames of 10 ms, without
+    the straight line through each: a click is not heard as a voice, and neither is a constant or a slow drift.
+    """
+    frame, enough = max(2, round(_FRAME * sample_rate)), round(SHORTEST / _FRAME)
+    silence = max(SILENCE, _FLICKER * step)
+    times = np.arange(frame) - (frame - 1) / 2  # samples from the middle of a frame
     found = 0
     for start in range(0, len(waveform), 100 * frame):  # a second at a time: ordinary sound ends it in the first
         part = waveform[start : start + 100 * frame]
-        rows = part[: len(part) // frame * frame].reshape(-1, frame)  # (n, frame)
+        rows = part[: len(part) // frame * frame].reshape(-1, frame).astype(np.float64)  # (n, frame)
         with np.errstate(all="ignore"):  # what overflowed in resampling is refused by its peak
-            found += int((rows.std(axis=1) > SILENCE).sum()) if rows.size else 0
+            slopes = rows @ times / (times @ times)  # (n,)
+            power = rows.var(axis=1) - slopes**2 * (times @ times) / frame if rows.size else np.zeros(0)
+            found += int((power > silence**2).sum())
         if found >= enough:
             return SHORTEST
     return found * _FRAME
@@ -128,6 +165,7 @@ class _Take:
     tracks: int = 1  # that may be taken
     label: str = ""  # "audio track 2"
     codec: str = ""
+    step: float = 0.0  # amplitude; the smallest of a coarse format
 
     def waveform(self, sample_rate: int, max_seconds: float) -> np.ndarray:
         """(T,) float32 mono at `sample_rate` Hz, as it is."""
@@ -151,6 +189,8 @@ class _Take:
     def _wave_blocks(self, file: soundfile.SoundFile) -> Iterator[tuple[int, np.ndarray]]:
         header = read_header(self.path) if file.channels > 2 else None
         low_frequency = header.low_frequency if header else None
+        self.step = _STEPS.get(file.subtype, 0.0)
+        found = 0
         while True:
             try:
                 block = file.read(max(1, _BLOCK // file.channels), dtype="float32", always_2d=True)  # (n, channels)
@@ -158,7 +198,9 @@ class _Take:
                 raise MediaError(f"{self.path.name}: its sound is damaged ({reason_of(error)})") from error
             if not len(block):
                 break
+            found += len(block)
             yield file.samplerate, self.mix(block.T, low_frequency)
+        _check_share(self.path, found / file.samplerate, promised_share(self.path, found) * found / file.samplerate)
 
     def _container_blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         with open_container(self.path) as container:
@@ -173,12 +215,15 @@ class _Take:
             stream = streams[self.track]
             self.tracks, self.codec = len(streams), codec_of(container, stream)
             self.label = f"audio track {1 + sorted(track.index for track in tracks).index(stream.index)}"
+            self.step = _STEPS.get(self.codec, 0.0)
             found = 0.0
             for frame in decoded(self.path, container, stream):
                 if isinstance(frame, AudioFrame) and frame.samples:
                     found += frame.samples / max(1, frame.sample_rate)
                     yield frame.sample_rate, self.mix(_channels(self.path, frame), _low_frequency(frame))
-            if stream.duration and stream.time_base and container.format.name not in _ESTIMATED:
+            if self.content == "wave":
+                _check_share(self.path, found, promised_share(self.path, 0) * found)
+            elif stream.duration and stream.time_base and container.format.name not in _ESTIMATED:
                 _check_share(self.path, found, float(stream.duration * stream.time_base))
 
 

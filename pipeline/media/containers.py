@@ -47,6 +47,11 @@ _ASIDE = (
 )
 _PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails  # video tracks that are no film
 
+
+class DamagedTrackError(MediaError):
+    """A sound track of which most does not decode."""
+
+
 av.logging.set_level(None)  # FFmpeg's remarks on stderr would tear the progress bars
 logger = logging.getLogger(__name__)
 
@@ -70,8 +75,14 @@ def audio_tracks(container: InputContainer) -> list[AudioStream]:
 
 
 def video_tracks(container: InputContainer) -> list[VideoStream]:
-    """Video tracks by preference, as of audio; a cover picture attached to a song, or thumbnails, are none."""
-    return _by_preference([stream for stream in container.streams.video if not stream.disposition & _PICTURES])
+    """Video tracks by preference, as of audio; a cover picture attached to a song, or thumbnails, are none.
+
+    Where all are parts of another track there is no film: they are the tiles of a photo.
+    """
+    films = [stream for stream in container.streams.video if not stream.disposition & _PICTURES]
+    if all(stream.disposition & Disposition.dependent for stream in films):
+        return []
+    return _by_preference(films)
 
 
 def usable(tracks: Sequence[TrackT]) -> list[TrackT]:
@@ -112,12 +123,14 @@ def decoded(path: Path, container: InputContainer, stream: Track) -> Iterator[Vi
     """Frames of a stream in the order they are shown; damaged packets are passed over and counted in the log.
 
     One thread decodes: on damaged streams FFmpeg's threads give pictures that differ from run to run. Raises
-    MemoryError where memory runs out: the few frames before that would be cached as all that the medium holds.
+    DamagedTrackError at the end of a sound of which more than half of the packets are damaged: in any bytes under the
+    name .mp3 FFmpeg finds some that look like sound. Raises MemoryError where memory runs out: the few frames before
+    that would be cached as all that the medium holds.
     """
     stream.codec_context.thread_count = 1
     if isinstance(stream, VideoStream):
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
-    damaged = 0
+    count = damaged = 0
     packets = container.demux(stream)
     while True:
         try:
@@ -127,6 +140,7 @@ def decoded(path: Path, container: InputContainer, stream: Track) -> Iterator[Vi
         except FAILURES as error:
             logger.warning("%s: reading stopped early (%s)", path.name, _reason(error))
             packet = None
+        count += packet is not None and packet.size > 0
         try:
             frames = stream.decode(packet)
         except MemoryError:
@@ -139,6 +153,11 @@ def decoded(path: Path, container: InputContainer, stream: Track) -> Iterator[Vi
                 yield frame
         if packet is None:
             break
+    if isinstance(stream, AudioStream) and damaged > count / 2:
+        codec = codec_of(container, stream)
+        raise DamagedTrackError(
+            f"{path.name}: {damaged} of the {count} packets of its sound ({codec}) are damaged; copy it again"
+        )
     if damaged:
         logger.warning("%s: %d damaged packet(s) passed over", path.name, damaged)
 

@@ -1,7 +1,8 @@
 """Which decoder a file needs, judged by its first bytes: names may be wrong, and a text file may be called clip.mp4."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 from pipeline.errors import GoneError, MediaError
 
@@ -13,6 +14,9 @@ _WAVE_FORMS = (b"RIFF", b"RF64", b"RIFX")  # RIFX is big-endian, which FFmpeg do
 _SPHERE = b"NIST_1A"  # TIMIT's .WAV
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1")
 _AVIF_BRANDS = (b"avif", b"avis")
+_PILLOWS_BRANDS = (*_AVIF_BRANDS, b"mif1", b"msf1")  # major brands under which Pillow looks for AVIF
+_FIRST_BOXES = (b"ftyp", b"styp", b"free", b"skip", b"wide", b"uuid", b"meta", b"mdat")  # of a file in ISO boxes
+_MOST_BOXES = 1000  # at the top level; a photo has a handful
 # FFmpeg knows some of these too, but does not report which format it has refused.
 _FOREIGN = (
     (b"GIF8", "GIF"),
@@ -38,7 +42,7 @@ def content_of(path: Path) -> Content:
     FFmpeg would show one tile as a film.
     """
     head = _head_of(path)
-    brand = _photo_brand(head)
+    brand = _photo_brand(head) or ("HEIC" if head[4:8] in _FIRST_BOXES and _is_photo_in_boxes(path) else None)
     if head.startswith(_IMAGE_STARTS) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP") or brand == "AVIF":
         return "image"
     if (head[:4] in _WAVE_FORMS and head[8:12] == b"WAVE") or head.startswith(_SPHERE):
@@ -72,7 +76,40 @@ def _photo_brand(head: bytes) -> str | None:
         return None
     compatible = head[16 : int.from_bytes(head[:4], "big")]
     brands = {head[8:12], *(compatible[start : start + 4] for start in range(0, len(compatible), 4))}
-    return "AVIF" if brands.intersection(_AVIF_BRANDS) else "HEIC"
+    return "AVIF" if head[8:12] in _PILLOWS_BRANDS and brands.intersection(_AVIF_BRANDS) else "HEIC"
+
+
+def _is_photo_in_boxes(path: Path) -> bool:
+    """Whether a file in ISO boxes, of any brand, holds pictures (`meta` with the handler `pict`) and no film (`moov`).
+
+    Of such a photo FFmpeg would show each tile as a film of its own (ISO/IEC 23008-12, 6.2).
+    """
+    photo = False
+    with path.open("rb") as file:
+        for name, payload in _boxes(file):
+            if name == b"moov":
+                return False
+            if name == b"meta":
+                at = payload.find(b"hdlr")
+                photo |= at >= 0 and payload[at + 12 : at + 16] == b"pict"
+    return photo
+
+
+def _boxes(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
+    """Name and first bytes of each box at the top level, up to the end of the file or the first that is damaged."""
+    start = 0
+    for _ in range(_MOST_BOXES):
+        file.seek(start)
+        box = file.read(_HEAD)
+        size, header = int.from_bytes(box[:4], "big"), 8
+        if size == 1:  # the length follows in 64 bits
+            size, header = int.from_bytes(box[8:16], "big"), 16
+        if len(box) < header:
+            return
+        yield box[4:8], box[header:]
+        if size < header or size >= 1 << 62:  # 0: up to the end of the file
+            return
+        start += size
 
 
 def _foreign_format(head: bytes) -> str | None:

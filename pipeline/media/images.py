@@ -1,5 +1,6 @@
 """Still images through Pillow, upright and as RGB."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,10 @@ _UPRIGHT = {  # what undoes each of its values
     8: Image.Transpose.ROTATE_90,
 }
 _ROTATED = (5, 6, 7, 8)  # values that swap width and height
+_DARK = 4096  # of 65,535; where 16-bit samples reach less, they are of 12 bits or fewer, or the picture is black
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+logger = logging.getLogger(__name__)
 
 # Pillow itself only warns of a decompression bomb; as an error it reaches the same MediaError as our own limit.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
@@ -33,6 +38,7 @@ _FAILURES = (OSError, ValueError, SyntaxError, OverflowError)
 def read_image(path: Path) -> np.ndarray:
     """Image (H, W, 3) RGB uint8, rotated upright by its EXIF orientation.
 
+    Of 16 bits the upper 8 are taken; of fewer that lie at the lower end, as PNG's sBIT says, the upper 8 of these.
     Raises MediaError for a damaged or cut-off image, and for one above MAX_PIXELS, which is not scaled down
     silently: boxes are in pixels of the file.
     """
@@ -40,9 +46,42 @@ def read_image(path: Path) -> np.ndarray:
         # Not ImageOps.exif_transpose: it writes all of the EXIF anew, and fails where any tag of it is broken.
         undo = _UPRIGHT.get(_orientation(image))
         upright = image if undo is None else image.transpose(undo)
+        depth, significant = _png_bits(path)
         if upright.mode.startswith("I;16"):  # Pillow would clip 16-bit greys at 255
-            upright = Image.fromarray((np.asarray(upright) >> 8).astype(np.uint8))
-        return np.array(upright.convert("RGB"))
+            greys = np.asarray(upright)  # (H, W)
+            upright = Image.fromarray((greys >> _shift(greys, significant)).astype(np.uint8))
+        pixels = np.array(upright.convert("RGB"))
+        if depth == 16 and pixels.max() < _DARK >> 8:
+            message = "%s: its 16-bit samples reach less than %d of 65535, so that it is nearly black; scale them up"
+            logger.warning(message, path.name, _DARK)
+        return pixels
+
+
+def _shift(greys: np.ndarray, significant: int) -> int:
+    """By how many bits 16-bit samples (H, W) are to be shifted to become of 8.
+
+    PNG wants fewer significant bits at the upper end, and then leaves zeros below them; cameras have them at the lower.
+    """
+    below = (1 << 16 - significant) - 1
+    lower = 8 < significant < 16 and int(greys.max()) < 1 << significant and bool((greys & below).any())
+    return significant - 8 if lower else 8
+
+
+def _png_bits(path: Path) -> tuple[int, int]:
+    """Bits of a PNG's samples, and how many of these its sBIT calls significant (grey or red); 8 of other images."""
+    with path.open("rb") as file:
+        if file.read(8) != _PNG:
+            return 8, 8
+        depth = significant = 8
+        while len(head := file.read(8)) == 8 and head[4:] not in (b"IDAT", b"IEND"):
+            if head[4:] == b"IHDR":
+                depth = significant = int.from_bytes(file.read(9)[8:])
+                file.seek(-9, 1)
+            elif head[4:] == b"sBIT":
+                significant = int.from_bytes(file.read(1))
+                file.seek(-1, 1)
+            file.seek(int.from_bytes(head[:4], "big") + 4, 1)
+        return depth, min(significant, depth)
 
 
 def image_size(path: Path) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from pipeline.errors import ConfigError
 from pipeline.losses.base import Loss, LossInput, LossSizes
 from pipeline.methods.adam import Adam
 from pipeline.methods.orders import Plan, plan_of_pairs, plan_of_samples
-from pipeline.registry import find
+from pipeline.registry import Registry
 from pipeline.settings import RunSettings, Section
 
 
@@ -125,7 +125,7 @@ class Method(nn.Module, ABC):
         return self.sizes.face if modality == "face" else self.sizes.voice
 
 
-METHODS: dict[str, type[Method]] = {}
+METHODS: Registry[type[Method]] = Registry("pipeline.methods", "train.method")
 MethodT = TypeVar("MethodT", bound=type[Method])
 
 
@@ -133,7 +133,7 @@ def register(name: str) -> Callable[[MethodT], MethodT]:
     """Class decorator: make a method known under `name`, which its file is called, too."""
 
     def add(method: MethodT) -> MethodT:
-        METHODS[name] = method
+        METHODS.add(name, method, method)
         return method
 
     return add
@@ -141,7 +141,7 @@ def register(name: str) -> Callable[[MethodT], MethodT]:
 
 def method_class(name: str) -> type[Method]:
     """The method under `name`; raises ConfigError that lists the known ones."""
-    return find(METHODS, name, "train.method", "pipeline.methods")
+    return METHODS.find(name)
 
 
 def build_method(settings: RunSettings, sizes: Sizes, generator: torch.Generator) -> Method:

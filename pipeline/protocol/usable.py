@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from pipeline.errors import ProtocolError
+from pipeline.protocol.judged import judged_on, learnt_tasks
 from pipeline.protocol.tables import ProtocolTables
-from pipeline.protocol.vocabulary import RANDOM, UNSEEN, VERIFICATION_TASKS, Task, judged_on, learnt_tasks
+from pipeline.protocol.vocabulary import RANDOM, UNSEEN, VERIFICATION_TASKS, Task
 from pipeline.settings import RunSettings
 
 _TASKS = learnt_tasks("both", VERIFICATION_TASKS)

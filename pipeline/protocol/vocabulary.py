@@ -51,22 +51,6 @@ MATCHING_TASKS: Mapping[str, Task] = _by_name([F2V, V2F, F2F, V2V])
 TASKS: Mapping[str, Task] = {**VERIFICATION_TASKS, **MATCHING_TASKS}
 
 
-def learnt_tasks(modality: str, tasks: Mapping[str, Task]) -> list[Task]:
-    """Those of `tasks` that a run of `train.modality` (both | face | voice) was trained for.
-
-    The one that runs are compared by comes first: cross-modal before one modality, voices as probes before faces, as in
-    the paper's figures.
-    """
-    seen = set(MODALITIES) if modality == "both" else {modality}
-    learnt = [task for task in tasks.values() if seen.issuperset(task.sides)]
-    return sorted(learnt, key=lambda task: (not task.is_cross_modal, task.left != "voice"))
-
-
-def judged_on(modality: str) -> Task:
-    """The verification task that a run of `train.modality` is selected and compared on."""
-    return learnt_tasks(modality, VERIFICATION_TASKS)[0]
-
-
 @dataclass(frozen=True)
 class Regime:
     """Whether the people of a trial were trained on."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pipeline.protocol.judged import judged_on
 from pipeline.protocol.vocabulary import (
     CRITERIA,
     CROSS_MODAL,
@@ -14,7 +15,6 @@ from pipeline.protocol.vocabulary import (
     SEEN,
     V2F,
     V2V,
-    judged_on,
 )
 from pipeline.report.runs import Run, departures
 from pipeline.report.tables import ReportTable, Value

@@ -10,9 +10,10 @@ from pipeline.errors import ProtocolError
 from pipeline.files import sha256_hex
 from pipeline.protocol import ProtocolTables
 from pipeline.protocol.checks import check_fits
+from pipeline.protocol.judged import judged_on
 from pipeline.protocol.tables import RowIndex
 from pipeline.protocol.usable import runs_without_trials
-from pipeline.protocol.vocabulary import RANDOM, UNSEEN, judged_on
+from pipeline.protocol.vocabulary import RANDOM, UNSEEN
 from pipeline.settings import RunSettings
 
 TRAITS = ("gender", "nationality")  # what a method may know of an identity that it trains on

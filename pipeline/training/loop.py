@@ -85,7 +85,7 @@ def training_key(settings: RunSettings, data: TrainingData, code: Mapping[str, s
 
 def _own_code() -> dict[str, str]:
     """The files that train every run, with their SHA-256."""
-    files = [_PROJECT / "pipeline/runtime/threads.py"]
+    files = [_PROJECT / "pipeline/runtime/threads.py", _PROJECT / "pipeline/protocol/judged.py"]
     files += [file for room in _ROOMS for file in (_PROJECT / "pipeline" / room).glob("*.py")]
     return {file.relative_to(_PROJECT).as_posix(): sha256_of(file) for file in files}
 

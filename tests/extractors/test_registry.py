@@ -1,5 +1,6 @@
 """Extractors by name: every one keeps the contract, and every option of every one is in the key of its results."""
 
+import importlib
 import pickle
 import subprocess
 import sys
@@ -157,6 +158,55 @@ def test_no_extractor_makes_its_own_fingerprint(name: str) -> None:
 def test_digest_that_is_none_is_refused() -> None:
     with pytest.raises(TypeError, match="must be a hex SHA-256, not ''"):
         Weights("mine", "", "mine", None)
+
+
+LION = """
+from tests.extractors.test_registry import Plain
+
+class Lion(Plain):
+    \"\"\"A lion.\"\"\"
+    name = "lion"
+    gain = 1.0
+"""
+
+
+@pytest.mark.parametrize(("old", "new", "same"), [("A lion", "A bear", True), ("gain = 1.0", "gain = 2.0", False)])
+def test_source_of_an_extractor_is_in_its_key_and_its_words_are_not(
+    old: str, new: str, same: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lion_of_one_file.py").write_text(LION)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "lion_of_one_file", raising=False)
+    extractor = importlib.import_module("lion_of_one_file").Lion(Plain.Options(margin=0), CPU)
+    before = extractor.fingerprint(), extractor.provenance()["code"]
+    (tmp_path / "lion_of_one_file.py").write_text(LION.replace(old, new))
+    after = extractor.fingerprint(), extractor.provenance()["code"]
+    assert (after == before) is same and len({before[0], after[0]}) == (1 if same else 2)
+
+
+CUTTER = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Cutter:
+    version = 1
+
+    def __call__(self, frame, box, landmarks):
+        return frame[:8]
+"""
+
+
+def test_source_of_the_preparer_is_in_the_key_wherever_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cutter_of_one_file.py").write_text(CUTTER)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cutter_of_one_file", raising=False)
+    cutter = importlib.import_module("cutter_of_one_file").Cutter()
+    extractor = type("Cutting", (Plain,), {"name": "cutting", "preparer": lambda self: cutter})(
+        Plain.Options(margin=0), CPU
+    )
+    before = extractor.fingerprint()
+    (tmp_path / "cutter_of_one_file.py").write_text(CUTTER.replace("8", "9"))
+    assert extractor.fingerprint() != before
 
 
 @pytest.mark.parametrize(("section", "known"), [("embed_faces", "facenet"), ("embed_voices", "campplus")])

@@ -67,7 +67,7 @@ def test_poisoned_checkpoint_is_refused(
 
 
 @pytest.mark.parametrize("name", ["evil.npz", "evil.pkl", "evil.pth"])
-def test_poison_in_a_store_s_place_is_refused(tmp_path: Path, canary: Path, name: str) -> None:
+def test_poison_instead_of_a_store_is_refused(tmp_path: Path, canary: Path, name: str) -> None:
     for target in (MATRIX, INDEX):
         poison(tmp_path / name, canary).rename(tmp_path / target)
     with pytest.raises(StoreError):

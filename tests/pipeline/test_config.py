@@ -121,6 +121,8 @@ def test_word_that_older_yaml_takes_for_something_else_is_text(tmp_path, text) -
         ("report", "title", True, "report.title: .*true or false to YAML: quote it, as in 'true'"),
         ("manifest", "media", 2024, "manifest.media: .*quote it, as in '2024'"),
         ("manifest", "columns", {"gender": 1}, "manifest.columns.gender: .*quote it, as in '1'"),
+        ("report", "title", None, "report.title: .*found None, which is nothing to YAML: write a value"),
+        ("train", "epochs", None, "train.epochs: .*found None, which is nothing to YAML: write a value"),
     ],
 )
 def test_plain_value_of_another_kind_gets_its_remedy(raw, tmp_path, section, key, value, remedy) -> None:
@@ -133,12 +135,25 @@ def test_quoted_number_is_text_and_gets_its_remedy(tmp_path) -> None:
         written(tmp_path, "learning_rate: 1.0e-2", "learning_rate: '1e-3'")
 
 
+@pytest.mark.parametrize("text", ["inf", "nan", "-inf", "infinity"])
+def test_a_word_for_no_finite_number_is_no_remedy(tmp_path, text) -> None:
+    with pytest.raises(ConfigError, match=rf"train\.learning_rate: .*found '{text}'$"):
+        written(tmp_path, "learning_rate: 1.0e-2", f"learning_rate: {text}")
+
+
+def test_value_that_is_to_be_quoted_is_shown_as_the_file_has_it(tmp_path) -> None:
+    title = "title: Single-branch network for face-voice association"
+    with pytest.raises(ConfigError, match=r"report\.title: .*quote it, as in '2024_11' .*title=\"2024_11\""):
+        written(tmp_path, title, "title: 2024_11")
+
+
 @pytest.mark.parametrize(
     ("name", "read"),
     [
-        ("2024_11", "202411 as a number"),
+        ("2024_11", r"2024_11 as a number \(202411\)"),
         ("1", "1 as a number"),
-        ("1e3", "1000.0 as a number"),
+        ("1e3", r"1e3 as a number \(1000.0\)"),
+        ("0x1F", r"0x1F as a number \(31\)"),
         ("true", "true as true or false"),
         ("null", "null as nothing"),
         ("2026-11-23", "2026-11-23 as a date"),
@@ -195,6 +210,12 @@ def test_unknown_source_of_the_protocol_is_refused_with_the_known_ones(raw, tmp_
     known = "csv_features, generated, voxceleb_lists"
     message = refusal(raw, tmp_path)
     assert f"protocol.source: 'voxceleb2' is not known (did you mean 'voxceleb_lists'?); known: {known}" in message
+
+
+def test_unknown_layout_is_refused_with_the_known_ones(raw, tmp_path) -> None:
+    raw["manifest"]["layout"] = "folder"
+    message = refusal(raw, tmp_path)
+    assert "manifest.layout: 'folder' is not known (did you mean 'folders'?); known: csv, folders," in message
 
 
 def test_mapping_of_which_every_line_was_removed_is_empty(raw, tmp_path) -> None:

@@ -58,7 +58,7 @@ def test_feature_files_go_through_to_the_report_and_no_medium_is_needed(
     assert not len(read_manifest(Path("artifacts/manifest.parquet")))
     assert not len(pd.read_parquet("artifacts/faces/detections.parquet"))
     for files in ("manifest.parquet", "faces/detections.parquet, faces/detect_skipped.csv"):
-        assert f"{files}: of the feature files in features; no medium was looked at" in caplog.messages
+        assert f"{files}: of the feature files in features; no medium was read" in caplog.messages
     metrics = json.loads(Path("artifacts/runs/single_fop/metrics.json").read_text())
     lists = metrics["verification"]["cross_modal"]
     assert set(lists) == {"random", "N"}

@@ -4,12 +4,16 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from pipeline.extraction.tasks import may_hold_voices
+from pipeline.protocol.judged import judged_on, learnt_tasks
 from pipeline.resolved import code_of, resolved
 from tests.pipeline.settings_for_training import shipped
 from tests.stages.project import ROOT
@@ -135,6 +139,16 @@ def test_an_extractor_of_one_modality_is_nothing_to_the_other(stage: str, foreig
     folder = f"extractors/{foreign}"
     assert not [dep for dep in STAGES[stage]["deps"] if folder.startswith(dep) or dep.startswith(folder)]
     assert not [file for file in run_by(stage) if file.startswith(folder)]
+
+
+DECISIVE = [("embed_voices", may_hold_voices), *product(("train", "evaluate", "report"), (judged_on, learnt_tasks))]
+
+
+@pytest.mark.parametrize(("stage", "function"), DECISIVE)
+def test_what_decides_results_is_not_excused_as_only_read(stage: str, function: Callable[..., object]) -> None:
+    file = function.__module__.replace(".", "/") + ".py"
+    assert file not in READ_ONLY.get(stage, set()) | PLUMBING
+    assert is_below(file, STAGES[stage].get("do", STAGES[stage])["deps"])
 
 
 def test_excuses_name_files_that_exist() -> None:

@@ -152,8 +152,8 @@ def test_what_is_done_to_a_waveform_makes_another_result_and_the_official_ones_s
     silent_lead, offset = np.transpose(similar)
     assert silent_lead[0] < 0.9 < silent_lead[1] and offset[0] < 0.98 < offset[1]
     assert np.array_equal(similar[0], similar[2])
-    said = "id3/c.wav: lies 3.0 % of full scale beside zero"
-    assert [log.count(said) for log in logs] == [1, 0, 0] and "id1/a.wav: lies" not in logs[0]
+    warning = "id3/c.wav: its DC offset is 3.0 % of full scale"
+    assert [log.count(warning) for log in logs] == [1, 0, 0] and "id1/a.wav: its DC" not in logs[0]
 
 
 def test_changed_crop_margin_embeds_faces_anew_and_detects_none(two: Project) -> None:
@@ -235,6 +235,7 @@ def test_another_voice_extractor_needs_its_name_alone(tmp_path: Path) -> None:
     assert "embed_voices: not used by campplus: seed, weights" in log
     voices = project.store("voices")
     assert voices.matrix.shape == (2, 192)
+    assert voices.provenance["reading"] == {"remove_offset": False, "trim": False}
     assert voices.provenance["extractor"] == "campplus" and voices.provenance["options"] == {"max_seconds": 20.0}
 
 

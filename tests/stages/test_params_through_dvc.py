@@ -43,7 +43,7 @@ def test_run_named_by_a_number_is_refused_until_it_is_quoted(repository: Reposit
     params = repository.folder / "params.yaml"
     plain = params.read_text().replace(f"  {RUN}:", "  2024_11:")
     params.write_text(plain)
-    assert "experiments: YAML reads the name 202411 as a number" in repository.dvc("repro", "manifest", fails=True).log
+    assert "experiments: YAML reads the name 2024_11 as a number" in repository.dvc("repro", "manifest", fails=True).log
     params.write_text(plain.replace("2024_11", "'2024_11'"))
     repository.dvc("repro", "manifest")
     assert "train@2024_11" in repository.dvc("stage", "list").log

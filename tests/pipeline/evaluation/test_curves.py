@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation import evaluate
-from pipeline.evaluation.curves import roc_and_det
+from pipeline.evaluation.figures import roc_and_det
 from tests.pipeline.evaluation.planted import NoisyEncoder, planted_lists, settings, stores
 
 

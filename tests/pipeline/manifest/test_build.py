@@ -12,8 +12,9 @@ import pytest
 from av.stream import Disposition
 
 from pipeline.errors import ManifestError
+from pipeline.extraction.tasks import may_hold_voices
 from pipeline.manifest import medium
-from pipeline.manifest.schema import COLUMNS, may_hold_voices, read_manifest, write_manifest
+from pipeline.manifest.schema import COLUMNS, read_manifest, write_manifest
 from tests import media_factory as make
 from tests.pipeline.manifest.conftest import Build
 

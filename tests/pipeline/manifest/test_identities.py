@@ -6,15 +6,20 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ManifestError
+from pipeline.manifest.csv_rows import read_rows
 from pipeline.manifest.identities import read_identities
 from pipeline.manifest.schema import Traits
 from tests.pipeline.manifest.conftest import Build
 
 
-def read(tmp_path: Path, text: str | bytes, **columns: str) -> dict[str, Traits]:
+def written(tmp_path: Path, text: str | bytes) -> Path:
     path = tmp_path / "people.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_identities(path, columns)
+    return path
+
+
+def read(tmp_path: Path, text: str | bytes, **columns: str) -> dict[str, Traits]:
+    return read_identities(written(tmp_path, text), columns)
 
 
 def test_traits_are_read_and_empty_values_are_unknown(tmp_path: Path) -> None:
@@ -46,6 +51,10 @@ def test_tables_of_every_spreadsheet_are_read(tmp_path: Path, separator: str, st
         'sep=,\n"identity","gender"\nann,f\nbob,m\n',
         "sep=\t\r\nidentity\tgender\r\nann\tf\r\nbob\tm\r\n",
         "sep=|\nidentity|gender\nann|f\nbob|m\n",
+        "SEP=;\nidentity;gender\nann;f\nbob;m\n",
+        '# people\n\n#"more\n"Sep=;"\nidentity;gender\nann;f\nbob;m\n',
+        'identity,gender\n#was,"x\nann,f\n# of "old\nbob,m\n#"',
+        '#",\n#identity\nidentity,gender\r\n#was,"x\r\nann,f\r\nbob,m\r\n',
         ",identity,gender\n0,ann,f\n1,bob,m\n",  # pandas, with its index
         "# who is who; by hand\nidentity,gender\nann,f\n# bob, later\nbob,m\n",
     ],
@@ -89,7 +98,9 @@ def test_an_identity_twice_with_the_same_values_is_one(tmp_path: Path) -> None:
         ("identity,age\n,3\n", r"line 2: no identity"),
         ("identity,age\nann,3,4\nbob\n", r"\(2\):\n.*line 2: 3 values for 2 columns\n.*line 3: 1 values"),
         ("identity,age,age\nann,3,4\n", r"named twice"),
-        ('identity,age\n"ann,3\n', r"is no table line"),
+        ('identity,age\n"ann,3\n', r"line 2 is no table line"),
+        ('# "people\nidentity,age\nann,3\n#"\n"bob,3\ncy,3\n', r"line 5 is no table line"),
+        ('identity,age\n#was,"x\nann,old\n', r"line 3: age 'old' is not a number"),
         ("name,age\nann,3\n", r"no column 'identity' \(it has name, age\)"),
         ('identity,nationality\nann,"Uni\nted"\n', r"control character"),
         ("", r"is empty"),
@@ -101,6 +112,15 @@ def test_an_identity_twice_with_the_same_values_is_one(tmp_path: Path) -> None:
 def test_unreadable_metadata_name_their_line(tmp_path: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(ManifestError, match=message):
         read(tmp_path, text)
+
+
+def test_a_line_of_a_quoted_value_is_no_comment(tmp_path: Path) -> None:
+    table = read_rows(written(tmp_path, 'identity,note\nann,"one\n#two"\n#three "\nbob,x\n'), "identities")
+    assert [dict(row.values) for row in table.rows] == [
+        {"identity": "ann", "note": "one\n#two"},
+        {"identity": "bob", "note": "x"},
+    ]
+    assert [row.source for row in table.rows] == ["people.csv line 2", "people.csv line 5"] and table.comments == (4,)
 
 
 def test_only_the_first_problems_are_written_out(tmp_path: Path) -> None:

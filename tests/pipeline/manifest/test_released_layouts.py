@@ -70,9 +70,9 @@ def test_media_at_another_depth_are_counted_as_ignored(
 
 
 def test_another_table_is_not_taken_for_the_meta_file(build: Build, voxceleb: Path) -> None:
-    with pytest.raises(ManifestError, match=r"no column\(s\) VoxCeleb1 ID, .*expects manifest.table to be vox1_meta.csv"):
+    with pytest.raises(ManifestError, match=r"no column\(s\) VoxCeleb1 ID, .*manifest.table to be vox1_meta.csv"):
         build("path,identity\n", layout="voxceleb1")
-    with pytest.raises(ManifestError, match=r"items.csv line 4: an ID or a name is missing or stands there twice"):
+    with pytest.raises(ManifestError, match=r"items.csv line 4: an ID or a name is missing or is there twice"):
         build(META + "id10003\tA.J._Buckley\tm\tIreland\tdev\n", layout="voxceleb1")
 
 

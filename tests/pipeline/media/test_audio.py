@@ -129,7 +129,14 @@ def silences() -> dict[str, np.ndarray]:
     click = nothing.copy()
     click[8000] = 0.9
     steps = np.random.default_rng(0).integers(-2, 3, RATE).astype(np.float32)
-    return {"a constant": nothing + np.float32(0.3), "one click": click, "the last bits' noise": steps * 2.0**-15}
+    times = np.arange(RATE, dtype=np.float32) / RATE
+    return {
+        "a constant": nothing + np.float32(0.3),
+        "one click": click,
+        "the last bits' noise": steps * 2.0**-15,
+        "a slope": 1.8 * times - np.float32(0.9),
+        "a drift": 0.5 * np.sin(np.float32(2 * np.pi) * times),
+    }
 
 
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
@@ -147,6 +154,53 @@ def test_eight_bits_at_rest_are_silence_whichever_of_the_two_middles_they_rest_o
         path.write_bytes(data[:44] + middle * 8000)
         with pytest.raises(MediaError, match="is silent"):
             decode_audio(path, RATE)
+
+
+@pytest.mark.parametrize(
+    ("subtype", "step"), [("PCM_U8", 2.0**-7), ("ULAW", 2.0**-12), ("ALAW", 2.0**-11), ("PCM_16", 2.0**-15)]
+)
+@pytest.mark.parametrize("name", ["a.wav", "a.avi"])
+def test_what_flickers_by_one_step_of_its_format_is_silence(
+    tmp_path: Path, name: str, subtype: str, step: float
+) -> None:
+    flicker = np.random.default_rng(0).integers(0, 2, RATE).astype(np.float32) * np.float32(step)
+    voice = 6 * step * make.tone(1.0, RATE, amplitude=1.0)
+    codec = {"PCM_U8": "pcm_u8", "ULAW": "pcm_mulaw", "ALAW": "pcm_alaw", "PCM_16": "pcm_s16le"}[subtype]
+    for samples, silent in ((flicker, True), (voice, False)):
+        if name == "a.wav":
+            path = make.write_sound(tmp_path / name, samples, subtype=subtype)
+        else:
+            path = make.write_audio_track(tmp_path / name, samples, RATE, codec)
+        if silent:
+            with pytest.raises(MediaError, match="is silent"):
+                decode_audio(path, RATE)
+        else:
+            assert len(decode_audio(path, RATE)) == RATE
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.3])
+def test_a_quiet_voice_on_a_constant_or_a_drift_is_heard(tmp_path: Path, offset: float) -> None:
+    drift = np.float32(offset) + make.tone(1.0, RATE, 1.0, 0.3)
+    path = make.write_sound(tmp_path / "a.wav", drift + make.tone(1.0, RATE, 200.0, 3e-4))
+    assert len(decode_audio(path, RATE)) == RATE
+
+
+def test_bytes_of_another_kind_are_no_voice_though_some_of_them_look_like_packets(tmp_path: Path) -> None:
+    sound = make.write_audio_track(tmp_path / "a.mp3", make.noise(4.0, RATE), RATE, "libmp3lame").read_bytes()
+    rng = np.random.default_rng(0)
+    headers = b"".join(b"\xff\xfb\x90\x64" + rng.bytes(413) for _ in range(400))  # of packets that hold nothing
+    (tmp_path / "b.mp3").write_bytes(headers)
+    with pytest.raises(MediaError, match=r"b\.mp3: "):
+        decode_audio(tmp_path / "b.mp3", RATE)
+    (tmp_path / "c.mp3").write_bytes(sound + headers * 2)
+    with pytest.raises(MediaError, match=r"c\.mp3: \d+ of the \d+ packets of its sound \(mp3.*\) are damaged"):
+        decode_audio(tmp_path / "c.mp3", RATE)
+
+
+@pytest.mark.parametrize("damage", [0.1, 0.3])
+def test_a_sound_of_which_most_packets_decode_is_used(tmp_path: Path, damage: float) -> None:
+    path = make.write_audio_track(tmp_path / "a.m4a", make.noise(4.0, RATE), RATE, "aac")
+    assert len(decode_audio(make.scramble(path, 0.4, 0.4 + damage), RATE)) > RATE
 
 
 def test_a_word_in_a_long_silence_is_sound(tmp_path: Path) -> None:

@@ -44,6 +44,43 @@ def test_a_photo_in_boxes_is_no_film_whatever_its_name(tmp_path: Path, brand: by
         content_of(tmp_path / "a.mp4")
 
 
+def box(name: bytes, payload: bytes = b"", wide: bool = False) -> bytes:
+    """An ISO box, its length in 64 bits if `wide`."""
+    size = len(payload) + (16 if wide else 8)
+    return (b"\0\0\0\x01" + name + size.to_bytes(8, "big") if wide else size.to_bytes(4, "big") + name) + payload
+
+
+def items(wide: bool = False) -> bytes:
+    """The box that describes a photo's pictures."""
+    return box(b"meta", bytes(4) + box(b"hdlr", bytes(8) + b"pict" + bytes(13)), wide)
+
+
+@pytest.mark.parametrize("brand", [b"miaf", b"avci", b"jpeg", b"MiHE", b"vvic", b"heif", b"mp42", b"crx ", b"new1"])
+def test_a_photo_in_boxes_is_no_film_whatever_its_brand(tmp_path: Path, brand: bytes) -> None:
+    start = box(b"ftyp", brand + bytes(4) + b"mif1heic")
+    for data in (
+        start + items() + box(b"mdat", bytes(500)),
+        start + box(b"free", bytes(3000)) + box(b"mdat", bytes(500), wide=True) + items(wide=True),
+        box(b"free", bytes(8)) + start + items(),
+        items() + box(b"mdat", bytes(500)),
+    ):
+        (tmp_path / "a.jpg").write_bytes(data)
+        with pytest.raises(MediaError, match=r"a\.jpg: format HEIC"):
+            content_of(tmp_path / "a.jpg")
+
+
+def test_a_film_with_a_picture_among_its_boxes_is_a_film(tmp_path: Path) -> None:
+    film = make.write_video(tmp_path / "a.mp4")
+    film.write_bytes(film.read_bytes() + items())
+    assert probe(film).kind == "video" and sample_frames(film, 1.0, 1)
+
+
+def test_boxes_without_an_end_are_read_no_further(tmp_path: Path) -> None:
+    for rest in (b"\0\0\0\0mdat" + items(), b"\0\0\0\x03free" + items(), b"\0\0\0\x01free", box(b"free") * 3000):
+        (tmp_path / "a.mp4").write_bytes(box(b"ftyp", b"isom" + bytes(4)) + rest)
+        assert content_of(tmp_path / "a.mp4") == "container"
+
+
 def test_a_film_that_names_a_photo_brand_as_compatible_is_a_film(tmp_path: Path) -> None:
     (tmp_path / "a.mov").write_bytes(boxed(b"qt  ", b"qt  ", b"heic", b"avif"))
     assert content_of(tmp_path / "a.mov") == "container"

@@ -1,5 +1,6 @@
 """Still images, upright and as RGB."""
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,38 @@ def test_sixteen_bit_greys_keep_their_range(tmp_path: Path) -> None:
     greys = np.linspace(0, 65535, 256 * 10).reshape(10, 256).astype(np.uint16)
     Image.fromarray(greys).save(tmp_path / "a.png")
     np.testing.assert_array_equal(read_image(tmp_path / "a.png")[..., 0], greys >> 8)
+
+
+def with_significant_bits(path: Path, bits: bytes) -> Path:
+    """The PNG with an sBIT chunk behind its header."""
+    data, chunk = path.read_bytes(), b"sBIT" + bits
+    chunk = len(bits).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+    path.write_bytes(data[:33] + chunk + data[33:])
+    return path
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("upper", [False, True])
+def test_fewer_significant_bits_keep_their_range_at_either_end(tmp_path: Path, bits: int, upper: bool) -> None:
+    greys = np.linspace(0, 2**bits - 1, 256 * 10).reshape(10, 256).astype(np.uint16)
+    Image.fromarray(greys << (16 - bits if upper else 0)).save(tmp_path / "a.png")
+    path = with_significant_bits(tmp_path / "a.png", bytes([bits]))
+    np.testing.assert_array_equal(read_image(path)[..., 0], greys >> bits - 8)
+
+
+@pytest.mark.parametrize("peak", [1023, 4095])
+def test_samples_of_few_bits_that_nothing_names_are_said(
+    tmp_path: Path, peak: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    greys = np.linspace(0, peak, 256 * 10).reshape(10, 256).astype(np.uint16)
+    Image.fromarray(greys).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png")[..., 0], greys >> 8)
+    assert "a.png: its 16-bit samples reach less than 4096 of 65535" in caplog.text
+
+
+def test_a_dark_picture_of_eight_bits_is_nothing_to_speak_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Image.fromarray(np.full((8, 8), 3, np.uint8)).save(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png").max() == 3 and not caplog.text
 
 
 def test_a_cut_off_or_scrambled_image_is_refused(tmp_path: Path) -> None:

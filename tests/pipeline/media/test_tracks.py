@@ -76,7 +76,22 @@ def test_where_the_default_is_silent_the_next_with_sound_is_taken_and_logged(
     path = tracks(tmp_path / "a.mp4", DEFAULT, NONE, NONE, silent=(0, 1))
     with caplog.at_level(logging.WARNING):
         assert pitch(path) == 1500
-    assert "a.mp4: what comes before it is silent, so audio track 3 is used" in caplog.text
+    assert "a.mp4: audio track 1 is silent, audio track 2 is silent, so audio track 3 is used" in caplog.text
+
+
+def test_where_the_default_does_not_decode_the_next_is_heard_and_the_reason_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tracks(tmp_path / "a.mp4", DEFAULT, NONE)
+    data = bytearray(path.read_bytes())
+    with av.open(str(path)) as container:
+        for packet in container.demux(container.streams.audio[0]):
+            if packet.pos is not None and packet.size:
+                data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    path.write_bytes(data)
+    with caplog.at_level(logging.WARNING):
+        assert pitch(path) == 1000
+    assert "a.mp4: audio track 1 does not decode, so audio track 2 is used" in caplog.text
 
 
 def test_a_comment_does_not_stand_in_for_a_silent_track(tmp_path: Path) -> None:
@@ -120,6 +135,11 @@ def test_pictures_follow_the_same_rule(tmp_path: Path, flags: tuple[Disposition,
     path = two_films(tmp_path / "a.mkv", *flags)
     assert make.frame_number(sample_frames(path, 1.0, 1)[0].image) == shown
     assert f"video track {shown} of 2 is taken" in probe(path).notes
+
+
+def test_pictures_that_are_all_parts_of_another_are_no_film(shared: Path) -> None:
+    with open_container(shared / "data/odd_media/heic_photo_named.jpg") as container:  # a photo in two tiles or more
+        assert len(container.streams.video) > 1 and video_tracks(container) == []
 
 
 def test_pictures_without_a_decoder_are_a_video_whose_codec_is_named(tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def strangers() -> Iterator[None]:
         register(name)(method)
     yield
     for name in STRANGERS:
-        del METHODS[name]
+        METHODS.remove(name)
 
 
 def settings(method: str, **changes: object) -> RunSettings:

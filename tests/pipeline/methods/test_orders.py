@@ -19,7 +19,7 @@ def whole_pairs(pairs: int) -> Plan:
 
 
 @pytest.mark.parametrize(("order", "first"), [("vfvf", True), ("fvfv", False)])
-def test_interleaved_orders_take_both_modalities_of_a_pair_in_turn(order: str, first: bool) -> None:
+def test_interleaved_orders_alternate_the_modalities_of_a_pair(order: str, first: bool) -> None:
     found = batches(order=order)
     voice, pair = found.voice.reshape(-1), found.pair.reshape(-1)
     assert (voice[0::2] == first).all()

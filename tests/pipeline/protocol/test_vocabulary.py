@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.errors import ConfigError
+from pipeline.protocol.judged import judged_on, learnt_tasks
 from pipeline.protocol.vocabulary import (
     CRITERIA,
     MATCHING_TASKS,
@@ -14,8 +15,6 @@ from pipeline.protocol.vocabulary import (
     VERIFICATION_TASKS,
     Criterion,
     criterion_named,
-    judged_on,
-    learnt_tasks,
 )
 from tests.pipeline.protocol.corpora import built, settings, tables
 

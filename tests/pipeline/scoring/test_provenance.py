@@ -1,5 +1,7 @@
 """Vectors of another extractor are refused by name."""
 
+from typing import Any
+
 import pytest
 
 from pipeline.errors import CheckpointError
@@ -51,3 +53,44 @@ def test_stores_without_fingerprints_are_compared_by_all_that_they_say() -> None
 
 def test_released_checkpoints_take_what_the_user_has() -> None:
     check_provenance({"face": {RELEASED: True}}, {"face": FACES}, "model")
+
+
+DETECTOR = {"extractor": "mtcnn", "fingerprint": "d" * 64, "frame_rate": 1.0, "max_frames": 8}
+FOUND = {**FACES, "detector": DETECTOR}
+READ = {**VOICES, "reading": {"remove_offset": True, "trim": False}}
+
+
+@pytest.mark.parametrize(
+    ("modality", "other", "words"),
+    [
+        ("face", {**FOUND, "detector": {**DETECTOR, "extractor": "none", "fingerprint": "e" * 64}}, r"detector \(none"),
+        ("face", {**FOUND, "detector": {**DETECTOR, "frame_rate": 2.0}}, r"frame_rate 2\.0"),
+        ("face", {**FOUND, "detector": {**DETECTOR, "max_frames": 4}}, "max_frames 4"),
+        ("face", FACES, "these are of facenet"),
+        ("voice", {**READ, "reading": {"remove_offset": True, "trim": True}}, "trim True"),
+        ("voice", {**READ, "reading": {"remove_offset": False, "trim": False}}, "remove_offset False"),
+        ("voice", VOICES, "these are of utterance_aggregator"),
+    ],
+)
+def test_vectors_of_another_reading_or_another_detector_are_refused(modality: str, other: Any, words: str) -> None:
+    trained = {"face": FOUND, "voice": READ}
+    check_provenance(trained, trained, "model")
+    with pytest.raises(CheckpointError, match=f"trained on {modality} vectors of .*; .*{words}"):
+        check_provenance(trained, {**trained, modality: other}, "model")
+
+
+def test_detector_may_be_described_in_other_words() -> None:
+    other = {**FOUND, "detector": {**DETECTOR, "weights": "a label that was reworded"}}
+    check_provenance({"face": FOUND}, {"face": other}, "model")
+
+
+@pytest.mark.parametrize("trained", [{}, {"face": FACES}, {"face": FACES, "voice": {}}])
+def test_model_that_says_nothing_of_a_modality_takes_no_vectors_of_it(trained: Any) -> None:
+    with pytest.raises(CheckpointError, match=r"trained on (face|voice) vectors of an unrecorded extractor"):
+        check_provenance(trained, {"face": FACES, "voice": VOICES}, "model")
+
+
+@pytest.mark.parametrize("found", [{}, {"face": FACES}, {"face": FACES, "voice": {}}])
+def test_vectors_that_nothing_is_known_of_are_refused(found: Any) -> None:
+    with pytest.raises(CheckpointError, match="these are of an unrecorded extractor"):
+        check_provenance(TRAINED, found, "model")

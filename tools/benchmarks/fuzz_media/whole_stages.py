@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.extraction.tasks import may_hold_voices
 from pipeline.files import sha256_of
-from pipeline.manifest.schema import may_hold_voices
 from tests.stages.project import Project, make_project
 
 _ALL = {"max_skip_ratio": 1.0}  # all may be bad

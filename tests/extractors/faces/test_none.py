@@ -3,7 +3,7 @@ import torch
 
 from extractors.base import NoOptions
 from extractors.faces.crop import crop_face
-from extractors.faces.whole_image import WholeImage
+from extractors.faces.none import WholeImage
 
 CPU = torch.device("cpu")
 
