@@ -45,7 +45,6 @@ _STEPS = {
     **dict.fromkeys(("ULAW", "pcm_mulaw"), 2.0**-12),
     **dict.fromkeys(("ALAW", "pcm_alaw"), 2.0**-11),
 }
-_TRIM_WINDOW, _TRIM_HOP = 2048, 512  # samples, librosa's
 _PLANES = 8  # from so many on, PyAV reads beyond the planes of a frame
 
 logger = logging.getLogger(__name__)
@@ -123,15 +122,14 @@ def seconds_of_sound(waveform: np.ndarray, sample_rate: int, step: float = 0.0) 
 def trimmed(waveform: np.ndarray) -> np.ndarray:
     """(T,) -> (T',): the parts that are less than TRIM dB below the loudest, one behind the other.
 
-    As librosa.effects.split finds them (frames of 2048 samples every 512, by their RMS), but in utterances below -40 dB
-    too. librosa itself takes longer to be imported in each decode worker than many an utterance to be decoded.
+    As librosa.effects.split finds them, of the utterance at full scale: below -40 dB it would take all for silent.
     """
-    padded = np.pad(waveform, _TRIM_WINDOW // 2)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, _TRIM_WINDOW)[::_TRIM_HOP]  # (n, window)
-    power = np.einsum("nw,nw->n", windows, windows) / _TRIM_WINDOW
-    loud = power > power.max() * 10 ** (-TRIM / 10)  # (n,)
-    mask = np.repeat(loud, _TRIM_HOP)[: len(waveform)]
-    return waveform[mask] if loud.any() else waveform
+    import librosa  # here, because its import takes longer than many an utterance to be decoded, and few trim
+
+    if not (peak := np.abs(waveform).max()):
+        return waveform
+    parts = librosa.effects.split(waveform / peak, top_db=TRIM)
+    return np.concatenate([waveform[start:end] for start, end in parts])
 
 
 def _check_length(take: "_Take", seconds: float) -> None:
