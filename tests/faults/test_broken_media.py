@@ -51,10 +51,11 @@ def break_sounds(folder: Path) -> None:
     samples = noise(1.5, 16000, 5)
     samples[8000] = np.nan
     write_sound(folder / "nan.wav", samples, subtype="FLOAT")
-    longer = bytearray(write_sound(folder / "longer.wav", noise(1.5, 16000, 6), subtype="PCM_16").read_bytes())
-    at = longer.index(b"data") + 4
-    longer[at : at + 4] = struct.pack("<I", 10 * (len(longer) - at - 4))
-    (folder / "longer.wav").write_bytes(longer)
+    for name, share in (("longer.wav", 0.75), ("tenth.wav", 0.1)):  # of the sound that the header declares
+        longer = bytearray(write_sound(folder / name, noise(1.5, 16000, 6), subtype="PCM_16").read_bytes())
+        at = longer.index(b"data") + 4
+        longer[at : at + 4] = struct.pack("<I", round((len(longer) - at - 4) / share))
+        (folder / name).write_bytes(longer)
 
 
 def two_faces(project: Project) -> None:
@@ -89,6 +90,7 @@ def test_every_item_is_embedded_or_skipped_with_a_reason(extracted: Project) -> 
         ("silent.wav", "voices", "silent"),
         ("short.wav", "voices", "0.050 s"),
         ("nan.wav", "voices", "NaN"),
+        ("tenth.wav", "voices", "cut off or damaged"),
     ],
 )
 def test_unusable_item_says_why(extracted: Project, name: str, modality: str, reason: str) -> None:
