@@ -6,13 +6,20 @@ BIN := $(VENV)/bin
 HEAD := tools/corpus/.cache/head.npz
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: repro test faults test-all check format setup corpus clean
+.PHONY: repro test test-stages test-units faults test-all check format setup corpus clean
 
 repro: setup ## the whole pipeline: media to report
 	dvc repro
 
+# In two processes, for a test of a stage waits much; each half prints when it has ended.
 test: setup $(HEAD) ## the tests, slow ones left out; `pytest -m "not stage and not slow"` is a quick loop
-	python -m pytest -m "not slow and not faults"
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-stages test-units
+
+test-stages:
+	python -m pytest -m "stage and not slow and not faults"
+
+test-units:
+	python -m pytest -m "not stage and not slow and not faults"
 
 faults: setup ## kill, corrupt, poison and fill disks under the real pipeline (docs/reliability.md); some minutes
 	python -m pytest -m faults
