@@ -98,13 +98,7 @@ class Method(nn.Module, ABC):
 
     def training_step(self, batch: Batch, loss: Loss, optimisers: Mapping[str, Adam]) -> Tensor:
         """One step; the loss () without gradient. torch's global generator is seeded before each epoch."""
-        value: Tensor = loss(self.see(batch))
-        for optimiser in optimisers.values():
-            optimiser.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
-        for optimiser in optimisers.values():
-            optimiser.step()
-        return value.detach()
+        return step(loss(self.see(batch)), optimisers)
 
     def fit(self, batch: Batch) -> None:
         """Learn from all training data at once, of an epochless method."""
@@ -123,6 +117,16 @@ class Method(nn.Module, ABC):
     def inputs(self, modality: str) -> int | None:
         """Width of the vectors of modality face | voice that `embed` and `score` take; None where they take none."""
         return self.sizes.face if modality == "face" else self.sizes.voice
+
+
+def step(value: Tensor, optimisers: Mapping[str, Adam]) -> Tensor:
+    """Move everything by the gradient of a loss (); the loss without it."""
+    for optimiser in optimisers.values():
+        optimiser.zero_grad()
+    value.backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
+    for optimiser in optimisers.values():
+        optimiser.step()
+    return value.detach()
 
 
 METHODS: Registry[type[Method]] = Registry("pipeline.methods", "train.method")

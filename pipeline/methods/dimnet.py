@@ -20,8 +20,8 @@ from torch.nn import functional as F
 
 from pipeline.losses.base import Loss, LossInput
 from pipeline.methods.adam import Adam
-from pipeline.methods.base import Batch, Sizes, register
-from pipeline.methods.encoders import EncoderOptions, TwoEncoders, step
+from pipeline.methods.base import Batch, Sizes, register, step
+from pipeline.methods.encoders import EncoderOptions, TwoEncoders
 from pipeline.methods.layers import initialise
 from pipeline.settings import RunSettings
 

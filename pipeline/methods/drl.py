@@ -25,8 +25,8 @@ from torch.nn import functional as F
 
 from pipeline.losses.base import Loss, LossInput
 from pipeline.methods.adam import Adam
-from pipeline.methods.base import Batch, Method, Sizes, register
-from pipeline.methods.encoders import EncoderOptions, encoder, pairs_of, stacked, step
+from pipeline.methods.base import Batch, Method, Sizes, register, step
+from pipeline.methods.encoders import EncoderOptions, encoder, pairs_of, stacked
 from pipeline.methods.layers import initialise
 
 SIDES = ("face", "voice")

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from pipeline.losses.base import Loss, LossInput
 from pipeline.losses.own import require_own
 from pipeline.methods.adam import Adam
-from pipeline.methods.base import Batch, Method, Sizes
+from pipeline.methods.base import Batch, Method, Sizes, step
 from pipeline.methods.layers import initialise
 from pipeline.settings import Count, RunSettings, Section
 
@@ -106,16 +106,6 @@ def pairs_of(batch: Batch) -> tuple[Tensor, Tensor]:
     """Faces (B, D) and voices (B, D) of a batch of pairs."""
     assert batch.faces is not None and batch.voices is not None, "the method takes pairs"
     return batch.faces, batch.voices
-
-
-def step(value: Tensor, optimisers: Mapping[str, Adam]) -> Tensor:
-    """Move everything by the gradient of a loss (); the loss without it."""
-    for optimiser in optimisers.values():
-        optimiser.zero_grad()
-    value.backward()  # type: ignore[no-untyped-call]  # torch leaves it without types
-    for optimiser in optimisers.values():
-        optimiser.step()
-    return value.detach()
 
 
 def stacked(face: Tensor, voice: Tensor, classifier: nn.Module, labels: Tensor) -> LossInput:

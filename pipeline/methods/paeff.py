@@ -27,8 +27,8 @@ from pipeline.losses.base import Loss
 from pipeline.losses.fop import official_constraint
 from pipeline.losses.own import require_own
 from pipeline.methods.adam import Adam
-from pipeline.methods.base import Batch, Method, Sizes, register
-from pipeline.methods.encoders import impostors, pairs_of, step
+from pipeline.methods.base import Batch, Method, Sizes, register, step
+from pipeline.methods.encoders import impostors, pairs_of
 from pipeline.methods.layers import Dense, initialise
 from pipeline.settings import Count, Positive, RunSettings, Section
 

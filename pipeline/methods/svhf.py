@@ -25,8 +25,8 @@ from pipeline.errors import ScoreError
 from pipeline.losses.base import Loss
 from pipeline.losses.own import require_own
 from pipeline.methods.adam import Adam
-from pipeline.methods.base import Batch, Method, Sizes, register
-from pipeline.methods.encoders import other_people, pairs_of, step
+from pipeline.methods.base import Batch, Method, Sizes, register, step
+from pipeline.methods.encoders import other_people, pairs_of
 from pipeline.methods.layers import Dense, initialise
 from pipeline.settings import Count, RunSettings, Section
 
