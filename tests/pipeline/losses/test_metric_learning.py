@@ -1,9 +1,11 @@
-"""The losses of pytorch-metric-learning against loops over their equations, and across modalities."""
+"""The losses of metric learning against loops over their equations, the library's, and across modalities."""
 
 import pytest
 import torch
+from pytorch_metric_learning.losses import NTXentLoss
 
 from pipeline.losses import LossInput
+from pipeline.losses.base import across_modalities
 from tests.pipeline.losses import naive
 from tests.pipeline.losses.batch import make_batch, make_loss, make_pairs
 
@@ -29,6 +31,37 @@ def test_loss_is_the_loop_over_faces_and_voices(name: str, make) -> None:
     loss = make_loss(name, alpha=0.3, alpha_ce=0.7, **OPTIONS[name])
     expected = 0.7 * naive.cross_entropy(batch.logits, batch.labels) + 0.3 * across(name, batch)
     assert abs(float(loss(batch)) - expected) < 1e-6
+
+
+@pytest.mark.parametrize("one_modality", [False, True], ids=["both", "faces"])
+@pytest.mark.parametrize("temperature", [0.07, 1.0])
+@pytest.mark.parametrize("make", [make_batch, make_pairs])
+def test_ntxent_and_its_gradient_are_those_of_the_library(make, temperature: float, one_modality: bool) -> None:
+    batch, loss = make(), make_loss("ntxent", alpha_ce=0.0, temperature=temperature)
+    if one_modality:
+        batch = LossInput(batch.embedding, batch.logits, batch.labels, torch.zeros(len(batch.labels), dtype=torch.bool))
+
+    def with_gradient(value) -> tuple[torch.Tensor, torch.Tensor]:
+        sides = [side if side is None else side.clone().requires_grad_() for side in (batch.face, batch.voice)]
+        embedding = batch.embedding.clone().requires_grad_()
+        found = value(LossInput(embedding, batch.logits, batch.labels, batch.is_voice, *sides))
+        leaves = [embedding] if sides[0] is None or one_modality else sides
+        return found.detach(), torch.cat(torch.autograd.grad(found, leaves))
+
+    own = with_gradient(loss)
+    theirs = with_gradient(lambda seen: across_modalities(NTXentLoss(temperature), seen))
+    for ours, expected in zip(own, theirs, strict=True):
+        assert torch.allclose(ours, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0, 0], [0, 1, 2, 3]], ids=["no impostor", "no genuine pair"])
+def test_ntxent_without_one_kind_of_pair_is_0_and_so_is_its_gradient(labels: list[int]) -> None:
+    vectors = make_batch().embedding[:4].clone().requires_grad_()
+    is_voice = torch.tensor([False, False, True, True])
+    found = make_loss("ntxent", alpha_ce=0.0)(LossInput(vectors, torch.zeros(4, 4), torch.tensor(labels), is_voice))
+    found.backward()
+    assert float(found.detach()) == 0.0
+    assert not vectors.grad.any()
 
 
 @pytest.mark.parametrize("name", OPTIONS)
