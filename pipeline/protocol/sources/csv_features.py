@@ -1,6 +1,7 @@
 """The protocol of the feature files: row i of a face file and row i of a voice file are training pair or trial i."""
 
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from pipeline.protocol.corpus import Corpus, Flags, IntArray, read_corpus
 from pipeline.protocol.galleries import matching_lists
 from pipeline.protocol.rng import rank_key
 from pipeline.protocol.sources import Draft, Inputs, register
-from pipeline.protocol.sources.feature_files import ROW_PARITY, TRAIN, TRIAL_LISTS, TrialList, labels
+from pipeline.protocol.sources.feature_files import ALL_LISTS, ROW_PARITY, TRAIN, TRIAL_LISTS, TrialList, labels
 from pipeline.protocol.splits import LEAST, class_indexes
 from pipeline.protocol.tables import CoveredList, shaped
 from pipeline.protocol.trials import TrialCondition, verification_list, verification_lists
@@ -37,7 +38,8 @@ def protocol_of_features(inputs: Inputs, settings: ProtocolSettings) -> Draft:
     """The protocol for the indexes of two stores that pack_features wrote from the folder of the inputs.
 
     `validation_ratio` of the training labels are kept from training, to choose models on; with 0 the training pairs are
-    all of the authors', and selection must be `last` or `test`. Raises ConfigError where the stores are of media,
+    all of the authors', and selection must be `last` or `test`. Validation people are
+    those of validation lists where the folder has some. Raises ConfigError where the stores are of media,
     ProtocolError for a file without counterpart, unequal row counts, labels that differ between the training files and
     people of two splits.
     """
@@ -50,7 +52,8 @@ def protocol_of_features(inputs: Inputs, settings: ProtocolSettings) -> Draft:
     labelled = {listed: labels(listed, len(rows.faces), folder) for listed, rows in files.items()}
     lists = [_trials(corpus, listed, rows, labelled[listed][0]) for listed, rows in files.items()]
     named = _GENERATED_FROM in files and _GENERATED_FROM.source(folder).is_file()
-    lists += _generated(corpus, training_files, files[_GENERATED_FROM] if named else None, splits.split, settings)
+    lists += _generated_validation(corpus, training_files, files, splits.split, settings)
+    lists += _generated_test(corpus, files[_GENERATED_FROM] if named else None, splits.split, settings)
     tables = assemble(corpus, splits, lists, _training_pairs(corpus, splits.training, training_files), settings)
     sources = {listed.name: source for listed, (_, source) in labelled.items()}
     by_parity = [name for name, source in sources.items() if source == ROW_PARITY]
@@ -68,21 +71,23 @@ def _corpus(faces: pd.DataFrame, voices: pd.DataFrame) -> Corpus:
 def _splits(corpus: Corpus, trained: FileRows, tested: dict[TrialList, FileRows], settings: ProtocolSettings) -> Splits:
     """Splits of people; raises ProtocolError for people of two."""
     people = len(corpus.people)
-    members_of = {"train": np.zeros(people, dtype=np.bool_), "test": np.zeros(people, dtype=np.bool_)}
-    for listed, rows in tested.items():
-        members = members_of[listed.regime.split("test")]
-        members[corpus.faces.person[rows.faces]] = members[corpus.voices.person[rows.voices]] = True
-    both = members_of["train"] & members_of["test"]
-    if both.any():
-        name = corpus.people["identity"].iloc[int(np.argmax(both))]
-        raise ProtocolError(
-            f"{name!r} is in a seen-heard and in an unseen-unheard list: nobody can be of train and test"
-        )
-    split = np.where(members_of["test"], "test", "train").astype(object)
     labelled = np.unique(corpus.faces.person[trained.faces])
+    members_of = {name: np.zeros(people, dtype=np.bool_) for name in ("train", "validation", "test")}
+    members_of["train"][labelled] = True
+    for listed, rows in tested.items():
+        members = members_of[listed.regime.split(listed.subset)]
+        members[corpus.faces.person[rows.faces]] = members[corpus.voices.person[rows.voices]] = True
+    for one, other in combinations(members_of, 2):
+        both = members_of[one] & members_of[other]
+        if both.any():
+            name = corpus.people["identity"].iloc[int(np.argmax(both))]
+            raise ProtocolError(f"{name!r} is in files of {one} and of {other} people: nobody can be of both")
+    split = np.select([members_of["test"], members_of["validation"]], ["test", "validation"], "train").astype(object)
     names = corpus.people["identity"].iloc[labelled]
     order = np.argsort([rank_key(settings.seed, "validation", name) for name in names])
     count = max(LEAST, round(settings.validation_ratio * len(labelled))) if settings.validation_ratio > 0 else 0
+    if members_of["validation"].any():
+        count = 0  # the files name the validation people, and none of them is of the training files
     if len(labelled) - count < LEAST:
         raise ProtocolError(
             f"{len(labelled)} training labels, {count} of them for validation, leave too few to train on"
@@ -98,28 +103,44 @@ def _splits(corpus: Corpus, trained: FileRows, tested: dict[TrialList, FileRows]
 def _trials(corpus: Corpus, listed: TrialList, rows: FileRows, label: np.ndarray) -> CoveredList:
     names = corpus.people["identity"].to_numpy(dtype=object)
     table = pd.DataFrame({"left_row": rows.voices, "right_row": rows.faces, "label": label})
-    table = table.assign(subset="test", regime=listed.regime.name, task=CROSS_MODAL.name, criterion=listed.criterion)
+    table = table.assign(
+        subset=listed.subset, regime=listed.regime.name, task=CROSS_MODAL.name, criterion=listed.criterion
+    )
     table["left_identity"] = names[corpus.voices.person[rows.voices]]
     table["right_identity"] = names[corpus.faces.person[rows.faces]]
     table = shaped("verification", table.assign(position=np.arange(len(table))))
-    name = f"verification/test/{listed.regime.name}/{CROSS_MODAL.name}/{listed.criterion}"
+    name = f"verification/{listed.subset}/{listed.regime.name}/{CROSS_MODAL.name}/{listed.criterion}"
     return CoveredList(table, name, len(table), "")
 
 
-def _generated(
-    corpus: Corpus, trained: FileRows, tested: FileRows | None, split: np.ndarray, settings: ProtocolSettings
+def _generated_validation(
+    corpus: Corpus,
+    trained: FileRows,
+    tested: dict[TrialList, FileRows],
+    split: np.ndarray,
+    settings: ProtocolSettings,
 ) -> list[CoveredList]:
-    """What the files lack: validation trials, and unimodal trials and galleries of the first list's media.
+    """Validation trials that the files lack: unimodal ones, and cross-modal ones where no validation list is there."""
+    of_files = next((rows for listed, rows in tested.items() if listed.subset == "validation"), None)
+    rows = trained if of_files is None else of_files
+    validation = _condition(corpus, "validation", rows, np.asarray(split == "validation"))
+    if of_files is not None:
+        return [verification_list(corpus, validation, task, RANDOM, settings) for task in (FACES, VOICES)]
+    return verification_lists(corpus, validation, settings.model_copy(update={"criteria": [RANDOM.name]}))
 
-    The latter only where the list names the people: an impostor of unknown identity might be the person.
+
+def _generated_test(
+    corpus: Corpus, tested: FileRows | None, split: np.ndarray, settings: ProtocolSettings
+) -> list[CoveredList]:
+    """Unimodal test trials and galleries, of the first list's media.
+
+    Only where the list names the people: an impostor of unknown identity might be the person.
     """
-    validation = _condition(corpus, "validation", trained, np.asarray(split == "validation"))
-    lists = verification_lists(corpus, validation, settings.model_copy(update={"criteria": [RANDOM.name]}))
     if tested is None:
         reason = f"absent: no {_GENERATED_FROM.source(Path())} beside the features names its people"
-        return [*lists, CoveredList(shaped("matching"), f"matching/test/{UNSEEN.name}", settings.galleries, reason)]
+        return [CoveredList(shaped("matching"), f"matching/test/{UNSEEN.name}", settings.galleries, reason)]
     test = _condition(corpus, "test", tested, np.asarray(split == "test"))
-    lists += [verification_list(corpus, test, task, RANDOM, settings) for task in (FACES, VOICES)]
+    lists = [verification_list(corpus, test, task, RANDOM, settings) for task in (FACES, VOICES)]
     return lists + matching_lists(corpus, test, settings)
 
 
@@ -175,7 +196,7 @@ def training_rows(faces: pd.DataFrame, voices: pd.DataFrame, folder: Path) -> Fi
 def trial_rows(faces: pd.DataFrame, voices: pd.DataFrame, folder: Path) -> dict[TrialList, FileRows]:
     """Rows of every trial list that the stores hold."""
     items = set(faces["item"]) | set(voices["item"])
-    present = [listed for listed in TRIAL_LISTS if {listed.item("face"), listed.item("voice")} & items]
+    present = [listed for listed in ALL_LISTS if {listed.item("face"), listed.item("voice")} & items]
     return {
         listed: file_rows(faces, voices, {modality: listed.item(modality) for modality in TRAIN}, folder)
         for listed in present

@@ -3,6 +3,9 @@
 A line is 512 numbers and a label, without a header; anything else is named by file and line. The label of a test file
 means nothing and may be missing: the official code reads test files without it (`twobranch_fop/test.py` gives whole
 rows to a network of 512 inputs), training files with it.
+
+Files that the official code does not read may stand beside them, as `stages.export` writes them: names of the training
+labels, and trials of validation people, who are then of no training file.
 """
 
 import logging
@@ -19,16 +22,17 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ProtocolError
 from pipeline.extraction.skips import write_skips
-from pipeline.files import sha256_hex, sha256_of
+from pipeline.files import atomic_path, sha256_hex, sha256_of
 from pipeline.protocol.sources.voxceleb_release import TRIALS_HEADER, parse_paths, read_lines
-from pipeline.protocol.vocabulary import PUBLISHED, REGIMES, Modality, Regime
+from pipeline.protocol.vocabulary import PUBLISHED, REGIMES, UNSEEN, Modality, Regime
 from pipeline.store import off_unit_norm, write_store
 
 TRAIN = {"face": "face/facenetfaceTrain.csv", "voice": "voice/voiceTrain.csv"}
-_TEST = {
-    "face": "face/facenet_face_veriflist_test_{criterion}_{heard}.csv",
-    "voice": "voice/voice_veriflist_test_{criterion}_{heard}.csv",
+_TRIALS = {
+    "face": "face/facenet_face_veriflist_{name}.csv",
+    "voice": "voice/voice_veriflist_{name}.csv",
 }
+TRAIN_LABELS = "train_labels.csv"  # label,identity
 # As an extractor's provenance has it (extractors/base.py).
 WEIGHTS: dict[Modality, dict[str, object]] = {
     "face": {"description": "authors-facenet (CSV)", "trained_on": ["FaceNet's training sets"], "stand_in": False},
@@ -36,6 +40,7 @@ WEIGHTS: dict[Modality, dict[str, object]] = {
 }
 DIMENSION = 512
 _BLOCK = 1 << 26  # bytes parsed at a time
+_ROUNDING = 1e-6  # how far rounding to float32 may take the norm from 1
 ROW_PARITY = "row parity (no released list beside the features)"
 _PATH, _LABEL = {"voice": 4, "face": 5}, 3  # columns of a released list
 
@@ -48,22 +53,30 @@ class TrialList:
 
     criterion: str  # of PUBLISHED
     regime: Regime
+    subset: str = "test"  # test | validation, which the release has not
 
     @property
     def name(self) -> str:
         """Short name, unique."""
-        return f"{self.criterion}_{self.regime.run_together}"
+        short = f"{self.criterion}_{self.regime.run_together}"
+        return short if self.subset == "test" else f"{self.subset}_{short}"
 
     def item(self, modality: str) -> str:
         """Path of the list's features below the features folder."""
-        return _TEST[modality].format(criterion=self.criterion, heard=self.regime.run_together)
+        return _TRIALS[modality].format(name=self._in_files)
 
     def source(self, folder: Path) -> Path:
         """Path of the released list, which need not be there."""
-        return folder / "veriflist" / f"veriflist_test_{self.name}.txt"
+        return folder / "veriflist" / f"veriflist_{self._in_files}.txt"
+
+    @property
+    def _in_files(self) -> str:
+        return f"{self.subset}_{self.criterion}_{self.regime.run_together}"
 
 
 TRIAL_LISTS = tuple(TrialList(criterion, regime) for regime in REGIMES.values() for criterion in PUBLISHED)
+VALIDATION_LISTS = tuple(TrialList(criterion, UNSEEN, "validation") for criterion in PUBLISHED)
+ALL_LISTS = (*TRIAL_LISTS, *VALIDATION_LISTS)
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,9 @@ def read_features(path: Path, *, labelled: bool) -> Features:
         if bad.any():
             raise ProtocolError(f"{path} line {int(np.argmax(bad)) + 1}: {what}")
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    norms[np.abs(norms - 1.0) < _ROUNDING] = (
+        1.0  # a division would change the last bits, and a store's vectors no longer be themselves
+    )
     rescaled = len(off_unit_norm(vectors))
     if rescaled:
         logger.warning("%s: %d of %d vectors are not of unit norm and were rescaled", path, rescaled, len(norms))
@@ -149,10 +165,48 @@ def _is_number(cell: str) -> bool:
         return False
 
 
-def owners_of_training_file(features: Features) -> pd.DataFrame:
-    """identity and clip (N,) of the training file's rows: a person is a label; nothing is known of recordings."""
+def write_train_labels(folder: Path, names: Mapping[int, str]) -> None:
+    """Write the identity of each label of the training files."""
+    table = pd.DataFrame({"label": list(names), "identity": list(names.values())}).sort_values("label")
+    with atomic_path(folder / TRAIN_LABELS) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read_train_labels(folder: Path) -> dict[int, str]:
+    """Identity of each label; empty where the file is absent, as it is in the release.
+
+    Raises ProtocolError for another header and for a label or an identity that is there twice.
+    """
+    path = folder / TRAIN_LABELS
+    if not path.exists():
+        return {}
+    try:
+        table = pd.read_csv(path, dtype={"label": "int64", "identity": "str"}, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise ProtocolError(
+            f"{path} cannot be read ({error}); remove it, and people are named by their labels"
+        ) from error
+    if list(table.columns) != ["label", "identity"]:
+        raise ProtocolError(f"{path} line 1: the header must be 'label,identity'")
+    for column in table.columns:
+        again = table[column].duplicated().to_numpy()
+        if again.any():
+            row = int(np.argmax(again))
+            raise ProtocolError(f"{path} line {row + 2}: {column} {table[column].iloc[row]!r} is there twice")
+    return dict(zip(table["label"].tolist(), table["identity"], strict=True))
+
+
+def owners_of_training_file(features: Features, folder: Path) -> pd.DataFrame:
+    """identity and clip (N,) of the training file's rows: a person is a label; nothing is known of recordings.
+
+    Raises ProtocolError for a label without a name, where train_labels.csv gives names.
+    """
     assert features.labels is not None  # training files are read as labelled
-    names = [f"label {label:04d}" for label in features.labels]
+    named = read_train_labels(folder)
+    nameless = sorted(set(features.labels.tolist()) - set(named)) if named else []
+    if nameless:
+        raise ProtocolError(f"{folder / TRAIN_LABELS} has no row for label {nameless[0]} of the training files")
+    names = [named.get(label, f"label {label:04d}") for label in features.labels.tolist()]
     return pd.DataFrame({"identity": names, "clip": [f"train row {row}" for row in range(len(names))]})
 
 
@@ -210,11 +264,12 @@ def pack_features(folder: Path, modality: Modality, out: Path) -> None:
     A row's item is its file and its frame the row in it, from 0. Raises ProtocolError naming file and
     line.
     """
-    files = {TRAIN[modality]: None, **{listed.item(modality): listed for listed in TRIAL_LISTS}}
+    files = {TRAIN[modality]: None, **{listed.item(modality): listed for listed in ALL_LISTS}}
     matrices, indexes, rescaled = [], [], 0
     for item, listed in files.items():
         if listed is not None and not (folder / item).exists():
-            logger.info("no %s: the protocol goes without that list", folder / item)
+            if listed in TRIAL_LISTS:  # the release has no others
+                logger.info("no %s: the protocol goes without that list", folder / item)
             continue
         features = read_features(folder / item, labelled=listed is None)
         indexes.append(_index(features, item, listed, modality, folder))
@@ -237,6 +292,8 @@ def pack_features(folder: Path, modality: Modality, out: Path) -> None:
 
 def _index(features: Features, item: str, listed: TrialList | None, modality: Modality, folder: Path) -> pd.DataFrame:
     rows = len(features.matrix)
-    owners = owners_of_test_file(listed, modality, rows, folder) if listed else owners_of_training_file(features)
+    owners = (
+        owners_of_test_file(listed, modality, rows, folder) if listed else owners_of_training_file(features, folder)
+    )
     digest = sha256_of(folder / item)
     return owners.assign(item=item, frame=np.arange(rows, dtype=np.int32), digest=digest, key=digest)
