@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,16 @@ from pipeline.errors import CheckpointError, ConfigError
 from pipeline.files import atomic_path
 from pipeline.methods import Method, Sizes, method_class
 from pipeline.methods.states import not_finite
+from pipeline.protocol.vocabulary import VERIFICATION_TASKS
 from pipeline.runtime.threads import one_thread
+from pipeline.scoring.calibration import Calibration, absent
 from pipeline.scoring.provenance import RELEASED, Provenance
 from pipeline.scoring.similarity import Matrix, embed, gallery_scores
 from pipeline.settings import RunSettings
 
 MODEL = "model.safetensors"
 _FORMAT = 2
+_NOT_CALIBRATED = "the model file holds no calibration: train the run again"
 _KEY = "sbnet"  # the one metadata key: safetensors writes several in an order that changes from run to run
 
 
@@ -35,6 +38,7 @@ class Model:
     sizes: Sizes
     chosen_epoch: tuple[int, ...]
     provenance: Provenance  # face, voice -> extractor, weights, options, fingerprint of the vectors trained on
+    calibrations: Mapping[str, Sequence[Calibration]] = field(default_factory=dict)  # verification task -> S
 
     @property
     def compares(self) -> str:
@@ -58,6 +62,14 @@ class Model:
         summary |= {"padded": narrow} if narrow else {}
         released = next((origin for origin in self.provenance.values() if origin.get(RELEASED)), None)
         return summary | ({"released": str(released["extractor"])} if released else {})
+
+    def calibration(self, left: str, right: str) -> Sequence[Calibration]:
+        """What its scores of pairs of two modalities (face | voice) mean, one for each score that it gives a pair.
+
+        Where nothing was calibrated, that is said as the reason of each.
+        """
+        task = next(task.name for task in VERIFICATION_TASKS.values() if set(task.sides) == {left, right})
+        return self.calibrations.get(task, [absent(_NOT_CALIBRATED)] * len(self.methods))
 
     def takes(self, modality: str) -> bool:
         """Whether it knows what to do with vectors of modality face | voice."""
@@ -105,6 +117,7 @@ def save_model(path: Path, model: Model) -> None:
         "chosen_epoch": list(model.chosen_epoch),
         "selection": model.settings["selection"],
         "provenance": {modality: dict(origin) for modality, origin in model.provenance.items()},
+        "calibration": {task: [asdict(own) for own in of_task] for task, of_task in model.calibrations.items()},
     }
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(state, metadata={_KEY: json.dumps(header, sort_keys=True)}))
@@ -135,6 +148,9 @@ def load_model(path: Path, device: torch.device | None = None) -> Model:
             raise KeyError(f"{left[0]} belongs to no seed")
         chosen = tuple(int(epoch) for epoch in header["chosen_epoch"])
         provenance = {modality: dict(origin) for modality, origin in header["provenance"].items()}
+        calibrations = {
+            task: [Calibration(**own) for own in of_task] for task, of_task in header.get("calibration", {}).items()
+        }
     except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError, ValidationError) as error:
         raise CheckpointError(f"{path} cannot be read as a trained run ({error}); train it again") from error
     except ConfigError as error:
@@ -142,7 +158,7 @@ def load_model(path: Path, device: torch.device | None = None) -> Model:
     if poisoned := not_finite(state):
         raise CheckpointError(f"{path}: {poisoned} holds values that are not finite; train it again")
     on = device or torch.device("cpu")
-    return Model([method.to(on).eval() for method in methods], settings, sizes, chosen, provenance)
+    return Model([method.to(on).eval() for method in methods], settings, sizes, chosen, provenance, calibrations)
 
 
 def _method(settings: Mapping[str, object], sizes: Sizes, index: int, state: Mapping[str, Tensor]) -> Method:
