@@ -146,6 +146,7 @@ class TrainSettings(Section):
     decay: Annotated[float, Field(gt=0.0, le=1.0)]  # factor on the learning rate after each epoch
     weight_decay: Annotated[float, Field(ge=0.0)]
     seeds: Annotated[list[Seed], Field(min_length=1), Distinct]  # reported as mean and deviation
+    ensemble: Literal["none", "seeds"]  # seeds: their networks score as one, by the mean of their scores
     selection: Literal["validation", "test", "last"]  # test: under recipe official only
 
     @model_validator(mode="after")
@@ -166,9 +167,10 @@ class RunSettings(TrainSettings):
 
     def idle(self, takes: object) -> set[str]:
         """Keys that do nothing in such a run, of a method that takes samples | pairs (see Method)."""
+        idle = {"ensemble"} if len(self.seeds) == 1 else set()
         if takes == "pairs" or self.modality != "both":
-            return {"order", "alternate_epochs"}
-        return set() if self.order == "alternate" else {"alternate_epochs"}
+            return idle | {"order", "alternate_epochs"}
+        return idle if self.order == "alternate" else idle | {"alternate_epochs"}
 
 
 class EvaluateSettings(Section):
