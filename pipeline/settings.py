@@ -137,7 +137,7 @@ class TrainSettings(Section):
     method: str  # name under `methods:`
     modality: Literal["both", "face", "voice"]
     loss: str  # name under `losses:`
-    order: Literal["vfvf", "fvfv", "random", "hefhev", "hevhef", "alternate"]
+    order: Literal["vfvf", "fvfv", "random", "hefhev", "hevhef", "alternate", "identity_uniform"]
     alternate_epochs: Count  # order alternate: k epochs on one modality, then k on the other
     shuffle: Literal["epoch", "once"]
     epochs: Count
@@ -168,9 +168,10 @@ class RunSettings(TrainSettings):
     def idle(self, takes: object) -> set[str]:
         """Keys that do nothing in such a run, of a method that takes samples | pairs (see Method)."""
         idle = {"ensemble"} if len(self.seeds) == 1 else set()
-        if takes == "pairs" or self.modality != "both":
-            return idle | {"order", "alternate_epochs"}
-        return idle if self.order == "alternate" else idle | {"alternate_epochs"}
+        ordered = takes != "pairs" and self.modality == "both"
+        if not ordered and self.order != "identity_uniform":
+            idle |= {"order"}
+        return idle if ordered and self.order == "alternate" else idle | {"alternate_epochs"}
 
 
 class EvaluateSettings(Section):
