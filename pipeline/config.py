@@ -31,6 +31,7 @@ _NOT_TRAINED: dict[str, object] = {
     "decay": 1.0,
     "weight_decay": 0.0,
     "seeds": [0],
+    "ensemble": "none",
     "selection": "test",
     "method_options": {},
     "loss_options": {},

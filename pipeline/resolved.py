@@ -26,7 +26,8 @@ _CODE = "pipeline/"  # the stage settings depends on this folder, so that it see
 # How a run is read and started, not what comes of it: neither these nor what they import is code of a run.
 _PLUMBING = ("config.py", "errors.py", "files.py", "registry.py", "resolved.py", "settings.py", "store.py", "runtime/")
 _NOT_FOLLOWED = tuple(f"{_CODE}{name}" for name in _PLUMBING)
-_IDLE: dict[str, object] = {"order": "vfvf", "alternate_epochs": 1}  # stand for what params.yaml says but no run does
+# Stand for what params.yaml says but the run does not do.
+_IDLE: dict[str, object] = {"order": "vfvf", "alternate_epochs": 1, "ensemble": "none"}
 _RELEASED_CODE = "pipeline/methods/official.py"
 
 

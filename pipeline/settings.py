@@ -137,7 +137,7 @@ class TrainSettings(Section):
     method: str  # name under `methods:`
     modality: Literal["both", "face", "voice"]
     loss: str  # name under `losses:`
-    order: Literal["vfvf", "fvfv", "random", "hefhev", "hevhef", "alternate"]
+    order: Literal["vfvf", "fvfv", "random", "hefhev", "hevhef", "alternate", "identity_uniform"]
     alternate_epochs: Count  # order alternate: k epochs on one modality, then k on the other
     shuffle: Literal["epoch", "once"]
     epochs: Count
@@ -146,6 +146,7 @@ class TrainSettings(Section):
     decay: Annotated[float, Field(gt=0.0, le=1.0)]  # factor on the learning rate after each epoch
     weight_decay: Annotated[float, Field(ge=0.0)]
     seeds: Annotated[list[Seed], Field(min_length=1), Distinct]  # reported as mean and deviation
+    ensemble: Literal["none", "seeds"]  # seeds: their networks score as one, by the mean of their scores
     selection: Literal["validation", "test", "last"]  # test: under recipe official only
 
     @model_validator(mode="after")
@@ -166,9 +167,11 @@ class RunSettings(TrainSettings):
 
     def idle(self, takes: object) -> set[str]:
         """Keys that do nothing in such a run, of a method that takes samples | pairs (see Method)."""
-        if takes == "pairs" or self.modality != "both":
-            return {"order", "alternate_epochs"}
-        return set() if self.order == "alternate" else {"alternate_epochs"}
+        idle = {"ensemble"} if len(self.seeds) == 1 else set()
+        ordered = takes != "pairs" and self.modality == "both"
+        if not ordered and self.order != "identity_uniform":
+            idle |= {"order"}
+        return idle if ordered and self.order == "alternate" else idle | {"alternate_epochs"}
 
 
 class EvaluateSettings(Section):

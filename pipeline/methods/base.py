@@ -80,11 +80,11 @@ class Method(nn.Module, ABC):
         """Which training pairs and modalities the batches of epoch `epoch` (from 0) hold; labels (N,) of the N pairs.
 
         A sampler of one's own goes here. It must follow from its arguments alone, so that a killed training resumes.
-        `settings.order` means something to samples of both modalities only, `alternate_epochs` to order alternate only:
-        elsewhere they have a fixed value.
+        `settings.order` means something to samples of both modalities only (but identity_uniform does everywhere),
+        `alternate_epochs` to order alternate only: elsewhere they have a fixed value.
         """
         planned = plan_of_pairs if self.takes == "pairs" else plan_of_samples
-        return planned(settings, len(labels), epoch, seed)
+        return planned(settings, labels, epoch, seed)
 
     def see(self, batch: Batch) -> LossInput:
         """A batch to what the loss acts on."""

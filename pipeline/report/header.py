@@ -81,7 +81,9 @@ def _seeds(runs: Sequence[Run]) -> str:
     counts = sorted({len(run.settings.seeds) for run in runs})
     if not counts:
         return "no seeds yet"
-    return f"{' or '.join(str(count) for count in counts)} seeds each, figures are means over them, ± their deviation"
+    text = f"{' or '.join(str(count) for count in counts)} seeds each, figures are means over them, ± their deviation"
+    ensembles = [run.name for run in runs if run.group("model").get("ensemble")]
+    return text + (f"; the seeds of {', '.join(ensembles)} score as one, without deviation" if ensembles else "")
 
 
 def _rules(runs: Sequence[Run]) -> list[str]:

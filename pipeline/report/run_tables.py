@@ -184,7 +184,8 @@ def _how_trained(run: Run) -> tuple[Value, ...]:
     order = f"{own.order} {own.alternate_epochs}" if own.order == "alternate" else own.order
     fusion, form = own.method_options.get("fusion"), str(own.loss_options.get("form", ""))
     method = f"{own.method}, {fusion}" if fusion else own.method
-    return (method, own.modality, own.loss, form, order, len(own.seeds))
+    seeds = f"{len(own.seeds)} as one" if own.ensemble == "seeds" else len(own.seeds)
+    return (method, own.modality, own.loss, form, order, seeds)
 
 
 def _path(run: Run) -> tuple[str, ...]:

@@ -31,9 +31,12 @@ _KEY = "sbnet"  # the one metadata key: safetensors writes several in an order t
 
 @dataclass(frozen=True)
 class Model:
-    """S trained networks; network s is of seed settings["seeds"][s], as it was after chosen_epoch[s] epochs."""
+    """Trained networks; network n is of seed settings["seeds"][n], as it was after chosen_epoch[n] epochs.
 
-    methods: Sequence[Method]  # S, in evaluation mode
+    They give S scores of a pair: one each, or (ensemble: seeds) the mean of those as one score of the run.
+    """
+
+    methods: Sequence[Method]  # in evaluation mode
     settings: Mapping[str, object]  # of the run, as they were resolved when it was trained
     sizes: Sizes
     chosen_epoch: tuple[int, ...]
@@ -44,6 +47,16 @@ class Model:
     def compares(self) -> str:
         """What its method compares: embeddings | pairs | galleries (see Method)."""
         return self.methods[0].compares
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether its networks score as one."""
+        return self.settings.get("ensemble") == "seeds"  # absent from models that are older than the key
+
+    @property
+    def judges(self) -> int:
+        """S, how many scores it gives a pair."""
+        return 1 if self.is_ensemble else len(self.methods)
 
     def was_trained_with(self, settings: RunSettings) -> bool:
         """Whether these settings would train it; a released checkpoint says by itself which method it is of."""
@@ -60,6 +73,7 @@ class Model:
         narrow = ("voice" if sizes.voice < sizes.face else "face") if padded else ""
         summary = {"method": str(self.settings["method"]), "takes": method.takes}
         summary |= {"padded": narrow} if narrow else {}
+        summary |= {"ensemble": f"mean score of {len(self.methods)} seeds"} if self.is_ensemble else {}
         released = next((origin for origin in self.provenance.values() if origin.get(RELEASED)), None)
         return summary | ({"released": str(released["extractor"])} if released else {})
 
@@ -76,16 +90,24 @@ class Model:
         return self.methods[0].inputs(modality) is not None
 
     def embed(self, modality: str, vectors: Matrix) -> Matrix:
-        """Vectors (N, D) of modality face | voice to what is compared, (S, N, E)."""
+        """Vectors (N, D) of modality face | voice to what is compared, (S, N, E).
+
+        Of an ensemble the networks' embeddings side by side, over the root of their number: minus the squared distance
+        of two such vectors is the mean of the networks' scores, and what is of unit norm in each is of unit norm.
+        """
         with one_thread():
             tensor = self._tensor(modality, vectors)
-            return np.stack([embed(method, modality, tensor) for method in self.methods])
+            embeddings = [embed(method, modality, tensor) for method in self.methods]
+        if not self.is_ensemble:
+            return np.stack(embeddings)
+        return np.concatenate(embeddings, axis=1)[None] / np.float32(np.sqrt(len(embeddings)))
 
     def score(self, left: str, probes: Matrix, right: str, candidates: Matrix) -> Matrix:
         """Scores (S, P, G) of probes (P, D) against their candidates (P, G, D), of a method without embeddings."""
         with one_thread():
             tensors = self._tensor(left, probes), self._tensor(right, candidates)
-            return np.stack([gallery_scores(method, left, tensors[0], right, tensors[1]) for method in self.methods])
+            scores = np.stack([gallery_scores(method, left, tensors[0], right, tensors[1]) for method in self.methods])
+        return scores.mean(axis=0, keepdims=True) if self.is_ensemble else scores
 
     def _tensor(self, modality: str, vectors: Matrix) -> Tensor:
         wanted = self.methods[0].inputs(modality)
@@ -114,6 +136,7 @@ def save_model(path: Path, model: Model) -> None:
         "sizes": asdict(model.sizes),
         "classes": model.sizes.classes,
         "seeds": model.settings["seeds"],
+        "ensemble": model.settings.get("ensemble", "none"),
         "chosen_epoch": list(model.chosen_epoch),
         "selection": model.settings["selection"],
         "provenance": {modality: dict(origin) for modality, origin in model.provenance.items()},

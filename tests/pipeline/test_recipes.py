@@ -116,6 +116,9 @@ def test_an_option_that_its_class_refuses_is_named_with_the_run(tmp_path: Path, 
         ({"order": "alternate"}, []),
         ({"modality": "voice", "order": "alternate"}, ["order", "alternate_epochs"]),
         ({"method": "two_branch", "order": "fvfv"}, ["order", "alternate_epochs"]),
+        ({"order": "identity_uniform"}, ["alternate_epochs"]),
+        ({"method": "two_branch", "order": "identity_uniform"}, ["alternate_epochs"]),
+        ({"modality": "voice", "order": "identity_uniform"}, ["alternate_epochs"]),
     ],
 )
 def test_keys_that_do_nothing_in_a_run_do_not_reach_it(tmp_path: Path, run: dict[str, object], idle: list[str]) -> None:
@@ -126,6 +129,12 @@ def test_keys_that_do_nothing_in_a_run_do_not_reach_it(tmp_path: Path, run: dict
     assert (other == before) is ("order" in idle)
 
 
+def test_an_ensemble_of_one_seed_is_none(tmp_path: Path) -> None:
+    one = settings(tmp_path, seeds=[4], ensemble="seeds")
+    assert one == settings(tmp_path, seeds=[4])
+    assert settings(tmp_path, seeds=[4, 5], ensemble="seeds").ensemble == "seeds"
+
+
 def test_no_key_of_train_but_modality_reaches_a_released_checkpoint(tmp_path: Path) -> None:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["experiments"] = {"run": {"checkpoint": "x.pth.tar"}}
@@ -134,6 +143,6 @@ def test_no_key_of_train_but_modality_reaches_a_released_checkpoint(tmp_path: Pa
     before = resolved(load_params(path), "run")
     raw["train"] |= {"recipe": "paper", "method": "two_branch", "loss": "git", "order": "alternate", "seeds": [4, 5]}
     raw["train"] |= {"alternate_epochs": 3, "shuffle": "once", "epochs": 7, "batch_size": 9, "selection": "last"}
-    raw["train"] |= {"learning_rate": 0.5, "decay": 0.5, "weight_decay": 0.5}
+    raw["train"] |= {"learning_rate": 0.5, "decay": 0.5, "weight_decay": 0.5, "ensemble": "seeds"}
     path.write_text(yaml.safe_dump(raw))
     assert resolved(load_params(path), "run") == before

@@ -50,3 +50,11 @@ def test_a_released_checkpoint_has_the_method_of_its_model_and_nothing_of_a_trai
     row = dict(zip(every.header, every.rows[0], strict=True))
     assert (row["Recipe"], row["Method"], row["Chosen on"]) == ("released checkpoint", "two_branch", "test")
     assert [row[column] for column in ("Loss", "Form", "Order", "Seeds")] == [""] * 4
+
+
+def test_seeds_that_score_as_one_are_said_to() -> None:
+    settings = train_settings(ensemble="seeds")
+    (run,) = [Run("mine", settings, train_settings(), {"verification": {"cross_modal": RANDOM}}, None, None)]
+    tables = {table.name: table for table in run_tables([run], set())}
+    assert dict(zip(tables["runs"].header, tables["runs"].rows[0], strict=True))["Seeds"] == "3 as one"
+    assert tables["other_runs"].rows[0][2] == "ensemble = seeds"

@@ -25,6 +25,8 @@ VARIANTS = [
     {"loss": "center", "method": "two_branch", "selection": "last"},
     {"loss": "arcface"},  # owns parameters
     {"loss": "ntxent", "order": "random"},
+    {"order": "identity_uniform"},
+    {"method": "two_branch", "order": "identity_uniform"},
 ]
 
 

@@ -92,7 +92,7 @@ def reference(world: World, settings: RunSettings) -> SingleBranch:
     optimiser = torch.optim.Adam(network.parameters(), weight_decay=settings.weight_decay)
     for epoch in range(settings.epochs):
         optimiser.param_groups[0]["lr"] = settings.learning_rate * settings.decay**epoch
-        order = plan_of_samples(settings, len(world.lists.classes), epoch, seed)
+        order = plan_of_samples(settings, world.lists.classes, epoch, seed)
         for pairs, are_voices in zip(order.pair, order.voice, strict=True):
             samples = [
                 world.voices[world.lists.voice_rows[pair]] if voice else world.faces[world.lists.face_rows[pair]]
