@@ -157,6 +157,10 @@ class TrainSettings(Section):
         return self
 
 
+_OF_ORDER = {"order", "alternate_epochs"}
+_OF_EPOCHS = {"shuffle", "epochs", "batch_size", "learning_rate", "decay", "weight_decay", "loss", "loss_options"}
+
+
 class RunSettings(TrainSettings):
     """All that one run depends on: its keys of `train:`, and the options of its own method and loss."""
 
@@ -164,10 +168,12 @@ class RunSettings(TrainSettings):
     loss_options: dict[str, object]  # losses.<loss>
     checkpoint: str | None = None  # a released checkpoint, used instead of training; `path` or `path#sha256`
 
-    def idle(self, takes: object) -> set[str]:
-        """Keys that do nothing in such a run, of a method that takes samples | pairs (see Method)."""
+    def idle(self, takes: object, epochless: bool = False) -> set[str]:
+        """Keys that do nothing in such a run, of a method that takes samples | pairs, epochless or not (see Method)."""
+        if epochless:
+            return _OF_ORDER | _OF_EPOCHS
         if takes == "pairs" or self.modality != "both":
-            return {"order", "alternate_epochs"}
+            return set(_OF_ORDER)
         return set() if self.order == "alternate" else {"alternate_epochs"}
 
 
