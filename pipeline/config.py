@@ -21,7 +21,7 @@ SectionT = TypeVar("SectionT", bound=Section)
 _WORD = re.compile(r"[^\s:,{}\[\]\"'#]+")  # what may be a plain name or value in a YAML file
 RELEASED = "released"  # method and loss of a run that is a released checkpoint
 # Its other keys: they do nothing, so that `train:` must not reach them; selection says how its authors chose it.
-_NOT_TRAINED: dict[str, object] = {
+NOT_TRAINED: dict[str, object] = {
     "order": "vfvf",
     "alternate_epochs": 1,
     "shuffle": "epoch",
@@ -262,7 +262,7 @@ def _released(params: Params, own: dict[str, object], where: str) -> RunSettings
     if own["checkpoint"] in (None, ""):
         raise ConfigError(f"{where}.checkpoint: names no file; give the path of a released .pth.tar, or remove the key")
     named = {"recipe": "official", "method": RELEASED, "loss": RELEASED, "modality": params.train.modality}
-    return validate(RunSettings, {**named, **_NOT_TRAINED, **own}, where)
+    return validate(RunSettings, {**named, **NOT_TRAINED, **own}, where)
 
 
 def validate(model: type[SectionT], raw: object, where: str, text: str = "") -> SectionT:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from pipeline.config import run_settings, validate
+from pipeline.config import NOT_TRAINED, run_settings, validate
 from pipeline.errors import ConfigError, RunError
 from pipeline.files import sha256_of, write_text
 from pipeline.losses import loss_class
@@ -27,7 +27,7 @@ _CODE = "pipeline/"  # the stage settings depends on this folder, so that it see
 _PLUMBING = ("config.py", "errors.py", "files.py", "registry.py", "resolved.py", "settings.py", "store.py", "runtime/")
 _NOT_FOLLOWED = tuple(f"{_CODE}{name}" for name in _PLUMBING)
 # Stand for what params.yaml says but the run does not do.
-_IDLE: dict[str, object] = {"order": "vfvf", "alternate_epochs": 1, "ensemble": "none"}
+_IDLE = {**NOT_TRAINED, "ensemble": "none", "loss": "own", "loss_options": {}}
 _RELEASED_CODE = "pipeline/methods/official.py"
 
 
@@ -63,7 +63,9 @@ def resolved(params: Params, run: str) -> RunSettings:
     options = validate(method.Options, settings.method_options, f"{where}: methods.{settings.method}")
     weights = validate(loss.Options, settings.loss_options, f"{where}: losses.{settings.loss}")
     update = {"method_options": options.model_dump(), "loss_options": weights.model_dump()}
-    return settings.model_copy(update=update | {key: _IDLE[key] for key in settings.idle(method.takes)})
+    return settings.model_copy(
+        update=update | {key: _IDLE[key] for key in settings.idle(method.takes, method.epochless)}
+    )
 
 
 def code_of(settings: RunSettings) -> dict[str, str]:

@@ -158,6 +158,10 @@ class TrainSettings(Section):
         return self
 
 
+_OF_ORDER = {"order", "alternate_epochs"}
+_OF_EPOCHS = {"shuffle", "epochs", "batch_size", "learning_rate", "decay", "weight_decay", "loss", "loss_options"}
+
+
 class RunSettings(TrainSettings):
     """All that one run depends on: its keys of `train:`, and the options of its own method and loss."""
 
@@ -165,13 +169,15 @@ class RunSettings(TrainSettings):
     loss_options: dict[str, object]  # losses.<loss>
     checkpoint: str | None = None  # a released checkpoint, used instead of training; `path` or `path#sha256`
 
-    def idle(self, takes: object) -> set[str]:
-        """Keys that do nothing in such a run, of a method that takes samples | pairs (see Method)."""
-        idle = {"ensemble"} if len(self.seeds) == 1 else set()
+    def idle(self, takes: object, epochless: bool = False) -> set[str]:
+        """Keys that do nothing in such a run, of a method that takes samples | pairs, epochless or not (see Method)."""
+        alone = {"ensemble"} if len(self.seeds) == 1 else set()
+        if epochless:
+            return alone | _OF_ORDER | _OF_EPOCHS
         ordered = takes != "pairs" and self.modality == "both"
         if not ordered and self.order != "identity_uniform":
-            idle |= {"order"}
-        return idle if ordered and self.order == "alternate" else idle | {"alternate_epochs"}
+            alone |= {"order"}
+        return alone if ordered and self.order == "alternate" else alone | {"alternate_epochs"}
 
 
 class EvaluateSettings(Section):

@@ -1,10 +1,14 @@
 """Train one run of `experiments:`, its seeds one after another: `python -m stages.train RUN`."""
 
+import json
 import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
+import numpy as np
 import pandas as pd
 
-from pipeline.files import atomic_path
+from pipeline.files import atomic_path, write_text
 from pipeline.protocol import read_protocol
 from pipeline.resolved import RunFile, read_run_file
 from pipeline.runtime.device import select_device
@@ -13,11 +17,13 @@ from pipeline.scoring import MODEL, save_model
 from pipeline.scoring.released import released_model
 from pipeline.settings import Params
 from pipeline.store import MATRIX, read_matrix
-from pipeline.training import StateFile, TrainedRun, train_run, training_lists
+from pipeline.training import StateFile, TrainedRun, cost_of, train_run, training_lists
 from stages.common import Artifacts, run_stage
 
-HISTORY = "history.csv"
+HISTORY, COST = "history.csv", "cost.json"
 _NO_HISTORY = ("seed", "epoch", "learning_rate", "loss", "validation_eer", "validation_auc", "chosen")
+
+Stores = Sequence[tuple[np.ndarray, Mapping[str, object]]]  # matrix and provenance of faces, then of voices
 
 logger = logging.getLogger("stages.train")
 
@@ -26,12 +32,15 @@ def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
     """Write the chosen networks and the history of a run; a killed training continues from its last state."""
     file, state_file = read_run_file(deps.settings / f"{run}.json", params, run), StateFile(home() / "training", run)
     settings = file.settings
-    trained = _train(file, deps, state_file)
+    stores = [read_matrix(store / MATRIX) for store in (deps.faces, deps.voices)]
+    trained = _train(file, deps, stores, state_file)
     file.check_code()  # once more: it is still what it was
     folder = outs.runs / run
     save_model(folder / MODEL, trained.model)
     with atomic_path(folder / HISTORY) as temporary:
         trained.history.to_csv(temporary, index=False, lineterminator="\n")
+    cost = cost_of(trained, stores[0][0], stores[1][0], select_device().type)
+    write_text(folder / COST, json.dumps(asdict(cost), indent=2) + "\n")
     state_file.remove()
     if settings.checkpoint is not None:
         logger.info("train %s: released checkpoint %s, not trained here", run, settings.checkpoint)
@@ -40,10 +49,9 @@ def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
     logger.info("train %s: epoch %s of %d, chosen on %s", run, epochs, settings.epochs, settings.selection)
 
 
-def _train(file: RunFile, deps: Artifacts, state_file: StateFile) -> TrainedRun:
+def _train(file: RunFile, deps: Artifacts, stores: Stores, state_file: StateFile) -> TrainedRun:
     settings = file.settings
-    faces, face_origin = read_matrix(deps.faces / MATRIX)
-    voices, voice_origin = read_matrix(deps.voices / MATRIX)
+    (faces, face_origin), (voices, voice_origin) = stores
     if settings.checkpoint is not None:
         model = released_model(settings, faces.shape[1], voices.shape[1])
         return TrainedRun(model, pd.DataFrame(columns=list(_NO_HISTORY)))

@@ -61,6 +61,7 @@ class Method(nn.Module, ABC):
     # galleries: `score` means something among the candidates of one probe only, so that matching alone is measured.
     compares: ClassVar[Literal["embeddings", "pairs", "galleries"]] = "embeddings"
     epochless: ClassVar[bool] = False  # True: `fit` sees all training data once; there is no step and no loss
+    within: ClassVar[bool] = False  # True: it compares vectors of one modality; a run of both needs another method
 
     sizes: Sizes
     modality: str
@@ -114,6 +115,11 @@ class Method(nn.Module, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has no scores: compare its embeddings")
 
+    @property
+    def remark(self) -> str:
+        """What a table must say of it beside its figures, such as the covariates that it had; mostly nothing."""
+        return ""
+
     def inputs(self, modality: str) -> int | None:
         """Width of the vectors of modality face | voice that `embed` and `score` take; None where they take none."""
         return self.sizes.face if modality == "face" else self.sizes.voice
@@ -162,6 +168,10 @@ def check_method(method: type[Method], settings: RunSettings) -> None:
         raise ConfigError(
             f"method {settings.method} sees pairs of a face and a voice: modality {settings.modality} needs a method "
             "that takes samples, such as sbnet"
+        )
+    if method.within and settings.modality == "both":
+        raise ConfigError(
+            f"method {settings.method} compares vectors of one modality: give the run modality: face or voice"
         )
     if method.compares == "galleries" and settings.selection != "last":
         raise ConfigError(

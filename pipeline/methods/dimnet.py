@@ -53,9 +53,14 @@ class DIMNet(TwoEncoders):
         )
         initialise(self.covariates, generator, 0.0)
 
+    @property
+    def remark(self) -> str:
+        """Which covariates there were."""
+        return "trained on identity" + ("".join(f", {name}" for name in self.weights) or " alone")
+
     def optimisers(self, loss: Loss, settings: RunSettings) -> dict[str, Adam]:
         """One Adam; says which covariates there are."""
-        _logger.info("dimnet: trained on identity%s", "".join(f", {name}" for name in self.weights) or " alone")
+        _logger.info("dimnet: %s", self.remark)
         return super().optimisers(loss, settings)
 
     def training_step(self, batch: Batch, loss: Loss, optimisers: Mapping[str, Adam]) -> Tensor:

@@ -104,6 +104,11 @@ class SVHF(Method):
         """E."""
         return self.last
 
+    @property
+    def remark(self) -> str:
+        """Why it is in no table of verification."""
+        return "matching only: it gives no score of a pair"
+
     def optimisers(self, loss: Loss, settings: RunSettings) -> dict[str, Adam]:
         """One Adam; raises ConfigError for a run that names another loss."""
         require_own(settings)

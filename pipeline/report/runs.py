@@ -86,7 +86,8 @@ def run_of(wanted: Settings | None, runs: Sequence[Run], recipe: str) -> Run | N
 def departures(run: Run, besides: Settings) -> dict[str, object]:
     """The run's settings that differ from its recipe's, without those `besides` and those that do nothing in it."""
     own, theirs = _flat(run.settings), _flat(run.base)
-    ignored = {*besides, *run.settings.idle(run.group("model").get("takes"))}
+    model = run.group("model")
+    ignored = {*besides, *run.settings.idle(model.get("takes"), "epochless" in model)}
     return {key: own[key] for key in own if own[key] != theirs.get(key) and key not in ignored}
 
 

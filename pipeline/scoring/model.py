@@ -67,11 +67,13 @@ class Model:
         }
 
     def summary(self) -> dict[str, str]:
-        """What a report says of the model: its method, what that takes, the modality that was padded, its origin."""
+        """What a report says of the model: what its method is, takes and compares, what was padded, its origin."""
         method, sizes = self.methods[0], self.sizes
         padded = method.takes == "samples" and self.settings["modality"] == "both" and sizes.face != sizes.voice
         narrow = ("voice" if sizes.voice < sizes.face else "face") if padded else ""
-        summary = {"method": str(self.settings["method"]), "takes": method.takes}
+        summary = {"method": str(self.settings["method"]), "takes": method.takes, "compares": method.compares}
+        summary |= {"epochless": "yes"} if method.epochless else {}
+        summary |= {"remark": method.remark} if method.remark else {}
         summary |= {"padded": narrow} if narrow else {}
         summary |= {"ensemble": f"mean score of {len(self.methods)} seeds"} if self.is_ensemble else {}
         released = next((origin for origin in self.provenance.values() if origin.get(RELEASED)), None)
@@ -117,8 +119,8 @@ class Model:
             )
         if vectors.ndim < 2 or vectors.shape[-1] != wanted:
             raise CheckpointError(f"the model takes {modality} vectors (N, {wanted}), found {vectors.shape}")
-        parameter = next(iter(self.methods[0].state_dict().values()))
-        return torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(parameter.device)
+        device = next((value.device for value in self.methods[0].state_dict().values()), torch.device("cpu"))
+        return torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device)
 
 
 def save_model(path: Path, model: Model) -> None:

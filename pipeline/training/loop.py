@@ -34,6 +34,7 @@ class TrainedRun:
 
     model: Model
     history: pd.DataFrame  # seed, epoch (from 1), learning_rate, loss, <list>_eer, <list>_auc, chosen
+    seconds: tuple[float, ...] = ()  # of each seed, in its epochs
 
 
 def train_run(
@@ -73,7 +74,7 @@ def train_run(
                 trainings.append(training)
     chosen = tuple(training.chosen[0] if training.chosen else 0 for training in trainings)
     model = Model(methods, settings.model_dump(), data.sizes, chosen, provenance or {})
-    return TrainedRun(model, _table(trainings))
+    return TrainedRun(model, _table(trainings), tuple(training.seconds for training in trainings))
 
 
 def training_key(settings: RunSettings, data: TrainingData, code: Mapping[str, str]) -> str:
@@ -99,6 +100,7 @@ class _SeedTraining:
         self.done = 0
         self.chosen: tuple[int, Rates | None] | None = None
         self.history: History = []
+        self.seconds = 0.0  # in epochs, those before a kill included
 
     def run(self, state_file: StateFile | None, save_every: float, bar: "tqdm[int]") -> None:
         """Train what a state of this seed has not yet, and write a state now and then and at the end."""
@@ -108,7 +110,9 @@ class _SeedTraining:
         bar.update(self.done)
         saved = time.monotonic()
         while self.done < self.epochs:
+            started = time.monotonic()
             self._epoch(bar)
+            self.seconds += time.monotonic() - started
             bar.update(1 if self.done < self.epochs else 1 + self.settings.epochs - self.epochs)
             late = time.monotonic() - saved >= save_every
             if state_file is not None and (late or self.done == self.epochs):
@@ -134,11 +138,11 @@ class _SeedTraining:
 
     def _state(self) -> State:
         chosen = None if self.chosen is None else (self.chosen[0], *_figures(self.chosen[1]))
-        return State(self.done, self.trainer.state(), chosen, self.history)
+        return State(self.done, self.trainer.state(), chosen, self.history, self.seconds)
 
     def _resume(self, state: State) -> None:
         self.trainer.restore(state.tensors)
-        self.done, self.history = state.epochs_done, list(state.history)
+        self.done, self.history, self.seconds = state.epochs_done, list(state.history), state.seconds
         self.chosen = None if state.chosen is None else (state.chosen[0], _rates(*state.chosen[1:]))
 
 

@@ -31,6 +31,7 @@ class State:
     tensors: dict[str, Tensor]
     chosen: tuple[int, float | None, float | None] | None  # epoch (from 1), EER, AUC of the best so far
     history: History
+    seconds: float  # in epochs so far
 
 
 class StateFile:
@@ -62,7 +63,7 @@ class StateFile:
     def save(self, seed: int, state: State) -> None:
         """Write the state of a seed, replacing an earlier one."""
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()}
-        header = {"epochs_done": state.epochs_done, "chosen": state.chosen, "history": state.history}
+        header = {name: getattr(state, name) for name in ("epochs_done", "chosen", "history", "seconds")}
         text = json.dumps({**header, "key": self.key, "seed": seed, "digest": _digest(tensors)})
         with atomic_path(self.path(seed)) as temporary:
             temporary.write_bytes(save(tensors, metadata={_KEY: text}))
@@ -85,7 +86,7 @@ class StateFile:
                 raise ValueError("its contents are not what was written for this training")
             best = header["chosen"]
             chosen = None if best is None else (int(best[0]), best[1], best[2])
-            return State(int(header["epochs_done"]), tensors, chosen, header["history"])
+            return State(int(header["epochs_done"]), tensors, chosen, header["history"], float(header["seconds"]))
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             _LOG.warning("%s cannot be used (%s): training begins anew", path, error)
             return None

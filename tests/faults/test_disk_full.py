@@ -124,10 +124,10 @@ def test_model_that_does_not_fit_leaves_the_old_one(disk: Path) -> None:
 def test_training_state_that_does_not_fit_leaves_the_old_one(disk: Path) -> None:
     state_file = StateFile(disk, "run")
     state_file.open("key")
-    state_file.save(0, State(1, {"w": torch.ones(1000)}, None, []))
+    state_file.save(0, State(1, {"w": torch.ones(1000)}, None, [], 0.0))
     fill(disk, leave=100_000)
     with pytest.raises(StoreError, match="No space left"):
-        state_file.save(0, State(2, {"w": torch.ones(100_000)}, None, []))
+        state_file.save(0, State(2, {"w": torch.ones(100_000)}, None, [], 0.0))
     kept = state_file.load(0)
     assert kept is not None and kept.epochs_done == 1
 
