@@ -69,7 +69,7 @@ class Project:
             _logged_to(log),
         ):
             try:
-                if stage == "cache":
+                if stage in ("cache", "export"):
                     run_command(main)
                 else:
                     run_stage(main, "run" if stage in ("train", "evaluate") else "nothing")

@@ -24,6 +24,12 @@ from pipeline.settings import ProtocolSettings
 SOURCE = "csv_features"
 _GENERATED_FROM = TRIAL_LISTS[0]  # random, unseen-unheard: all test people are in it
 
+_FILES_OF = {  # people of each split
+    "train": "a training file or a seen-heard list",
+    "validation": "a validation list",
+    "test": "an unseen-unheard list",
+}
+
 
 @dataclass(frozen=True)
 class FileRows:
@@ -81,7 +87,7 @@ def _splits(corpus: Corpus, trained: FileRows, tested: dict[TrialList, FileRows]
         both = members_of[one] & members_of[other]
         if both.any():
             name = corpus.people["identity"].iloc[int(np.argmax(both))]
-            raise ProtocolError(f"{name!r} is in files of {one} and of {other} people: nobody can be of both")
+            raise ProtocolError(f"{name!r} is in {_FILES_OF[one]} and in {_FILES_OF[other]}: nobody can be of both")
     split = np.select([members_of["test"], members_of["validation"]], ["test", "validation"], "train").astype(object)
     names = corpus.people["identity"].iloc[labelled]
     order = np.argsort([rank_key(settings.seed, "validation", name) for name in names])

@@ -142,7 +142,9 @@ def test_somebody_in_a_seen_and_an_unseen_list_is_refused(folder: Path) -> None:
     for modality in TRAIN:
         (folder / heard.item(modality)).write_text((folder / UNSEEN.item(modality)).read_text())
     heard.source(folder).write_text(UNSEEN.source(folder).read_text())
-    with pytest.raises(ProtocolError, match=r"'P0' is in a seen-heard and in an unseen-unheard list"):
+    with pytest.raises(
+        ProtocolError, match=r"'P0' is in a training file or a seen-heard list and in an unseen-unheard list"
+    ):
         protocol_of(folder)
 
 

@@ -1,0 +1,49 @@
+"""Our side: the stages on the same feature files, under recipe `official`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from tools.benchmarks.fidelity.scripts import Training
+from tools.benchmarks.voxceleb_scale.stage import run
+from tools.benchmarks.voxceleb_scale.world import ROOT
+
+_BEFORE = ("import_features", "manifest", "detect_faces", "embed_faces", "embed_voices", "protocol", "settings")
+
+
+def train_ours(
+    project: Path, features: Path, trainings: Sequence[Training], seeds: Sequence[int], epochs: int
+) -> dict[tuple[str, int], list[float]]:
+    """EER in percent after each epoch (E,), on the test list, by name of training and seed."""
+    project.mkdir(parents=True, exist_ok=True)
+    _write_params(project, features, trainings, seeds, epochs)
+    for stage in _BEFORE:
+        run(project, "-m", f"stages.{stage}")
+    found = {}
+    for training in trainings:
+        run(project, "-m", "stages.train", training.name)
+        history = pd.read_csv(project / "artifacts" / "runs" / training.name / "history.csv")
+        for seed, rows in history.groupby("seed"):
+            found[training.name, int(seed)] = rows.sort_values("epoch")["test_eer"].tolist()
+    return found
+
+
+def _write_params(
+    project: Path, features: Path, trainings: Sequence[Training], seeds: Sequence[int], epochs: int
+) -> None:
+    params: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["features"] = {"source": "csv", "folder": str(features.resolve())}
+    params["manifest"].update(
+        media=str(features.resolve()), identities=str(ROOT / "data/no_identities.csv"), columns={}
+    )
+    params["protocol"]["validation_ratio"] = 0.0  # the official code trains on every row
+    params["experiments"] = {training.name: _run(training, seeds, epochs) for training in trainings}
+    (project / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+
+def _run(training: Training, seeds: Sequence[int], epochs: int) -> dict[str, object]:
+    run = {"recipe": "official", "method": training.method, "loss": training.loss, "epochs": epochs}
+    return {**run, "seeds": list(seeds), **({"order": training.order} if training.order else {})}
