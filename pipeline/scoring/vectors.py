@@ -48,18 +48,16 @@ class Medium:
     duration: float | None = None  # s, where a header was read
 
 
-def medium_of(path: str | Path) -> Medium:
-    """Read a file's bytes once; raises MediaError for one that is absent, no file, empty or closed to us."""
-    file = Path(path)
-    if not file.is_file():
-        raise MediaError(f"{path} {'is no file' if file.exists() else 'does not exist'}: name an image, video or sound")
+def medium_of(path: Path, item: str) -> Medium:
+    """The file at `path`, whose bytes are read once; raises MediaError for one that is absent, no file or closed."""
+    if not path.is_file():
+        raise MediaError(
+            f"{item}: {'is no file' if path.exists() else 'does not exist'}; name an image, video or sound"
+        )
     try:
-        medium = Medium(str(path), file, sha256_of(file), file.stat().st_size)
+        return Medium(item, path, sha256_of(path), path.stat().st_size)
     except OSError as error:
-        raise MediaError(f"{path} cannot be read ({error.strerror})") from error
-    if not medium.size:
-        raise MediaError(f"{path} is empty (0 bytes): copy it again")
-    return medium
+        raise MediaError(f"{item}: cannot be read ({error.strerror})") from error
 
 
 class MediaVectors:
