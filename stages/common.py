@@ -100,9 +100,9 @@ def run_stage(
     run_command(locked)
 
 
-def run_command(command: Callable[[], None]) -> None:
+def run_command(command: Callable[[], None], level: int = logging.INFO) -> None:
     """Run a command with logging to stderr; a PipelineError becomes its message there and exit code 1."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
         command()
     except PipelineError as error:

@@ -4,12 +4,12 @@ import logging
 from pathlib import Path
 
 from pipeline.extraction.decoding import SampleFrames
-from pipeline.extraction.face_table import Detect, faceless, write_detections
+from pipeline.extraction.face_table import faceless, write_detections
 from pipeline.extraction.item_cache import ItemCache
-from pipeline.extraction.loop import Extraction, Work, extract, items_at_once
+from pipeline.extraction.loop import Extraction, extract
 from pipeline.extraction.prefill import prefill_detections
 from pipeline.extraction.skips import refuse_too_many, write_skips
-from pipeline.extraction.tasks import task_of
+from pipeline.extraction.steps import FaceDetection
 from pipeline.manifest.schema import read_manifest
 from pipeline.runtime.workspace import items_path
 from pipeline.settings import DetectFacesSettings, Params
@@ -25,18 +25,16 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     from extractors.faces.face import face_detector  # torch: not for feature files
     from pipeline.runtime.device import select_device
 
-    settings, device = params.detect_faces, select_device()
-    detector = face_detector(settings, device)
+    settings = params.detect_faces
+    detector = face_detector(settings, select_device())
+    step = FaceDetection(detector, SampleFrames(settings.frame_rate, settings.max_frames))
     manifest = read_manifest(deps.manifest)
-    sample, fingerprint = SampleFrames(settings.frame_rate, settings.max_frames), detector.fingerprint()
     rows = manifest[manifest["kind"].isin(["video", "image"])].itertuples(index=False)
-    tasks = [task_of(row, media_path(params, row.path), sample, fingerprint) for row in rows]
-    work = Work("detect_faces", Detect(detector), items_at_once(device.type))
+    tasks = step.tasks(rows, lambda row: media_path(params, row.path))
     with ItemCache(items_path()) as cache:
         prefill_detections(cache, [task.key for task in tasks], outs.faces / "detections.parquet")
-        extraction = extract(work, tasks, cache)
-    made_by = {**detector.provenance(), "frame_rate": settings.frame_rate, "max_frames": settings.max_frames}
-    _write(extraction, {task.item: task.key for task in tasks}, made_by, settings, outs.faces)
+        extraction = extract(step.work, tasks, cache)
+    _write(extraction, {task.item: task.key for task in tasks}, step.made_by(), settings, outs.faces)
 
 
 def _write(

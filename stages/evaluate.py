@@ -7,7 +7,7 @@ from pipeline.evaluation import described, evaluate, lists_of, write_evaluation
 from pipeline.evaluation.figures import Metrics
 from pipeline.protocol import read_protocol
 from pipeline.resolved import read_run_file
-from pipeline.scoring import MODEL, load_model
+from pipeline.scoring.model import MODEL, load_model
 from pipeline.scoring.provenance import check_provenance
 from pipeline.settings import Params
 from pipeline.store import read_store

@@ -13,7 +13,7 @@ from pipeline.protocol import read_protocol
 from pipeline.resolved import RunFile, read_run_file
 from pipeline.runtime.device import select_device
 from pipeline.runtime.workspace import home
-from pipeline.scoring import MODEL, save_model
+from pipeline.scoring.model import MODEL, save_model
 from pipeline.scoring.released import released_model
 from pipeline.settings import Params
 from pipeline.store import MATRIX, read_matrix

@@ -32,6 +32,7 @@ class Work(Generic[PayloadT]):
     stage: str
     infer: Callable[[Sequence[PayloadT]], Sequence[Arrays | MediaError]]
     batch: int
+    delay: float = 0.0  # s before the bar shows
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,13 @@ def extract(work: Work[PayloadT], tasks: Sequence[Task[PayloadT]], cache: ItemCa
     pending = {task.key: task for task in tasks if task.key not in results}
     cached = sum(task.key not in pending for task in tasks)
     failures: dict[str, MediaError] = {}  # by key
-    with progress(total=len(tasks), initial=cached, desc=work.stage, unit="item", disable=not tasks) as bar:
-        bar.set_postfix(cached=cached, skipped=0)
+    shown = {"desc": work.stage, "unit": "item", "delay": work.delay, "disable": not tasks}
+    with progress(total=len(tasks), initial=cached, **shown) as bar:
+        bar.set_postfix(cached=cached, skipped=0, refresh=not work.delay)
         for task, outcome in _fresh(work, list(pending.values()), cache):
             if isinstance(outcome, MediaError):
                 failures[task.key] = outcome
-                bar.set_postfix(cached=cached, skipped=len(failures))
+                bar.set_postfix(cached=cached, skipped=len(failures), refresh=not work.delay)
             else:
                 results[task.key] = outcome
             bar.update()

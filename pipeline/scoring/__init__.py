@@ -1,6 +1,22 @@
-"""A trained run as a thing to call: its model file, where its vectors must come from, and its scores."""
+"""A trained run as a thing to call: its model file, where its vectors must come from, its scores, and `Scorer`.
 
-from pipeline.scoring.model import MODEL, Model, load_model, save_model
-from pipeline.scoring.similarity import similarity
+Names are loaded when they are asked for: all but Scorer bring torch along, and so does Scorer once it loads a run.
+"""
 
-__all__ = ["MODEL", "Model", "load_model", "save_model", "similarity"]
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.scoring.model import MODEL, Model, load_model, save_model
+    from pipeline.scoring.scorer import Scorer
+    from pipeline.scoring.similarity import similarity
+
+__all__ = ["MODEL", "Model", "Scorer", "load_model", "save_model", "similarity"]
+
+_FILES = {"Scorer": "scorer", "similarity": "similarity"}  # where a name is; all others are in model
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_FILES.get(name, 'model')}"), name)

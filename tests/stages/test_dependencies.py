@@ -59,6 +59,7 @@ READ_ONLY = {
 # Imported along with those, and not run.
 UNUSED = {
     "import_features": ("pipeline/media/",),
+    "detect_faces": ("pipeline/extraction/packing.py",),  # of the other steps
     "protocol": ("pipeline/media/", "pipeline/extraction/skips.py"),
     "train": ("pipeline/metrics/bootstrap.py", "pipeline/metrics/official_grid.py", "pipeline/metrics/ranking.py"),
 }

@@ -1,0 +1,159 @@
+"""The steps of extraction on rows that describe media: detect faces, embed them, embed voices.
+
+Stages take them with the manifest's rows, pipeline.scoring with new media, so that both get the same vectors of a file,
+under the same keys of the item cache and with the same provenance.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from pipeline.extraction.decoding import CutFaces, Prepared, PrepareFace, PrepareVoice, ReadUtterance, SampleFrames
+from pipeline.extraction.face_table import Detect, Face
+from pipeline.extraction.loop import Work, items_at_once
+from pipeline.extraction.packing import Embed, Outcomes
+from pipeline.extraction.tasks import Task, task_of
+from pipeline.media import SampledFrame
+
+if TYPE_CHECKING:
+    import torch
+
+FoundFaces = tuple[np.ndarray, np.ndarray, np.ndarray]  # frame numbers (n,), boxes (n, 4), landmarks (n, 5, 2), px
+Place = Callable[[Any], Path]  # a row -> its file
+
+
+class Extracting(Protocol):
+    """What every extractor is, see extractors.base."""
+
+    @property
+    def device(self) -> "torch.device":
+        """Where its networks are."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Digest of all that decides a result but the medium."""
+        ...
+
+    def provenance(self) -> dict[str, object]:
+        """What a store says of it."""
+        ...
+
+
+class Detecting(Extracting, Protocol):
+    """A face detector."""
+
+    def __call__(self, frames: Sequence[np.ndarray]) -> Sequence[Face | None]:
+        """The face of each frame, or None."""
+        ...
+
+
+class Embedding(Extracting, Protocol):
+    """An extractor of vectors."""
+
+    @property
+    def dimension(self) -> int:
+        """Width of its vectors."""
+        ...
+
+    def __call__(self, batch: Sequence[np.ndarray]) -> Outcomes:
+        """A vector of each input."""
+        ...
+
+
+class EmbeddingFaces(Embedding, Protocol):
+    """A face extractor."""
+
+    def preparer(self) -> PrepareFace:
+        """What makes its input of a face in a frame."""
+        ...
+
+
+class EmbeddingVoices(Embedding, Protocol):
+    """A voice extractor."""
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz, of the waveforms that it takes."""
+        ...
+
+    def preparer(self) -> PrepareVoice:
+        """What makes its input of a waveform."""
+        ...
+
+
+@dataclass(frozen=True)
+class FaceDetection:
+    """Sampled frames to face boxes."""
+
+    detector: Detecting
+    sample: SampleFrames
+
+    @property
+    def work(self) -> Work[list[SampledFrame]]:
+        """What the loop of extraction does."""
+        return Work("detect_faces", Detect(self.detector), items_at_once(self.detector.device.type))
+
+    def tasks(self, rows: Iterable[Any], place: Place) -> list[Task[list[SampledFrame]]]:
+        """One a row."""
+        fingerprint = self.detector.fingerprint()
+        return [task_of(row, place(row), self.sample, fingerprint) for row in rows]
+
+    def made_by(self) -> dict[str, object]:
+        """What the table of faces says of them: detector and sampling."""
+        sampling = {"frame_rate": self.sample.frame_rate, "max_frames": self.sample.max_frames}
+        return {**self.detector.provenance(), **sampling}
+
+
+@dataclass(frozen=True)
+class FaceEmbedding:
+    """Detected faces to vectors."""
+
+    extractor: EmbeddingFaces
+    detected_by: Mapping[str, object]  # FaceDetection.made_by
+
+    @property
+    def work(self) -> Work[Prepared]:
+        """What the loop of extraction does."""
+        return Work("embed_faces", Embed(self.extractor), items_at_once(self.extractor.device.type))
+
+    def tasks(self, faces: Iterable[tuple[Any, FoundFaces]], place: Place) -> list[Task[Prepared]]:
+        """One a row, with the faces that were found in its medium."""
+        fingerprint, prepare = self.extractor.fingerprint(), self.extractor.preparer()
+        return [task_of(row, place(row), CutFaces(prepare, *found), fingerprint) for row, found in faces]
+
+    def made_by(self) -> dict[str, object]:
+        """What a store says of its vectors."""
+        detector = dict(self.detected_by)
+        return {**self.extractor.provenance(), "dimension": self.extractor.dimension, "detector": detector}
+
+
+@dataclass(frozen=True)
+class VoiceEmbedding:
+    """Utterances to vectors."""
+
+    extractor: EmbeddingVoices
+    remove_offset: bool
+    trim: bool
+
+    @property
+    def work(self) -> Work[Prepared]:
+        """What the loop of extraction does."""
+        return Work("embed_voices", Embed(self.extractor), items_at_once(self.extractor.device.type))
+
+    def tasks(self, rows: Iterable[Any], place: Place) -> list[Task[Prepared]]:
+        """One a row."""
+        read = ReadUtterance(self.extractor.preparer(), self.extractor.sample_rate, self.remove_offset, self.trim)
+        fingerprint = self.extractor.fingerprint()
+        return [task_of(row, place(row), read, fingerprint) for row in rows]
+
+    def made_by(self) -> dict[str, object]:
+        """What a store says of its vectors."""
+        return {
+            **self.extractor.provenance(),
+            "dimension": self.extractor.dimension,
+            "sample_rate": self.extractor.sample_rate,
+            "reading": {"remove_offset": self.remove_offset, "trim": self.trim},
+        }
