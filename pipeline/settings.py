@@ -198,6 +198,16 @@ class ReportSettings(Section):
     title: Annotated[str, Field(min_length=1)]
 
 
+class TrialsSettings(Section):
+    """`trials:` the page of one run's surest errors."""
+
+    run: RunName | None  # of experiments:; None: the first of them
+    media: bool  # faces and voices are copied into the page
+    shown: Count  # wrong accepts and wrong rejects of each list, and galleries of each direction
+    seconds: Positive  # s of a voice
+    side: Annotated[int, Field(ge=16, le=320)]  # px, the longer one of a thumbnail
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -214,6 +224,7 @@ class Params(Section):
     experiments: Annotated[dict[RunName, dict[str, object]], Field(min_length=1)]
     evaluate: EvaluateSettings
     report: ReportSettings
+    trials: TrialsSettings
 
 
 def is_inside(path: PurePosixPath) -> bool:

@@ -78,7 +78,7 @@ def page(contents: Contents) -> str:
     beside = [name for names in _BESIDE.values() for name in names]
     by_name = {table.name: table for table in contents.tables}
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             title=contents.title,
@@ -95,8 +95,8 @@ def page(contents: Contents) -> str:
     )
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    made = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
@@ -104,11 +104,11 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals["none_sign"] = _NONE
-    environment.tests["measured"] = lambda value: isinstance(value, Measured)
-    environment.tests["long_text"] = lambda value: isinstance(value, str) and len(value) > _LONG
-    environment.filters |= {"mean": _mean, "interval": _interval, "deviation": _deviation}
-    return environment
+    made.globals["none_sign"] = _NONE
+    made.tests["measured"] = lambda value: isinstance(value, Measured)
+    made.tests["long_text"] = lambda value: isinstance(value, str) and len(value) > _LONG
+    made.filters |= {"mean": _mean, "interval": _interval, "deviation": _deviation}
+    return made
 
 
 def _split_lead(warning: str) -> tuple[str, str]:

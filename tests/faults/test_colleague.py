@@ -36,7 +36,7 @@ def test_colleague_without_the_media_retrains_and_evaluates(remote: Remote, tmp_
     colleague = remote.colleague(tmp_path / "clone")
     colleague.params(train={"seeds": [1]})
     outcome = colleague.dvc("repro", "--pull", "--allow-missing")
-    assert outcome.ran == ["settings", f"train@{RUN}", f"evaluate@{RUN}", "report"]
+    assert outcome.ran == ["settings", f"train@{RUN}", f"evaluate@{RUN}", "report", "trials"]
     assert not (colleague.folder / "media").exists(), "the raw media were neither needed nor fetched"
     for name in ("model.safetensors", "scores.parquet"):
         assert colleague.output(f"runs/{RUN}/{name}") != remote.origin.output(f"runs/{RUN}/{name}"), name

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from stages import detect_faces, embed_faces, embed_voices, evaluate, protocol, report, train
+from stages import detect_faces, embed_faces, embed_voices, evaluate, protocol, report, train, trials
 from stages.common import run_stage
 from tests.stages.project import ROOT, Project
 
 STAGES = {
     module.__name__.removeprefix("stages."): module
-    for module in (detect_faces, embed_faces, embed_voices, protocol, train, evaluate, report)
+    for module in (detect_faces, embed_faces, embed_voices, protocol, train, evaluate, report, trials)
 }
 
 

@@ -10,7 +10,7 @@ from tests.stages.project import Project
 
 pytestmark = pytest.mark.stage
 
-STAGES = ("import_features", "manifest", "detect_faces", "embed_faces", "embed_voices", "protocol", "report")
+STAGES = ("import_features", "manifest", "detect_faces", "embed_faces", "embed_voices", "protocol", "report", "trials")
 
 
 @pytest.fixture

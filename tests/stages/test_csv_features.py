@@ -43,6 +43,7 @@ def go_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lists: bool) -> 
         "train",
         "evaluate",
         "report",
+        "trials",
     )
     read = load_params(Path("params.yaml"))
     for stage in stages:
@@ -67,6 +68,8 @@ def test_feature_files_go_through_to_the_report_and_no_medium_is_needed(
     assert json.loads(Path("artifacts/protocol/summary.json").read_text())["source"] == "csv_features"
     assert Path("artifacts/faces/skipped.csv").read_text() == "item,stage,reason\n"
     assert Path("artifacts/report/report.html").stat().st_size > 10_000
+    assert "there are no media" in (page := Path("artifacts/report/trials.html").read_text(encoding="utf-8"))
+    assert "data:image" not in page and '<article class="card"' in page
 
 
 def test_without_the_released_lists_no_count_of_people_is_published(

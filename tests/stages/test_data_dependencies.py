@@ -21,7 +21,7 @@ pytestmark = pytest.mark.stage
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 RUN = "short"
 # Read through the manifest, whose rows carry the digest of every file: as a dependency it would be hashed once a stage.
-READS_MEDIA = ("detect_faces", "embed_faces", "embed_voices")
+READS_MEDIA = ("detect_faces", "embed_faces", "embed_voices", "trials")
 FEW = {
     "protocol": {"validation_ratio": 0.25, "test_ratio": 0.35, "trials": 40, "galleries": 10, "gallery_size": 2},
     "train": {"epochs": 2, "batch_size": 4, "seeds": [0]},

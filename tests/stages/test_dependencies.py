@@ -55,6 +55,7 @@ READ_ONLY = {
     "train": _PROTOCOL | {"pipeline/store.py"},
     "evaluate": _PROTOCOL | {"pipeline/store.py"},
     "report": {"pipeline/store.py"},
+    "trials": _MANIFEST | _PROTOCOL | {"pipeline/store.py", "pipeline/extraction/face_table.py"},
 }
 # Imported along with those, and not run.
 UNUSED = {
@@ -62,10 +63,11 @@ UNUSED = {
     "detect_faces": ("pipeline/extraction/packing.py",),  # of the other steps
     "protocol": ("pipeline/media/", "pipeline/extraction/skips.py"),
     "train": ("pipeline/metrics/bootstrap.py", "pipeline/metrics/official_grid.py", "pipeline/metrics/ranking.py"),
+    "trials": ("pipeline/extraction/skips.py",),
 }
 # Named with its digest in the run's own file among the dependencies: what the run's method and loss execute.
 FOLDERS = ["pipeline/methods", "pipeline/losses"]
-BY_RUN = dict.fromkeys(("train", "evaluate"), ("pipeline/methods/", "pipeline/losses/"))
+BY_RUN = dict.fromkeys(("train", "evaluate", "trials"), ("pipeline/methods/", "pipeline/losses/"))
 
 
 def imported(*files: str) -> set[str]:
@@ -142,7 +144,10 @@ def test_an_extractor_of_one_modality_is_nothing_to_the_other(stage: str, foreig
     assert not [file for file in run_by(stage) if file.startswith(folder)]
 
 
-DECISIVE = [("embed_voices", may_hold_voices), *product(("train", "evaluate", "report"), (judged_on, learnt_tasks))]
+DECISIVE = [
+    ("embed_voices", may_hold_voices),
+    *product(("train", "evaluate", "report", "trials"), (judged_on, learnt_tasks)),
+]
 
 
 @pytest.mark.parametrize(("stage", "function"), DECISIVE)

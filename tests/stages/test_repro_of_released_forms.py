@@ -17,7 +17,7 @@ from tests.stages.project import DEMO
 pytestmark = pytest.mark.stage
 
 STAGES = ["import_features", "manifest", "detect_faces", "embed_faces", "embed_voices", "protocol"]
-STAGES += ["settings", f"train@{RUN}", f"evaluate@{RUN}", "report"]
+STAGES += ["settings", f"train@{RUN}", f"evaluate@{RUN}", "report", "trials"]
 CLIPS = 3  # videos of a person, as in write_release
 TESTED = next(code for code in PEOPLE if SPLIT[code] == "4")
 NO_VOICE = f"wav/{TESTED}/{video(TESTED, 0)}/00001.wav"  # a test person's, in every unseen-unheard list
