@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ConfigError, ProtocolError, ScoreError
 from pipeline.evaluation.figures import Metrics, nest, verification_figures
-from pipeline.evaluation.lists import TrialScorer, Trained
+from pipeline.evaluation.lists import Trained, TrialScorer
 from pipeline.files import atomic_path
 from pipeline.metrics import eer_of, roc_curve
 from pipeline.protocol.vocabulary import CROSS_MODAL, HEARD, UNHEARD

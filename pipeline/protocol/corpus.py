@@ -1,7 +1,7 @@
 """The people of the manifest and their rows in the two stores: what is split and paired."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ class Corpus:
     faces: StoreRows
     voices: StoreRows
     without_rows: int  # identities of the manifest that no embedding is left of
-    values: Mapping[str, tuple[str, ...]]  # what the codes of each of RECORDING_TRAITS stand for
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of the codes of RECORDING_TRAITS, by code
 
     @property
     def paired(self) -> Flags:

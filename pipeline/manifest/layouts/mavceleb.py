@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from pipeline.manifest.layouts import LayoutInput, register
 from pipeline.manifest.media_folder import Listing, list_media
-from pipeline.manifest.schema import Entry, Traits
+from pipeline.manifest.schema import ANONYMOUS, Entry, Traits
 
-ANONYMOUS = "anonymous/"  # begins the identity of a sample whose person nobody names: each is a person of its own
 TRACKS = ("gender", "no_gender")  # of version 4
 _MODALITIES = ("voices", "faces")
 _TEST = re.compile(r"(?P<language>.+)_test")

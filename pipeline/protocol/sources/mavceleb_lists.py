@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import ConfigError, ProtocolError
-from pipeline.manifest.layouts.mavceleb import ANONYMOUS, Place, place_of
+from pipeline.manifest.layouts.mavceleb import Place, place_of
+from pipeline.manifest.schema import ANONYMOUS
 from pipeline.protocol.assemble import Splits, assemble
 from pipeline.protocol.corpus import Corpus, Flags, IntArray, read_corpus
 from pipeline.protocol.galleries import matching_lists
