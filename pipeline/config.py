@@ -15,13 +15,14 @@ from pipeline.manifest.layouts import layout_named
 from pipeline.protocol.sources import source_named
 from pipeline.protocol.vocabulary import criterion_named
 from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
-from pipeline.settings import Params, RunSettings, Section, TrainSettings
+from pipeline.settings import ALL_LANGUAGES, Params, RunSettings, Section, TrainSettings
 
 SectionT = TypeVar("SectionT", bound=Section)
 _WORD = re.compile(r"[^\s:,{}\[\]\"'#]+")  # what may be a plain name or value in a YAML file
 RELEASED = "released"  # method and loss of a run that is a released checkpoint
 # Its other keys: they do nothing, so that `train:` must not reach them; selection says how its authors chose it.
 NOT_TRAINED: dict[str, object] = {
+    "language": ALL_LANGUAGES,
     "order": "vfvf",
     "alternate_epochs": 1,
     "shuffle": "epoch",

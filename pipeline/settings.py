@@ -105,7 +105,9 @@ class ProtocolSettings(Section):
     """`protocol:` identity-disjoint splits, training pairs, trials and galleries."""
 
     source: str  # name of a file's source in pipeline/protocol/sources
-    lists: Annotated[str, Field(min_length=1)]  # voxceleb_lists: folder with Splits/, veriflist/, matching/
+    # voxceleb_lists: folder with Splits/, veriflist/, matching/; mavceleb_lists: with <Language>_train.txt
+    lists: Annotated[str, Field(min_length=1)]
+    max_skip_ratio: Ratio  # mavceleb_lists: of a list's rows whose media are not in the stores
     seed: Seed
     validation_ratio: Ratio  # of the identities
     test_ratio: Ratio  # of the identities: unseen and unheard
@@ -130,12 +132,16 @@ class ProtocolSettings(Section):
         return self
 
 
+ALL_LANGUAGES = "all"
+
+
 class TrainSettings(Section):
     """`train:` what every run has; every key may be overridden by a recipe and by a run of `experiments:`."""
 
     recipe: str  # name under `recipes:`
     method: str  # name under `methods:`
     modality: Literal["both", "face", "voice"]
+    language: Annotated[str, Field(min_length=1)]  # ALL_LANGUAGES, or the one of the training pairs
     loss: str  # name under `losses:`
     order: Literal["vfvf", "fvfv", "random", "hefhev", "hevhef", "alternate", "identity_uniform"]
     alternate_epochs: Count  # order alternate: k epochs on one modality, then k on the other

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import ProtocolError, ScoreError
+from pipeline.evaluation.challenge import challenge_figures, labelled
 from pipeline.evaluation.figures import (
     Metrics,
     matching_curve,
@@ -28,7 +29,7 @@ from pipeline.evaluation.lists import Lists, Trained, TrialScorer, candidates
 from pipeline.files import atomic_path, write_text
 from pipeline.metrics.official_grid import FOLDS
 from pipeline.protocol.judged import judged_on, learnt_tasks
-from pipeline.protocol.tables import RowIndex
+from pipeline.protocol.tables import RowIndex, shaped
 from pipeline.protocol.vocabulary import (
     CROSS_MODAL,
     RANDOM,
@@ -87,7 +88,9 @@ def evaluate(
     for (regime, *names), probes in lists.galleries():
         nest(metrics, [*_regime_path(regime), *names], matching_figures(scorer, names[1], probes, settings))
     matching = matching_curve(_group(metrics, "matching"), modality)
-    if model.compares == "galleries":
+    if len(lists.challenge):
+        nest(metrics, ["challenge"], challenge_figures(scorer, lists.challenge, settings))
+    if model.compares == "galleries" or (len(lists.challenge) and not scored):
         return Evaluation(_without_empty_groups(metrics), _score_table(scored), *no_curves(), matching)
     random = _random_lists(scored)
     cross_modal = random.get(CROSS_MODAL.name)
@@ -148,6 +151,8 @@ def _measurable(lists: Lists, model: Trained) -> Lists:
         name: (table := getattr(lists, name))[~table["task"].isin(left_out)]
         for name in ("verification", "matching", "matching_released")
     }
+    if CROSS_MODAL.name in left_out:
+        tables["challenge"] = shaped("challenge")
     return replace(lists, **tables)
 
 
@@ -241,6 +246,8 @@ def _named_rows(lists: Lists) -> tuple[RowIndex, RowIndex]:
     for (_, _, task, *_), probes in lists.galleries():
         rows[TASKS[task].left].append(probes["probe_row"].to_numpy(dtype=np.int64))
         rows[TASKS[task].right].append(candidates(probes).reshape(-1))
+    rows["voice"].append(labelled(lists.challenge)["left_row"].to_numpy())
+    rows["face"].append(labelled(lists.challenge)["right_row"].to_numpy())
     none = [np.empty(0, dtype=np.int64)]
     return np.concatenate(none + rows["face"]), np.concatenate(none + rows["voice"])
 

@@ -1,7 +1,7 @@
 """What a run is evaluated on: the test lists of a protocol, checked against the stores, and scores of their rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from pipeline.errors import ProtocolError
 from pipeline.protocol import ProtocolTables
 from pipeline.protocol.checks import check_fits
-from pipeline.protocol.tables import RowIndex, parity_lists
+from pipeline.protocol.tables import RowIndex, parity_lists, shaped
 from pipeline.protocol.vocabulary import REGIMES, Modality
 from pipeline.scoring.similarity import Matrix, similarity, similarity_table
 from pipeline.store import Store
@@ -24,6 +24,7 @@ class Lists:
     matching: pd.DataFrame
     matching_released: pd.DataFrame  # 1:2, by criterion; empty unless the protocol was imported
     unnamed: frozenset[str] = frozenset()  # protocol.tables.parity_lists
+    challenge: pd.DataFrame = field(default_factory=lambda: shaped("challenge"))  # validation too: own trials of it
 
     def names_people(self, regime: str, criterion: str) -> bool:
         """Whether the identities of a cross-modal list are people, not made up for each trial."""
@@ -56,7 +57,8 @@ def lists_of(tables: ProtocolTables, faces: Store, voices: Store) -> Lists:
     check_fits(tables, {modality: len(names) for modality, names in owners.items()}, owners)
     parts = (tables.verification, tables.matching, tables.matching_released)
     verification, matching, released = (table[table["subset"] == "test"].reset_index(drop=True) for table in parts)
-    lists = Lists(verification, matching, released, frozenset(parity_lists(tables.summary)))
+    unnamed = frozenset(parity_lists(tables.summary))
+    lists = Lists(verification, matching, released, unnamed, tables.challenge)
     for _, probes in lists.galleries():
         candidates(probes)  # raises where they are of unequal size
     return lists

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from pipeline.errors import ManifestError, first_of
-from pipeline.manifest.schema import Entry, Traits
+from pipeline.manifest.schema import ANONYMOUS, Entry, Traits
 from pipeline.settings import is_inside
 
 _SHOWN = 10  # problems written out
@@ -99,7 +99,8 @@ def refuse_contradictions(entries: Iterable[Entry], people: Mapping[str, Traits]
 def refuse_shared_media(manifest: pd.DataFrame, readable: Iterable[str]) -> list[str]:
     """Raise ManifestError where one medium (the same bytes) belongs to two identities.
 
-    Unreadable items are left out: empty files are all the same. Returns which items repeat another one of the
+    Unreadable items are left out: empty files are all the same; and so is one anonymous item beside another, as the
+    test lists of a challenge may hold a sample twice. Returns which items repeat another one of the
     same identity, and which one: that is wasteful but harmless.
     """
     holders: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -110,6 +111,8 @@ def refuse_shared_media(manifest: pd.DataFrame, readable: Iterable[str]) -> list
     for held in holders.values():
         (item, identity), others = held[0], held[1:]
         strangers = [other for other in others if other[1] != identity]
+        if identity.startswith(ANONYMOUS):
+            strangers = [other for other in strangers if not other[1].startswith(ANONYMOUS)]
         problems += [f"{item!r} of {identity!r} and {other!r} of {name!r}" for other, name in strangers]
         repeated += [f"{other!r} those of {item!r}" for other, name in others if name == identity]
     refuse(problems, "the same medium under two identities", "Remove it from the identity it does not belong to.")

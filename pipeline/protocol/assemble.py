@@ -32,7 +32,7 @@ def assemble(
     logger.info("protocol: %d lists, %d of them empty (coverage.csv says why)", len(lists), empty)
     tables = {
         name: stacked(name, [one.table for one in lists if one.name.split("/")[0] == name])
-        for name in ("verification", "matching", "matching_released")
+        for name in ("verification", "matching", "matching_released", "challenge")
     }
     people = corpus.people.assign(split=splits.split, class_index=class_indexes(splits.training))
     coverage = [one.coverage_row(mismatched_impostors(corpus, one.table, settings.age_bin)) for one in lists]

@@ -11,8 +11,10 @@ from pipeline.errors import ProtocolError
 from pipeline.protocol.corpus import Corpus, Flags
 from pipeline.protocol.tables import ProtocolTables
 from pipeline.protocol.vocabulary import (
+    CHALLENGE_TRACKS,
     CRITERIA,
     MATCHING_TASKS,
+    NO_SPLIT,
     REGIMES,
     RELEASED_MATCHING,
     SEEN,
@@ -47,11 +49,12 @@ def check_protocol(tables: ProtocolTables, corpus: Corpus, held_out: Flags) -> N
     check_rows(tables, {modality: len(owners) for modality, owners in stores.items()}, stores)
     _check_training(tables.train_pairs, corpus, people["class_index"].to_numpy(), held_out)
     for one in row_columns(tables):
-        if one.table != "train_pairs":
+        if one.table not in ("train_pairs", "challenge"):
             _check_split(one, corpus, people["split"].to_numpy(dtype=object))
         if one.table == "verification":
             _check_held_out(one, corpus, held_out)
     _check_labels(tables.verification)
+    _check_challenge(tables.challenge, people.set_index("identity")["split"])
     for name in ("matching", "matching_released"):
         for task, galleries in getattr(tables, name).groupby("task"):
             _check_impostors(name, galleries, stores[MATCHING_TASKS[task].right])
@@ -92,6 +95,9 @@ def row_columns(tables: ProtocolTables) -> Iterator[RowColumn]:
         trials = tables.verification[tables.verification["task"] == task.name]
         yield RowColumn("verification", trials, "left_row", task.left, "left_identity")
         yield RowColumn("verification", trials, "right_row", task.right, "right_identity")
+    found = tables.challenge[(tables.challenge[["left_row", "right_row"]] >= 0).all(axis=1)]
+    yield RowColumn("challenge", found, "left_row", "voice", "left_identity")
+    yield RowColumn("challenge", found, "right_row", "face", "right_identity")
     for name in ("matching", "matching_released"):
         table = getattr(tables, name)
         for task in MATCHING_TASKS.values():
@@ -123,8 +129,8 @@ def _check_identities(identities: pd.DataFrame, corpus: Corpus) -> pd.DataFrame:
         raise ProtocolError(
             f"identities row {identities.index[int(np.argmax(again))]}: {name!r} is there twice, in {splits}"
         )
-    strange = ~identities["split"].isin(["train", "validation", "test"]).to_numpy()
-    refuse("identities", identities, strange, "split is none of train, validation, test")
+    strange = ~identities["split"].isin(["train", "validation", "test", NO_SPLIT]).to_numpy()
+    refuse("identities", identities, strange, f"split is none of train, validation, test, {NO_SPLIT}")
     outside = (identities["class_index"] >= 0).to_numpy() & (identities["split"] != "train").to_numpy()
     refuse("identities", identities, outside, "has a class but is not of the training split")
     classes = np.sort(identities.loc[identities["class_index"] >= 0, "class_index"].to_numpy())
@@ -144,6 +150,7 @@ def _check_words(tables: ProtocolTables) -> None:
         "verification": {"task": VERIFICATION_TASKS, "regime": REGIMES, "criterion": CRITERIA},
         "matching": {"task": MATCHING_TASKS, "regime": REGIMES},
         "matching_released": {"task": MATCHING_TASKS, "regime": REGIMES, "criterion": RELEASED_MATCHING},
+        "challenge": {"track": CHALLENGE_TRACKS},
     }
     for name, columns in words.items():
         table: pd.DataFrame = getattr(tables, name)
@@ -187,6 +194,17 @@ def _check_labels(trials: pd.DataFrame) -> None:
     same = (trials["left_identity"] == trials["right_identity"]).to_numpy()
     wrong = same != (trials["label"] == 1).to_numpy()
     refuse("verification", trials, wrong, "label contradicts the identities of its rows")
+
+
+def _check_challenge(trials: pd.DataFrame, split: pd.Series) -> None:
+    """Own trials are of people of their subset, with labels that their identities give; released ones of nobody's."""
+    own = trials[trials["origin"] == "own"]
+    _check_labels(own.astype({"label": "int64"}))
+    for side in ("left", "right"):
+        actual = own[f"{side}_identity"].map(split).to_numpy(dtype=object)
+        refuse("challenge", own, actual != own["subset"].to_numpy(dtype=object), f"{side}_identity is of another split")
+    strange = ~trials["label"].isin([0, 1]).to_numpy() & trials["label"].notna().to_numpy()
+    refuse("challenge", trials, strange, "label is neither 0 nor 1 nor withheld")
 
 
 def _check_impostors(name: str, galleries: pd.DataFrame, owners: Names) -> None:

@@ -1,7 +1,7 @@
 """The people of the manifest and their rows in the two stores: what is split and paired."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,7 @@ class Corpus:
     faces: StoreRows
     voices: StoreRows
     without_rows: int  # identities of the manifest that no embedding is left of
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of the codes of RECORDING_TRAITS, by code
 
     @property
     def paired(self) -> Flags:
@@ -41,6 +42,12 @@ class Corpus:
     def rows(self, modality: Modality) -> StoreRows:
         """The rows of one store."""
         return self.faces if modality == "face" else self.voices
+
+    def languages(self, face_rows: IntArray, voice_rows: IntArray) -> NDArray[np.object_]:
+        """(n,) the language that a face and a voice are both in; empty where it is unknown of one, or two."""
+        face, voice = self.faces.traits["language"][face_rows], self.voices.traits["language"][voice_rows]
+        names = np.array([*self.values["language"], ""], dtype=object)
+        return names[np.where(face == voice, face, -1)]
 
     def trait(self, modality: Modality, trait: str, age_bin: float) -> pd.Series:
         """(N,) what each row of a store has in a trait; missing where it is unknown. Ages are numbers of their bin."""
@@ -70,14 +77,14 @@ def read_corpus(manifest: pd.DataFrame, faces: pd.DataFrame, voices: pd.DataFram
     clip_names, clip_code = _factorized(rows["clip"])
     pairs, clip = np.unique(person * len(clip_names) + clip_code, return_inverse=True)
     clips = pd.DataFrame({"person": pairs // len(clip_names), "clip": clip_names[pairs % len(clip_names)]})
-    traits = _recording_traits(manifest, rows["item"])
+    traits, values = _recording_traits(manifest, rows["item"])
     face_rows, voice_rows = (
         StoreRows(person[part], clip[part], {name: codes[part] for name, codes in traits.items()})
         for part in (slice(0, len(faces)), slice(len(faces), None))
     )
     people = _people(manifest, names)
     people["modalities"] = _modalities(len(names), face_rows, voice_rows)
-    return Corpus(people, clips, face_rows, voice_rows, manifest["identity"].nunique() - len(names))
+    return Corpus(people, clips, face_rows, voice_rows, manifest["identity"].nunique() - len(names), values)
 
 
 def _factorized(column: pd.Series) -> tuple[NDArray[np.object_], IntArray]:
@@ -85,9 +92,14 @@ def _factorized(column: pd.Series) -> tuple[NDArray[np.object_], IntArray]:
     return np.asarray(names, dtype=object), np.asarray(codes, dtype=np.int64)
 
 
-def _recording_traits(manifest: pd.DataFrame, items: pd.Series) -> dict[str, IntArray]:
+def _recording_traits(
+    manifest: pd.DataFrame, items: pd.Series
+) -> tuple[dict[str, IntArray], dict[str, tuple[str, ...]]]:
+    """Codes of each row and, by code, the values."""
     known = manifest.drop_duplicates("item").set_index("item")
-    return {name: _factorized(known[name].reindex(items).reset_index(drop=True))[1] for name in RECORDING_TRAITS}
+    found = {name: _factorized(known[name].reindex(items).reset_index(drop=True)) for name in RECORDING_TRAITS}
+    values = {name: tuple(map(str, names)) for name, (names, _) in found.items()}
+    return {name: codes for name, (_, codes) in found.items()}, values
 
 
 def _people(manifest: pd.DataFrame, names: NDArray[np.object_]) -> pd.DataFrame:

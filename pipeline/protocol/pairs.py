@@ -235,4 +235,6 @@ def training_pairs(corpus: Corpus, training: Flags, held_out: Flags, settings: P
         for name, side in columns.items()
     }
     lengths = [len(part) for part in parts]
-    return shaped("train_pairs", pd.DataFrame({**table, "class_index": np.repeat(classes[people], lengths)}))
+    labels = {"class_index": np.repeat(classes[people], lengths)}
+    languages = {"language": corpus.languages(table["face_row"], table["voice_row"])}
+    return shaped("train_pairs", pd.DataFrame({**table, **labels, **languages}))

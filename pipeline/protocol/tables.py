@@ -5,7 +5,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,12 @@ IDENTITIES = {
     "nationality": "str",
     "age": "Float64",  # years
 }
-TRAIN_PAIRS = {"face_row": "int64", "voice_row": "int64", "class_index": "int64"}
+TRAIN_PAIRS = {
+    "face_row": "int64",
+    "voice_row": "int64",
+    "class_index": "int64",
+    "language": "str",  # that both recordings are in; empty where it is unknown, or where they are in two
+}
 VERIFICATION = {
     "subset": "str",  # validation | test
     "regime": "str",  # vocabulary.REGIMES
@@ -49,6 +54,19 @@ MATCHING = {
     "impostor_rows": "object",  # row numbers of as many other identities; 1:N takes the first N - 1
 }
 MATCHING_RELEASED = {**MATCHING, "criterion": "str", "position": "int64"}  # 1:2, vocabulary.RELEASED_MATCHING
+CHALLENGE = {  # voice against face within one language, of sources that know languages; see sources/mavceleb_lists.py
+    "origin": "str",  # own: generated from people whom the lists train on; released: the challenge's test lists
+    "subset": "str",  # validation | test
+    "language": "str",  # of both recordings
+    "track": "str",  # vocabulary.CHALLENGE_TRACKS
+    "key": "str",  # of a released trial; empty for own ones
+    "left_row": "int64",  # row of the voice store; -1: a released trial whose medium is not in the store
+    "right_row": "int64",  # of the face store
+    "label": "Int64",  # 1 same person, 0 not; null: withheld
+    "left_identity": "str",
+    "right_identity": "str",
+    "position": "int64",  # row of its list, from 0
+}
 COVERAGE = {
     "list": "str",
     "rows": "int64",  # asked for, or in the released list
@@ -64,6 +82,7 @@ SCHEMAS: Mapping[str, Mapping[str, str]] = {
     "verification": VERIFICATION,
     "matching": MATCHING,
     "matching_released": MATCHING_RELEASED,
+    "challenge": CHALLENGE,
     "coverage": COVERAGE,
 }
 
@@ -98,6 +117,7 @@ class ProtocolTables:
     matching_released: pd.DataFrame  # empty unless the lists were imported
     coverage: pd.DataFrame
     summary: Mapping[str, object]
+    challenge: pd.DataFrame = field(default_factory=lambda: shaped("challenge"))  # empty unless lists of MAV-Celeb
 
     @property
     def classes(self) -> int:

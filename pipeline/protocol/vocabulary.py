@@ -72,6 +72,9 @@ UNSEEN = Regime("unseen_unheard", trained=False)  # its figures are at the top l
 SEEN = Regime("seen_heard", trained=True)
 REGIMES: Mapping[str, Regime] = {regime.name: regime for regime in (UNSEEN, SEEN)}
 
+NO_SPLIT = "none"  # of people whom the lists do not name, and of anonymous samples
+HEARD, UNHEARD = "heard", "unheard"  # of a language: whether the run's training pairs are in it; its people are unseen
+
 
 @dataclass(frozen=True)
 class Trait:
@@ -126,6 +129,8 @@ CRITERIA: Mapping[str, Criterion] = {
     )
 }
 PUBLISHED = ("random", "G", "N", "A", "GNA")  # those of the released verification lists, and of the paper's Table II
+# The tracks of MAV-Celeb's challenges by the criterion of their impostors; version 4 has both, the others the first.
+CHALLENGE_TRACKS: Mapping[str, Criterion] = {"no_gender": RANDOM, "gender": CRITERIA["G"]}
 # The released 1:2 matching lists have names of their own.
 RELEASED_MATCHING: Mapping[str, Criterion] = {
     criterion.name: criterion

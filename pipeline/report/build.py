@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.files import atomic_path, write_text
 from pipeline.protocol import read_protocol
 from pipeline.report import paper
+from pipeline.report.challenge import challenge_table
 from pipeline.report.figure_style import house_style, inline, to_png, to_svg
 from pipeline.report.figures import KINDS, Plot, curve_plots, figure_3, figure_4
 from pipeline.report.header import report_header
@@ -34,8 +35,10 @@ def build_report(params: Params, artifacts: Path, target: Path) -> None:
     recipes = recipes_of(params, runs)
     printed = [(table, match_runs(table, runs, recipes)) for table in paper_tables()]
     placed = {cell.run.name for _, matched in printed for cell in matched if cell.run}
+    challenge = challenge_table(runs, str(protocol.summary.get("version", "")))
     tables = [
         *_parity(runs),
+        *([challenge] if challenge.rows else []),
         *run_tables(runs, placed),
         skipped_table([artifacts / name for name in _SKIPPED]),
         coverage_table(protocol.coverage),

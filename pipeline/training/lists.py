@@ -13,8 +13,8 @@ from pipeline.protocol.checks import check_fits
 from pipeline.protocol.judged import judged_on
 from pipeline.protocol.tables import RowIndex
 from pipeline.protocol.usable import runs_without_trials
-from pipeline.protocol.vocabulary import RANDOM, UNSEEN
-from pipeline.settings import RunSettings
+from pipeline.protocol.vocabulary import CROSS_MODAL, RANDOM, UNSEEN
+from pipeline.settings import ALL_LANGUAGES, RunSettings
 
 TRAITS = ("gender", "nationality")  # what a method may know of an identity that it trains on
 
@@ -63,22 +63,39 @@ def training_lists(tables: ProtocolTables, settings: RunSettings, faces: int, vo
     """
     check_fits(tables, {"face": faces, "voice": voices})
     pairs = tables.train_pairs
+    if not len(pairs) or not np.array_equal(np.unique(pairs["class_index"]), np.arange(tables.classes)):
+        raise ProtocolError("train_pairs: every class from 0 to the highest needs a training pair; run protocol")
+    pairs = pairs_in(pairs, settings.language)
+    kept, classes = np.unique(pairs["class_index"].to_numpy(np.int64), return_inverse=True)
     lists = TrainingLists(
         pairs["face_row"].to_numpy(np.int64),
         pairs["voice_row"].to_numpy(np.int64),
-        pairs["class_index"].to_numpy(np.int64),
+        classes.astype(np.int64),
         _trials(tables, "validation", settings),
         _trials(tables, "test", settings) if settings.selection == "test" else None,
-        class_traits(tables.identities),
+        {trait: codes[kept] for trait, codes in class_traits(tables.identities).items()},
     )
-    if not len(pairs) or not np.array_equal(np.unique(lists.classes), np.arange(tables.classes)):
-        raise ProtocolError("train_pairs: every class from 0 to the highest needs a training pair; run protocol")
     for reason in runs_without_trials(tables, {"": settings}):
         raise ProtocolError(
             f"{reason}: there is nothing to choose a model on; mend that, take this run out of experiments: in "
             "params.yaml, or give it selection: last"
         )
     return lists
+
+
+def pairs_in(pairs: pd.DataFrame, language: str) -> pd.DataFrame:
+    """Training pairs in a language, or all; raises ProtocolError, naming the languages, where there is none."""
+    if language == ALL_LANGUAGES:
+        return pairs
+    chosen = pairs[pairs["language"] == language]
+    if chosen["class_index"].nunique() < 2:
+        known = pairs[pairs["language"] != ""].groupby("language")["class_index"].nunique()
+        people = ", ".join(f"{name} ({count} people)" for name, count in known.items()) or "none"
+        raise ProtocolError(
+            f"language {language!r}: training pairs of {chosen['class_index'].nunique()} people, of two at least are "
+            f"needed; languages of the training pairs: {people}"
+        )
+    return chosen
 
 
 def class_traits(identities: pd.DataFrame) -> dict[str, RowIndex]:
@@ -90,9 +107,24 @@ def class_traits(identities: pd.DataFrame) -> dict[str, RowIndex]:
     return {trait: pd.factorize(trained[trait], sort=True)[0].astype(np.int64) for trait in TRAITS if trait in trained}
 
 
+def selection_trials(tables: ProtocolTables, subset: str, settings: RunSettings) -> pd.DataFrame:
+    """The random list that a run's models are chosen on.
+
+    Own trials in the language that it trains on, where the protocol has such; what it does in a language that it has
+    not heard stays a question for its tests.
+    """
+    task = judged_on(settings.modality)
+    own = tables.challenge
+    own = own[(own["origin"] == "own") & (own["subset"] == subset) & (own["language"] == settings.language)]
+    own = own[own["track"] == "no_gender"]
+    if task == CROSS_MODAL and own["label"].nunique() == 2:
+        return own
+    return tables.trials(subset, UNSEEN.name, task.name, RANDOM.name)
+
+
 def _trials(tables: ProtocolTables, subset: str, settings: RunSettings) -> Trials | None:
     task = judged_on(settings.modality)
-    chosen = tables.trials(subset, UNSEEN.name, task.name, RANDOM.name)
+    chosen = selection_trials(tables, subset, settings)
     if chosen["label"].nunique() < 2:
         return None
     trained = set(tables.identities.loc[tables.identities["split"] == "train", "identity"])

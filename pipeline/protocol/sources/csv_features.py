@@ -163,7 +163,7 @@ def _training_pairs(corpus: Corpus, training: Flags, trained: FileRows) -> pd.Da
     used = training[corpus.faces.person[trained.faces]]
     classes = class_indexes(training)[corpus.faces.person[trained.faces[used]]]
     table = {"face_row": trained.faces[used], "voice_row": trained.voices[used], "class_index": classes}
-    return shaped("train_pairs", pd.DataFrame(table))
+    return shaped("train_pairs", pd.DataFrame({**table, "language": ""}))
 
 
 def file_rows(faces: pd.DataFrame, voices: pd.DataFrame, items: dict[str, str], folder: Path) -> FileRows:

@@ -13,7 +13,7 @@ def test_every_file_of_the_folder_is_found_by_the_name_that_it_registers(name: s
 
 
 def test_an_unknown_source_is_refused_with_the_known_ones() -> None:
-    known = "csv_features, generated, voxceleb_lists"
+    known = "csv_features, generated, mavceleb_lists, voxceleb_lists"
     with pytest.raises(ConfigError, match=f"protocol.source: 'mine' is not known; known: {known}"):
         built(tables(), settings(source="mine"))
 

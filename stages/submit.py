@@ -1,0 +1,113 @@
+"""A submission to a MAV-Celeb challenge: `python -m stages.submit RUN [RUN ...] [--out ZIP] [--dry-run]`.
+
+Each RUN trains on one language (`language:` of its entry); v1 to v3 want one run a language, v4 one in all.
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.config import load_params
+from pipeline.errors import RunError
+from pipeline.evaluation.challenge import ScoreFile, absent_cells, labelled, score_files, scored, write_submission
+from pipeline.protocol import ProtocolTables, read_protocol
+from pipeline.protocol.vocabulary import HEARD, UNHEARD
+from pipeline.resolved import read_run_file
+from pipeline.scoring import MODEL, load_model
+from pipeline.scoring.model import Model
+from pipeline.scoring.provenance import check_provenance
+from pipeline.store import Store, read_store
+from stages.common import PARAMS, Artifacts, run_command
+
+logger = logging.getLogger("stages.submit")
+
+
+def main() -> None:
+    """Score the released test lists with trained runs, check what can be checked, and write the zip."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run of experiments: in params.yaml")
+    parser.add_argument("--out", type=Path, default=Path("submission.zip"), help="the archive (%(default)s)")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="score own trials as the organisers would; write nothing"
+    )
+    parser.add_argument(
+        "--pattern", default="", help="names of the files, of {track} {test} {heard} {regime} {version}; by version"
+    )
+    arguments = parser.parse_args()
+    deps = Artifacts()
+    tables, faces, voices = read_protocol(deps.protocol), read_store(deps.faces), read_store(deps.voices)
+    version = str(tables.summary.get("version", ""))
+    files = []
+    for run in arguments.runs:
+        model, heard = _trained(run, deps, faces, voices)
+        if arguments.dry_run:
+            _dry_run(run, model, heard, tables, (faces, voices))
+        else:
+            files += score_files(model, heard, tables.challenge, version, faces, voices, arguments.pattern)
+    if not arguments.dry_run:
+        _write(arguments.out, files, tables, version)
+
+
+def _trained(run: str, deps: Artifacts, faces: Store, voices: Store) -> tuple[Model, str]:
+    """A run's model and the language that it heard."""
+    params = load_params(PARAMS)
+    settings = read_run_file(deps.settings / f"{run}.json", params, run).settings
+    path = deps.runs / run / MODEL
+    model = load_model(path)
+    if not model.was_trained_with(settings):
+        raise RunError(f"{path} was trained with other settings than params.yaml has: run `dvc repro train@{run}`")
+    check_provenance(model.provenance, {"face": faces.provenance, "voice": voices.provenance}, str(path))
+    return model, settings.language
+
+
+def _write(out: Path, files: list[ScoreFile], tables: ProtocolTables, version: str) -> None:
+    write_submission(out, files)
+    for one in files:
+        _say(f"{one.name}: {len(one.keys)} trials in {one.language}, {one.regime}{_known(one, tables)}")
+    for absent in absent_cells(files, version):
+        logger.warning("a whole submission to %s has the files of %s, too", version or "this version", absent)
+    _say(f"{out}; lower distances mean the same person")
+
+
+def _known(one: ScoreFile, tables: ProtocolTables) -> str:
+    """The score of a file where its truth is there."""
+    trials = tables.challenge[
+        (tables.challenge["origin"] == "released")
+        & (tables.challenge["language"] == one.language)
+        & (tables.challenge["track"] == one.track)
+    ]
+    if trials["label"].isna().any():
+        return ""
+    truth = dict(zip(trials["key"], trials["label"].astype(int), strict=True))
+    return f", EER {scored(one.text, truth):.2f} %"
+
+
+def _dry_run(run: str, model: Model, heard: str, tables: ProtocolTables, stores: tuple[Store, Store]) -> None:
+    """EER of own trials, from people kept from training, through files as they would be submitted."""
+    own = labelled(tables.challenge[tables.challenge["origin"] == "own"])
+    cells = []
+    for (subset, track, language), trials in own.groupby(["subset", "track", "language"], sort=True, observed=True):
+        keyed = trials.assign(origin="released", key=[f"{position:08d}" for position in range(len(trials))])
+        file = _one_file(model, language, keyed, stores)
+        eer = scored(file.text, dict(zip(keyed["key"], keyed["label"], strict=True)))
+        regime = HEARD if language == heard else UNHEARD
+        cells.append((subset, track, language, regime, eer))
+        _say(f"{run}: own {subset} trials, {track}, {language} ({regime}): {len(trials)} trials, EER {eer:.2f} %")
+    for subset in sorted({cell[0] for cell in cells}):
+        found = [cell[-1] for cell in cells if cell[0] == subset]
+        _say(f"{run}: mean of {len(found)} cells of own {subset} trials: EER {sum(found) / len(found):.2f} %")
+
+
+def _one_file(model: Model, language: str, trials: pd.DataFrame, stores: tuple[Store, Store]) -> ScoreFile:
+    return score_files(model, language, trials, "", *stores)[0]
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+if __name__ == "__main__":
+    run_command(main)
