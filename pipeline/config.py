@@ -256,9 +256,10 @@ def _with_own_options(merged: dict[str, object], where: str) -> dict[str, object
 
 def _released(params: Params, own: dict[str, object], where: str) -> RunSettings:
     """Settings of a run that is a released checkpoint; its authors chose it on the test list."""
-    if extra := [key for key in own if key not in ("checkpoint", "modality")]:
+    if extra := [key for key in own if key not in ("checkpoint", "modality", "language")]:
         raise ConfigError(
-            f"{where}.{extra[0]}: a run with checkpoint: is not trained; it takes modality and nothing else"
+            f"{where}.{extra[0]}: a run with checkpoint: is not trained; it takes modality and language, what its "
+            "authors trained it on, and nothing else"
         )
     if own["checkpoint"] in (None, ""):
         raise ConfigError(f"{where}.checkpoint: names no file; give the path of a released .pth.tar, or remove the key")

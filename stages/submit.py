@@ -16,8 +16,7 @@ from pipeline.evaluation.challenge import ScoreFile, absent_cells, labelled, sco
 from pipeline.protocol import ProtocolTables, read_protocol
 from pipeline.protocol.vocabulary import HEARD, UNHEARD
 from pipeline.resolved import read_run_file
-from pipeline.scoring import MODEL, load_model
-from pipeline.scoring.model import Model
+from pipeline.scoring.model import MODEL, Model, load_model
 from pipeline.scoring.provenance import check_provenance
 from pipeline.store import Store, read_store
 from stages.common import PARAMS, Artifacts, run_command

@@ -13,7 +13,7 @@ from pipeline.protocol import read_protocol
 from pipeline.report.trial_media import Excerpts, Sizes, excerpts
 from pipeline.report.trials import hard_galleries, read_scores, wrong_trials
 from pipeline.report.trials_page import PAGE, Errors, Rows, trials_page
-from pipeline.scoring import MODEL, load_model
+from pipeline.scoring.model import MODEL, load_model
 from pipeline.scoring.provenance import check_provenance
 from pipeline.settings import Params
 from pipeline.store import read_store

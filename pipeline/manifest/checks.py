@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from pipeline.errors import ManifestError, first_of
-from pipeline.manifest.schema import ANONYMOUS, Entry, Traits
+from pipeline.manifest.mavceleb_paths import ANONYMOUS
+from pipeline.manifest.schema import Entry, Traits
 from pipeline.settings import is_inside
 
 _SHOWN = 10  # problems written out

@@ -28,7 +28,6 @@ COLUMNS = {
     "age": "Float64",  # years
     "language": "string",
 }
-ANONYMOUS = "anonymous/"  # begins the identity of an item whose person is withheld: each is a person of its own
 TRAITS = ("gender", "nationality", "age", "language")
 TABLE_COLUMNS = ("path", "identity", "clip", "kind", *TRAITS)  # of a table of the user's
 _SUFFIXES: dict[Kind, str] = {

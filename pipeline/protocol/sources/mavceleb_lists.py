@@ -19,8 +19,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import ConfigError, ProtocolError
-from pipeline.manifest.layouts.mavceleb import Place, place_of
-from pipeline.manifest.schema import ANONYMOUS
+from pipeline.manifest.mavceleb_paths import ANONYMOUS, Place, place_of
 from pipeline.protocol.assemble import Splits, assemble
 from pipeline.protocol.corpus import Corpus, Flags, IntArray, read_corpus
 from pipeline.protocol.galleries import matching_lists

@@ -12,6 +12,7 @@ import torch
 
 from pipeline.errors import CheckpointError
 from pipeline.methods import load_official_checkpoint
+from pipeline.methods.official import official_method
 from pipeline.methods.sbnet import SingleBranch
 from pipeline.methods.two_branch import TwoBranch
 from tests.oracles import inputs, stored
@@ -55,6 +56,45 @@ def test_two_branch_gives_the_official_outputs(tmp_path: Path, fusion: str) -> N
     oracle = stored("fop")
     expected = {name: oracle[f"{fusion}/{name}"] for name in ("fused", "logits", "face", "voice")}
     check_two_branch(network, inputs.faces(), inputs.voices(), expected)
+
+
+def fop_of_the_challenge(state: dict[str, np.ndarray], faces: np.ndarray, voices: np.ndarray) -> np.ndarray:
+    """Distances by the formulas of mavceleb/mavceleb_baseline's retrieval_model.py and computeScore.py, in evaluation:
+    linear, batch norm, ReLU, unit norm and, for gated fusion, tanh; then the Euclidean distance of face and voice.
+    """
+
+    def branch(name: str, inputs: np.ndarray) -> np.ndarray:
+        part = {key.removeprefix(f"{name}.fc1."): value for key, value in state.items() if key.startswith(name)}
+        linear = inputs @ part["0.weight"].T + part["0.bias"]
+        scale = part["1.weight"] / np.sqrt(part["1.running_var"] + 1e-5)
+        normed = np.maximum((linear - part["1.running_mean"]) * scale + part["1.bias"], 0.0)
+        return np.asarray(np.tanh(normed / np.maximum(np.linalg.norm(normed, axis=1, keepdims=True), 1e-12)))
+
+    return np.asarray(np.linalg.norm(branch("face_branch", faces) - branch("voice_branch", voices), axis=1))
+
+
+def test_checkpoints_of_the_challenges_baseline_give_its_distances(tmp_path: Path) -> None:
+    rng, face_width, voice_width, people, width = np.random.default_rng(0), 4096, 512, 64, 128
+    shapes = {"logits_layer": (people, width), "fusion_layer.attention.1": (width, width)}
+    shapes |= {"fusion_layer.attention.0.block.0": (width, 2 * width)}
+    shapes |= {"face_branch.fc1.0": (width, face_width), "voice_branch.fc1.0": (width, voice_width)}
+    state = {}
+    for name, shape in shapes.items():
+        state |= {f"{name}.weight": rng.normal(size=shape) / shape[1] ** 0.5, f"{name}.bias": rng.normal(size=shape[0])}
+    for name in ("face_branch.fc1.1", "voice_branch.fc1.1", "fusion_layer.attention.0.block.1"):
+        state |= {f"{name}.{leaf}": rng.uniform(0.5, 1.5, width) for leaf in ("weight", "running_var")}
+        state |= {f"{name}.{leaf}": rng.normal(size=width) for leaf in ("bias", "running_mean")}
+    state = {name: value.astype(np.float32) for name, value in state.items()}
+    faces, voices = (rng.normal(size=(9, size)).astype(np.float32) for size in (face_width, voice_width))
+    for name in [name for name in state if name.endswith("running_var")]:
+        state[name.replace("running_var", "num_batches_tracked")] = np.array(3)
+    path = checkpoint(tmp_path, state)
+    name, _, method = official_method(path, "both")
+    assert (name, method.inputs("face"), method.inputs("voice")) == ("two_branch", face_width, voice_width)
+    with torch.no_grad():
+        pair = [method.embed(sort, torch.from_numpy(one)) for sort, one in (("face", faces), ("voice", voices))]
+    distances = (pair[0] - pair[1]).norm(dim=1).numpy()
+    assert np.abs(distances - fop_of_the_challenge(state, faces, voices)).max() < 1e-5
 
 
 @pytest.fixture(scope="module")

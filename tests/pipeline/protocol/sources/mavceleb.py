@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.manifest.layouts.mavceleb import place_of
-from pipeline.manifest.schema import ANONYMOUS
+from pipeline.manifest.mavceleb_paths import ANONYMOUS, place_of
 from tests.pipeline.protocol.corpora import Tables
 
 LANGUAGES = {

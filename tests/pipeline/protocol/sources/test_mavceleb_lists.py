@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ConfigError, ProtocolError
-from pipeline.manifest.layouts.mavceleb import Place, place_of
-from pipeline.manifest.schema import ANONYMOUS
+from pipeline.manifest.mavceleb_paths import ANONYMOUS, Place, place_of
 from pipeline.protocol.tables import ProtocolTables, read_protocol, write_protocol
 from pipeline.protocol.vocabulary import NO_SPLIT
 from tests.pipeline.protocol.corpora import built, settings
