@@ -263,8 +263,9 @@ def _released(params: Params, own: dict[str, object], where: str) -> RunSettings
         )
     if own["checkpoint"] in (None, ""):
         raise ConfigError(f"{where}.checkpoint: names no file; give the path of a released .pth.tar, or remove the key")
-    named = {"recipe": "official", "method": RELEASED, "loss": RELEASED, "modality": params.train.modality}
-    return validate(RunSettings, {**named, **NOT_TRAINED, **own}, where)
+    named = {"recipe": "official", "method": RELEASED, "loss": RELEASED}
+    train = {key: getattr(params.train, key) for key in ("modality", "calibration_prior")}
+    return validate(RunSettings, {**named, **train, **NOT_TRAINED, **own}, where)
 
 
 def validate(model: type[SectionT], raw: object, where: str, text: str = "") -> SectionT:

@@ -154,6 +154,7 @@ class TrainSettings(Section):
     seeds: Annotated[list[Seed], Field(min_length=1), Distinct]  # reported as mean and deviation
     ensemble: Literal["none", "seeds"]  # seeds: their networks score as one, by the mean of their scores
     selection: Literal["validation", "test", "last"]  # test: under recipe official only
+    calibration_prior: Annotated[float, Field(gt=0.0, lt=1.0)]  # of a genuine pair, where LLRs should be right
 
     @model_validator(mode="after")
     def _only_official_models_are_chosen_on_the_test_list(self) -> "TrainSettings":

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,15 @@ from pipeline.scoring.model import MODEL, save_model
 from pipeline.scoring.released import released_model
 from pipeline.settings import Params
 from pipeline.store import MATRIX, read_matrix
-from pipeline.training import StateFile, TrainedRun, cost_of, train_run, training_lists
+from pipeline.training import (
+    StateFile,
+    TrainedRun,
+    calibrate,
+    calibration_trials,
+    cost_of,
+    train_run,
+    training_lists,
+)
 from stages.common import Artifacts, run_stage
 
 HISTORY, COST = "history.csv", "cost.json"
@@ -54,7 +62,9 @@ def _train(file: RunFile, deps: Artifacts, stores: Stores, state_file: StateFile
     (faces, face_origin), (voices, voice_origin) = stores
     if settings.checkpoint is not None:
         model = released_model(settings, faces.shape[1], voices.shape[1])
-        return TrainedRun(model, pd.DataFrame(columns=list(_NO_HISTORY)))
+        trials = calibration_trials(read_protocol(deps.protocol), settings)
+        calibrations = calibrate(model, trials, {"face": faces, "voice": voices}, settings.calibration_prior)
+        return TrainedRun(replace(model, calibrations=calibrations), pd.DataFrame(columns=list(_NO_HISTORY)))
     lists = training_lists(read_protocol(deps.protocol), settings, len(faces), len(voices))
     provenance = {"face": face_origin, "voice": voice_origin}
     return train_run(settings, lists, faces, voices, select_device(), state_file, provenance=provenance, code=file.code)

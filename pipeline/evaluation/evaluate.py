@@ -20,7 +20,9 @@ from pipeline.evaluation.figures import (
     matching_figures,
     nest,
     no_curves,
+    no_reliability,
     parity_figures,
+    reliability,
     retrieval_figures,
     roc_and_det,
     verification_figures,
@@ -28,6 +30,7 @@ from pipeline.evaluation.figures import (
 from pipeline.evaluation.lists import Lists, Trained, TrialScorer, candidates
 from pipeline.files import atomic_path, write_text
 from pipeline.metrics.official_grid import FOLDS
+from pipeline.metrics.rates import Floats
 from pipeline.protocol.judged import judged_on, learnt_tasks
 from pipeline.protocol.tables import RowIndex, shaped
 from pipeline.protocol.vocabulary import (
@@ -43,6 +46,7 @@ from pipeline.store import Store
 
 SUMMARY = "summary.json"
 METRICS, SCORES, ROC, DET, MATCHING = "metrics.json", "scores.parquet", "roc.csv", "det.csv", "matching.csv"
+RELIABILITY = "reliability.csv"
 _LOG = logging.getLogger(__name__)
 _KEYS = ("regime", "task", "criterion", "position", "label", "left_row", "right_row", "left_identity", "right_identity")
 ListName = tuple[str, str, str]  # regime, task, criterion
@@ -55,6 +59,7 @@ class _ScoredList:
     name: ListName
     trials: pd.DataFrame
     scores: Matrix  # (S, N)
+    ratios: Floats | None  # (S, N) log-likelihood ratios; None where the model has no calibration of the task
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class Evaluation:
     roc: pd.DataFrame
     det: pd.DataFrame
     matching: pd.DataFrame
+    reliability: pd.DataFrame
 
 
 def evaluate(
@@ -82,6 +88,7 @@ def evaluate(
     scorer = TrialScorer(model, faces, voices, *_named_rows(lists))
     metrics: Metrics = {}
     scored = _score_lists(scorer, lists)
+    nest(metrics, ["calibration"], _calibrations(model))
     for one in scored:
         _measure_verification(metrics, one, settings, lists)
     _warn_of_absent_sizes(lists, settings)
@@ -91,14 +98,15 @@ def evaluate(
     if len(lists.challenge):
         nest(metrics, ["challenge"], challenge_figures(scorer, lists.challenge, settings))
     if model.compares == "galleries" or (len(lists.challenge) and not scored):
-        return Evaluation(_without_empty_groups(metrics), _score_table(scored), *no_curves(), matching)
+        curves = *no_curves(), matching, no_reliability()
+        return Evaluation(_without_empty_groups(metrics), _score_table(scored), *curves)
     random = _random_lists(scored)
     cross_modal = random.get(CROSS_MODAL.name)
     if cross_modal and lists.names_people(UNSEEN.name, RANDOM.name):  # else identities are unknown
         figures = retrieval_figures(scorer, cross_modal.trials, len(cross_modal.scores), settings)
         nest(metrics, ["retrieval"], figures)
-    roc, det = _curves(random, modality, settings)
-    return Evaluation(_without_empty_groups(metrics), _score_table(scored), roc, det, matching)
+    roc, det, diagram = _curves(random, modality, settings)
+    return Evaluation(_without_empty_groups(metrics), _score_table(scored), roc, det, matching, diagram)
 
 
 def write_evaluation(
@@ -114,7 +122,8 @@ def write_evaluation(
     write_text(folder / METRICS, json.dumps(metrics, indent=2, sort_keys=True, allow_nan=False) + "\n")
     with atomic_path(folder / SCORES) as temporary:
         evaluation.scores.to_parquet(temporary, index=False)
-    for name, table in ((ROC, evaluation.roc), (DET, evaluation.det), (MATCHING, evaluation.matching)):
+    curves = {ROC: evaluation.roc, DET: evaluation.det, MATCHING: evaluation.matching}
+    for name, table in {**curves, RELIABILITY: evaluation.reliability}.items():
         write_text(folder / name, table.to_csv(index=False, lineterminator="\n"))
 
 
@@ -123,7 +132,7 @@ def headline(metrics: Metrics, modality: str) -> Metrics:
     group: object = metrics
     for key in ("verification", judged_on(modality).name, RANDOM.name):
         group = group.get(key, {}) if isinstance(group, dict) else {}
-    wanted = ("eer", "eer_std", "auc", "auc_std", "min_dcf", "identities")
+    wanted = ("eer", "eer_std", "auc", "auc_std", "min_dcf", "cllr", "min_cllr", "identities")
     return {key: group[key] for key in wanted if key in group} if isinstance(group, dict) else {}
 
 
@@ -160,8 +169,28 @@ def _score_lists(scorer: TrialScorer, lists: Lists) -> list[_ScoredList]:
     scored = []
     for name, trials in lists.trials():
         left, right = (trials[f"{side}_row"].to_numpy(dtype=np.int64) for side in ("left", "right"))
-        scored.append(_ScoredList(name, trials, scorer.pairs(TASKS[name[1]].sides, left, right)))
+        sides = TASKS[name[1]].sides
+        scores = scorer.pairs(sides, left, right)
+        scored.append(_ScoredList(name, trials, scores, _ratios(scorer.model, sides, scores)))
     return scored
+
+
+def _ratios(model: Trained, sides: tuple[str, str], scores: Matrix) -> Floats | None:
+    """Log-likelihood ratios (S, N) of scores (S, N); None where one of the models has none."""
+    calibrations = model.calibration(*sides)
+    if any(own.reason for own in calibrations):
+        return None
+    return np.stack([own.log_likelihood_ratio(row) for own, row in zip(calibrations, scores, strict=True)])
+
+
+def _calibrations(model: Trained) -> Metrics:
+    """By task, on how many people the model's scores were calibrated, or why they were not."""
+    found: Metrics = {}
+    for name, task in VERIFICATION_TASKS.items():
+        calibrations = model.calibration(*task.sides)
+        reason = next((own.reason for own in calibrations if own.reason), "")
+        found[name] = {"reason": reason} if reason else {"people": calibrations[0].people}
+    return found
 
 
 def _random_lists(scored: list[_ScoredList]) -> dict[str, _ScoredList]:
@@ -178,19 +207,21 @@ def _random_lists(scored: list[_ScoredList]) -> dict[str, _ScoredList]:
 
 def _curves(
     random: Mapping[str, _ScoredList], modality: str, settings: EvaluateSettings
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """ROC and DET of what a run of `modality` was trained for, from random lists by task."""
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """ROC, DET and reliability of what a run of `modality` was trained for, from random lists by task."""
     shown = next((task.name for task in learnt_tasks(modality, VERIFICATION_TASKS) if task.name in random), None)
     if shown is None:
         _LOG.warning("no random test list of task %s, which the run was trained for: no curves", modality)
-        return no_curves()
+        return *no_curves(), no_reliability()
     one = random[shown]
     if _too_short(one, settings):
         raise ScoreError(
             f"list {UNSEEN.name}/{shown}/{RANDOM.name}, which the run is judged on, has {len(one.trials)} trials, "
             f"too few for {FOLDS} folds: set evaluate.rates: exact, or raise protocol.trials and add media"
         )
-    return roc_and_det(f"{shown}.{RANDOM.name}", one.scores, one.trials["label"].to_numpy())
+    name, labels = f"{shown}.{RANDOM.name}", one.trials["label"].to_numpy()
+    diagram = no_reliability() if one.ratios is None else reliability(name, one.ratios, labels)
+    return *roc_and_det(name, one.scores, labels), diagram
 
 
 def _measure_verification(metrics: Metrics, one: _ScoredList, settings: EvaluateSettings, lists: Lists) -> None:
@@ -207,7 +238,7 @@ def _measure_verification(metrics: Metrics, one: _ScoredList, settings: Evaluate
             FOLDS,
         )
         return
-    figures = verification_figures(one.scores, one.trials, settings)
+    figures = verification_figures(one.scores, one.trials, settings, one.ratios)
     if task == CROSS_MODAL.name and not lists.names_people(regime, criterion):
         del figures["identities"]
     nest(metrics, [*_regime_path(regime), "verification", task, criterion], figures)

@@ -14,17 +14,22 @@ from pipeline.metrics import (
     IdentityResamples,
     Interval,
     RetrievalRates,
-    VerificationIntervals,
+    actual_dcf,
     auc_of,
+    cllr,
     eer_of,
+    least_cllr_interval,
     matching_hits,
     mean_interval,
+    min_cllr,
     min_dcf_of,
     official_rates,
+    ratio_intervals,
     retrieval_rates,
     roc_curve,
     verification_intervals,
 )
+from pipeline.metrics.rates import Floats
 from pipeline.protocol.judged import learnt_tasks
 from pipeline.protocol.tables import RowIndex
 from pipeline.protocol.vocabulary import F2V, MATCHING_TASKS, TASKS, V2F
@@ -32,20 +37,26 @@ from pipeline.scoring.similarity import Matrix
 from pipeline.settings import EvaluateSettings
 
 Metrics = dict[str, "Metrics | float | int | str"]  # nested, as metrics.json holds them
+_Resampled = tuple[np.ndarray, np.ndarray, IdentityResamples]  # left and right person of each trial, and resamples
 
 _DECIMALS = 6  # of the numbers in metrics.json: beyond what any figure can know
 
 
-def verification_figures(scores: Matrix, trials: pd.DataFrame, settings: EvaluateSettings) -> Metrics:
-    """EER, AUC, minDCF and their intervals from scores (S, N) on a list of N trials.
+def verification_figures(
+    scores: Matrix, trials: pd.DataFrame, settings: EvaluateSettings, ratios: Floats | None = None
+) -> Metrics:
+    """EER, AUC, minDCF and minimum Cllr of scores (S, N) on a list of N trials, and their intervals.
 
-    With `rates: official_grid`, EER and AUC are the official code's and the exact ones are added beside them; the
-    intervals are of the exact rates always. Raises ScoreError for scores that are not finite.
+    With log-likelihood ratios (S, N) of the scores, Cllr and the actual DCF beside their minima. With `rates:
+    official_grid`, EER and AUC are the official code's and the exact ones are added beside them; the intervals are of
+    the exact rates always. Raises ScoreError for scores that are not finite.
     """
     labels = trials["label"].to_numpy()
     curves = [roc_curve(row, labels) for row in scores]
     exact = [eer_of(curve) for curve in curves], [auc_of(curve) for curve in curves]
-    bounds = _intervals(scores, trials, settings)
+    resampled = _resampled(trials, settings)
+    wanted = settings.confidence, settings.dcf_target
+    bounds = verification_intervals(scores, labels, *resampled, *wanted) if resampled else None
     eer, auc, cost = (bounds.eer, bounds.auc, bounds.min_dcf) if bounds else (None, None, None)
     figures: Metrics = {}
     if settings.rates == "official_grid":
@@ -57,8 +68,23 @@ def verification_figures(scores: Matrix, trials: pd.DataFrame, settings: Evaluat
     else:
         figures |= _over_models("eer", exact[0], eer) | _over_models("auc", exact[1], auc)
     figures |= _over_models("min_dcf", [min_dcf_of(curve, settings.dcf_target) for curve in curves], cost)
+    least = least_cllr_interval(scores, labels, *resampled, settings.confidence) if resampled else None
+    figures |= _over_models("min_cllr", [min_cllr(row, labels) for row in scores], least)
+    if ratios is not None:
+        figures |= _ratio_figures(ratios, labels, settings, resampled)
     people = set(trials["left_identity"]) | set(trials["right_identity"])
     return figures | {"trials": len(trials), "genuine": int((labels == 1).sum()), "identities": len(people)}
+
+
+def _ratio_figures(
+    ratios: Floats, labels: np.ndarray, settings: EvaluateSettings, resampled: _Resampled | None
+) -> Metrics:
+    """Cllr of LLRs (S, N) and their actual DCF at the prior of minDCF, with intervals."""
+    target = settings.dcf_target
+    bounds = ratio_intervals(ratios, labels, *resampled, settings.confidence, target) if resampled else None
+    own, cost = (bounds.cllr, bounds.actual_dcf) if bounds else (None, None)
+    figures = _over_models("cllr", [cllr(row, labels) for row in ratios], own)
+    return figures | _over_models("actual_dcf", [actual_dcf(row, labels, target) for row in ratios], cost)
 
 
 def parity_figures(scores: Matrix, trials: pd.DataFrame) -> Metrics:
@@ -129,15 +155,14 @@ def nest(metrics: Metrics, path: Sequence[str], group: Mapping[str, "Metrics | f
     metrics.update(group)
 
 
-def _intervals(scores: Matrix, trials: pd.DataFrame, settings: EvaluateSettings) -> VerificationIntervals | None:
+def _resampled(trials: pd.DataFrame, settings: EvaluateSettings) -> _Resampled | None:
+    """Both people (N,) of each trial as numbers, and resamples of them; None where the settings want none."""
     if not settings.bootstrap:
         return None
-    people = pd.concat([trials["left_identity"], trials["right_identity"]])
-    codes = pd.factorize(people, sort=True)[0]  # numbers: comparing names a thousand times costs more than the rates
-    left, right = codes[: len(trials)], codes[len(trials) :]
+    names = pd.concat([trials["left_identity"], trials["right_identity"]])
+    codes = pd.factorize(names, sort=True)[0]  # numbers: comparing names a thousand times costs more than the rates
     resamples = IdentityResamples(codes, settings.bootstrap, settings.seed)
-    labels = trials["label"].to_numpy()
-    return verification_intervals(scores, labels, left, right, resamples, settings.confidence, settings.dcf_target)
+    return codes[: len(trials)], codes[len(trials) :], resamples
 
 
 def _thinned_side(trials: pd.DataFrame, side: str, limit: int) -> tuple[RowIndex, np.ndarray]:
@@ -197,6 +222,31 @@ def no_curves() -> tuple[pd.DataFrame, pd.DataFrame]:
     """ROC and DET tables without a row, for a run whose own list is absent."""
     shared = ["list", "false_accept_rate"]
     return pd.DataFrame(columns=[*shared, "true_accept_rate"]), pd.DataFrame(columns=[*shared, "false_reject_rate"])
+
+
+_BINS = 15  # of the reliability diagram, of as many trials each
+
+
+def reliability(name: str, ratios: Floats, labels: np.ndarray) -> pd.DataFrame:
+    """How often pairs are of one person by what their LLRs (S, N) make of it, in percent, at a prior of one half.
+
+    Trials of all models together in bins of equal size; genuine trials and impostors count as half each, however many.
+    """
+    values, genuine = ratios.reshape(-1), np.tile(labels == 1, len(ratios))
+    shares = np.where(genuine, 1.0 / genuine.sum(), 1.0 / (~genuine).sum())
+    rows = []
+    for part in np.array_split(np.argsort(values, kind="stable"), _BINS):
+        expected = 1.0 / (1.0 + np.exp(-values[part]))
+        observed = shares[part][genuine[part]].sum() / shares[part].sum()
+        rows.append((float(100.0 * expected @ shares[part] / shares[part].sum()), float(100.0 * observed), len(part)))
+    table = pd.DataFrame(rows, columns=["probability", "genuine", "trials"]).round(_CURVE_DECIMALS)
+    table.insert(0, "list", name)
+    return table
+
+
+def no_reliability() -> pd.DataFrame:
+    """The same without a row, for a run whose own list is absent or whose scores have no LLR."""
+    return pd.DataFrame(columns=["list", "probability", "genuine", "trials"])
 
 
 def matching_curve(matching: Metrics, modality: str = "both") -> pd.DataFrame:

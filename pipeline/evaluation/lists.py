@@ -1,6 +1,6 @@
 """What a run is evaluated on: the test lists of a protocol, checked against the stores, and scores of their rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from pipeline.protocol import ProtocolTables
 from pipeline.protocol.checks import check_fits
 from pipeline.protocol.tables import RowIndex, parity_lists, shaped
 from pipeline.protocol.vocabulary import REGIMES, Modality
+from pipeline.scoring.calibration import Calibration
 from pipeline.scoring.similarity import Matrix, similarity, similarity_table
 from pipeline.store import Store
 
@@ -90,6 +91,10 @@ class Trained(Protocol):
 
     def takes(self, modality: str) -> bool:
         """Whether it knows what to do with vectors of modality face | voice."""
+        ...
+
+    def calibration(self, left: str, right: str) -> Sequence[Calibration]:
+        """What each of the S scores of a pair of two modalities means."""
         ...
 
     def embed(self, modality: str, vectors: Matrix) -> Matrix:

@@ -15,6 +15,14 @@ from pipeline.metrics.bootstrap import (
     mean_interval,
     verification_intervals,
 )
+from pipeline.metrics.llr import (
+    RatioIntervals,
+    actual_dcf,
+    cllr,
+    least_cllr_interval,
+    min_cllr,
+    ratio_intervals,
+)
 from pipeline.metrics.official_grid import OfficialRates, official_rates
 from pipeline.metrics.ranking import RetrievalRates, matching_hits, retrieval_rates
 from pipeline.metrics.rates import RocCurve, auc_of, eer_of, equal_error_rate, min_dcf, min_dcf_of, roc_auc, roc_curve
@@ -23,17 +31,23 @@ __all__ = [
     "IdentityResamples",
     "Interval",
     "OfficialRates",
+    "RatioIntervals",
     "RetrievalRates",
     "RocCurve",
     "VerificationIntervals",
+    "actual_dcf",
     "auc_of",
+    "cllr",
     "eer_of",
     "equal_error_rate",
+    "least_cllr_interval",
     "matching_hits",
     "mean_interval",
+    "min_cllr",
     "min_dcf",
     "min_dcf_of",
     "official_rates",
+    "ratio_intervals",
     "retrieval_rates",
     "roc_auc",
     "roc_curve",

@@ -74,8 +74,8 @@ def verification_intervals(
     """Intervals of EER, AUC and minDCF for scores (S, N) on N trials, of the mean over S models.
 
     `left` and `right` (N,) name both people of each trial. EER and AUC have percentile intervals, minDCF a reflected
-    one (see `_reflected`). Resamples that are left without genuine or impostor trials are not counted; None where more
-    than a twentieth is, or the people are fewer than FEWEST_PEOPLE: the interval would be too narrow.
+    one (see `reflected_interval`). Resamples that are left without genuine or impostor trials are not counted; None
+    where more than a twentieth is, or the people are fewer than FEWEST_PEOPLE: the interval would be too narrow.
     How often each holds the truth: tools/benchmarks/README.md, interval_coverage. Raises ScoreError for trials that
     allow no rate.
     """
@@ -87,10 +87,10 @@ def verification_intervals(
     for start in range(0, resamples.multiplicities.shape[1], _CHUNK):
         weights = np.ascontiguousarray(resamples.multiplicities[:, start : start + _CHUNK])
         parts.append(np.mean([model.rates(weights, target_prior) for model in models], axis=0))  # (3, R)
-    eer, auc, cost = (_interval(values, confidence) for values in np.concatenate(parts, axis=1))
+    eer, auc, cost = (percentile_interval(values, confidence) for values in np.concatenate(parts, axis=1))
     once = np.ones((len(resamples.identities), 1), dtype=np.int32)
     least = float(np.mean([model.rates(once, target_prior)[2, 0] for model in models]))
-    return VerificationIntervals(eer, auc, _reflected(cost, least)) if eer and auc and cost else None
+    return VerificationIntervals(eer, auc, reflected_interval(cost, least)) if eer and auc and cost else None
 
 
 def mean_interval(
@@ -108,10 +108,11 @@ def mean_interval(
     weights = resamples.multiplicities.astype(np.float64)
     totals = asked @ weights  # (R,)
     rates = np.divide(100.0 * (found @ weights), totals, out=np.full(len(totals), np.nan), where=totals > 0)
-    return _interval(rates, confidence) if len(resamples.identities) >= FEWEST_PEOPLE else None
+    return percentile_interval(rates, confidence) if len(resamples.identities) >= FEWEST_PEOPLE else None
 
 
-def _interval(values: Floats, confidence: float) -> Interval | None:
+def percentile_interval(values: Floats, confidence: float) -> Interval | None:
+    """Of a figure's values (R,) in resamples; None where more than a twentieth are not numbers."""
     usable = values[np.isfinite(values)]
     if len(usable) < max(1, _USABLE * len(values)):
         return None
@@ -119,8 +120,8 @@ def _interval(values: Floats, confidence: float) -> Interval | None:
     return Interval(float(low), float(high))
 
 
-def _reflected(cost: Interval, least: float) -> Interval:
-    """The interval of minDCF, from that of its resamples and the minDCF `least` of the list itself.
+def reflected_interval(cost: Interval, least: float) -> Interval:
+    """The interval of minDCF, or of minimum Cllr, from that of its resamples and the one `least` of the list itself.
 
     A minimum over thresholds fits the trials it is taken on: it is lower on a list than in the population, and lower
     again, by about as much, in resamples of the list, so that percentiles hold the truth in few samples. Reflected at

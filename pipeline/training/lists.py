@@ -10,10 +10,10 @@ from pipeline.errors import ProtocolError
 from pipeline.files import sha256_hex
 from pipeline.protocol import ProtocolTables
 from pipeline.protocol.checks import check_fits
-from pipeline.protocol.judged import judged_on
-from pipeline.protocol.tables import RowIndex
+from pipeline.protocol.judged import judged_on, learnt_tasks
+from pipeline.protocol.tables import RowIndex, parity_lists
 from pipeline.protocol.usable import runs_without_trials
-from pipeline.protocol.vocabulary import CROSS_MODAL, RANDOM, UNSEEN
+from pipeline.protocol.vocabulary import CROSS_MODAL, RANDOM, UNSEEN, VERIFICATION_TASKS, Task
 from pipeline.settings import ALL_LANGUAGES, RunSettings
 
 TRAITS = ("gender", "nationality")  # what a method may know of an identity that it trains on
@@ -27,6 +27,13 @@ class Trials:
     right: RowIndex  # (N,) row of the modality sides[1]
     labels: RowIndex  # (N,) 1 same person, 0 not
     sides: tuple[str, str]  # face | voice, each
+    left_person: RowIndex  # (N,) a number for each person, from 0
+    right_person: RowIndex  # (N,)
+
+    @property
+    def people(self) -> RowIndex:
+        """Numbers of the people, rising."""
+        return np.unique(np.concatenate([self.left_person, self.right_person]))
 
 
 @dataclass(frozen=True)
@@ -38,6 +45,7 @@ class TrainingLists:
     classes: RowIndex  # (N,) 0..C-1
     validation: Trials | None  # None: the protocol has none for this run
     test: Trials | None  # read only where the settings choose the model on it
+    calibration: Mapping[str, Trials] = field(default_factory=dict)  # validation trials of what it learns, by task
     traits: Mapping[str, RowIndex] = field(default_factory=dict)  # trait -> code of each class (C,), -1: unknown
 
     @property
@@ -50,7 +58,7 @@ class TrainingLists:
         pairs = [part.tobytes() for part in (self.face_rows, self.voice_rows, self.classes)]
         trials = [
             sha256_hex(*(part.tobytes() for part in (chosen.left, chosen.right, chosen.labels))) if chosen else "none"
-            for chosen in (self.validation, self.test)
+            for chosen in (self.validation, self.test, *self.calibration.values())
         ]
         return sha256_hex(*pairs, *trials, separator=b"|")
 
@@ -71,8 +79,9 @@ def training_lists(tables: ProtocolTables, settings: RunSettings, faces: int, vo
         pairs["face_row"].to_numpy(np.int64),
         pairs["voice_row"].to_numpy(np.int64),
         classes.astype(np.int64),
-        _trials(tables, "validation", settings),
-        _trials(tables, "test", settings) if settings.selection == "test" else None,
+        _chosen_on(tables, "validation", settings),
+        _chosen_on(tables, "test", settings) if settings.selection == "test" else None,
+        calibration_trials(tables, settings),
         {trait: codes[kept] for trait, codes in class_traits(tables.identities).items()},
     )
     for reason in runs_without_trials(tables, {"": settings}):
@@ -122,9 +131,29 @@ def selection_trials(tables: ProtocolTables, subset: str, settings: RunSettings)
     return tables.trials(subset, UNSEEN.name, task.name, RANDOM.name)
 
 
-def _trials(tables: ProtocolTables, subset: str, settings: RunSettings) -> Trials | None:
-    task = judged_on(settings.modality)
-    chosen = selection_trials(tables, subset, settings)
+def calibration_trials(tables: ProtocolTables, settings: RunSettings) -> dict[str, Trials]:
+    """The random validation list, by task, of each task that a run learns; of the one that it is judged on, that list.
+
+    Absent is a list that lacks one kind of trial, and one whose people no list names. Raises ProtocolError for a
+    training identity in one.
+    """
+    found = {}
+    for task in learnt_tasks(settings.modality, VERIFICATION_TASKS):
+        chosen = tables.trials("validation", UNSEEN.name, task.name, RANDOM.name)
+        if task == judged_on(settings.modality):
+            chosen = selection_trials(tables, "validation", settings)
+        if (trials := _trials(tables, "validation", chosen, task)) is not None:
+            found[task.name] = trials
+    if f"validation_{RANDOM.name}_{UNSEEN.run_together}" in parity_lists(tables.summary):
+        found.pop(CROSS_MODAL.name, None)
+    return found
+
+
+def _chosen_on(tables: ProtocolTables, subset: str, settings: RunSettings) -> Trials | None:
+    return _trials(tables, subset, selection_trials(tables, subset, settings), judged_on(settings.modality))
+
+
+def _trials(tables: ProtocolTables, subset: str, chosen: pd.DataFrame, task: Task) -> Trials | None:
     if chosen["label"].nunique() < 2:
         return None
     trained = set(tables.identities.loc[tables.identities["split"] == "train", "identity"])
@@ -134,4 +163,5 @@ def _trials(tables: ProtocolTables, subset: str, settings: RunSettings) -> Trial
             f"training identity {leaks[0]!r} is in the {subset} trials ({len(leaks)} such): the splits leak"
         )
     left, right, label = (chosen[column].to_numpy(np.int64) for column in ("left_row", "right_row", "label"))
-    return Trials(left, right, label, task.sides)
+    people = pd.factorize(pd.concat([chosen["left_identity"], chosen["right_identity"]]), sort=True)[0].astype(np.int64)
+    return Trials(left, right, label, task.sides, people[: len(chosen)], people[len(chosen) :])

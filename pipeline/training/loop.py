@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.files import sha256_hex, sha256_of
@@ -17,12 +18,15 @@ from pipeline.runtime.threads import one_thread
 from pipeline.scoring.model import Model
 from pipeline.scoring.provenance import Provenance
 from pipeline.settings import RunSettings
+from pipeline.training.calibrate import ValidationHistory, calibrate
 from pipeline.training.data import TrainingData
 from pipeline.training.lists import TrainingLists
 from pipeline.training.state import History, State, StateFile
 from pipeline.training.trainer import Trainer
 from pipeline.training.validation import Rates, Validator
 
+VALIDATION = "validation"
+_SCORES = "validation_scores"  # in the state
 SAVE_EVERY = 5.0  # s between two writes of the state; what a kill can cost, plus an epoch
 _PROJECT = Path(__file__).resolve().parents[2]
 _ROOMS = ("training", "metrics", "scoring")  # of the code that trains every run
@@ -60,7 +64,7 @@ def train_run(
             state_file.open(training_key(settings, data, code or {}))
         validators = {
             name: Validator(trials, data.faces, data.voices)
-            for name, trials in (("validation", lists.validation), ("test", lists.test))
+            for name, trials in ((VALIDATION, lists.validation), ("test", lists.test))
             if trials is not None
         }
         epochs = settings.epochs
@@ -72,9 +76,12 @@ def train_run(
                 training.run(state_file, save_every, bar)
                 methods.append(training.trainer.best())
                 trainings.append(training)
-    chosen = tuple(training.chosen[0] if training.chosen else 0 for training in trainings)
-    model = Model(methods, settings.model_dump(), data.sizes, chosen, provenance or {})
-    return TrainedRun(model, _table(trainings), tuple(training.seconds for training in trainings))
+        chosen = tuple(training.chosen[0] if training.chosen else 0 for training in trainings)
+        model = Model(methods, settings.model_dump(), data.sizes, chosen, provenance or {})
+        stores, history = {"face": faces, "voice": voices}, _history(trainings, lists)
+        calibrations = calibrate(model, lists.calibration, stores, settings.calibration_prior, history)
+    seconds = tuple(training.seconds for training in trainings)
+    return TrainedRun(replace(model, calibrations=calibrations), _table(trainings), seconds)
 
 
 def training_key(settings: RunSettings, data: TrainingData, code: Mapping[str, str]) -> str:
@@ -101,6 +108,7 @@ class _SeedTraining:
         self.chosen: tuple[int, Rates | None] | None = None
         self.history: History = []
         self.seconds = 0.0  # in epochs, those before a kill included
+        self.scores: list[Tensor] = []  # (N,) an epoch, of the validation trials that it is chosen on
 
     def run(self, state_file: StateFile | None, save_every: float, bar: "tqdm[int]") -> None:
         """Train what a state of this seed has not yet, and write a state now and then and at the end."""
@@ -122,12 +130,15 @@ class _SeedTraining:
     def _epoch(self, bar: "tqdm[int]") -> None:
         rate = self.settings.learning_rate * self.settings.decay**self.done
         loss = self.trainer.epoch(self.done, rate)
-        rates = {name: validator(self.trainer.method) for name, validator in self.validators.items()}
+        scores = {name: validator.scores(self.trainer.method) for name, validator in self.validators.items()}
+        rates = {name: self.validators[name].rates(own) for name, own in scores.items() if own is not None}
+        if self.settings.selection == VALIDATION and (own := scores[VALIDATION]) is not None:
+            self.scores.append(torch.from_numpy(own))
         self.done += 1
         row: dict[str, float | int | None] = {"seed": self.trainer.seed, "epoch": self.done}
         row |= {"learning_rate": rate, "loss": loss}
         for name, found in rates.items():
-            row |= {f"{name}_eer": found.eer, f"{name}_auc": found.auc} if found else {}
+            row |= {f"{name}_eer": found.eer, f"{name}_auc": found.auc}
         self.history.append(row)
         deciding = rates.get(self.settings.selection)
         if deciding is None or self.chosen is None or deciding.is_better_than(self.chosen[1]):
@@ -138,11 +149,13 @@ class _SeedTraining:
 
     def _state(self) -> State:
         chosen = None if self.chosen is None else (self.chosen[0], *_figures(self.chosen[1]))
-        return State(self.done, self.trainer.state(), chosen, self.history, self.seconds)
+        scores = {_SCORES: torch.stack(self.scores)} if self.scores else {}
+        return State(self.done, self.trainer.state() | scores, chosen, self.history, self.seconds)
 
     def _resume(self, state: State) -> None:
         self.trainer.restore(state.tensors)
         self.done, self.history, self.seconds = state.epochs_done, list(state.history), state.seconds
+        self.scores = list(state.tensors.get(_SCORES, torch.empty(0)))
         self.chosen = None if state.chosen is None else (state.chosen[0], _rates(*state.chosen[1:]))
 
 
@@ -152,6 +165,12 @@ def _table(trainings: list[_SeedTraining]) -> pd.DataFrame:
     chosen = {training.trainer.seed: training.chosen[0] if training.chosen else 0 for training in trainings}
     history["chosen"] = (history["epoch"] == history["seed"].map(chosen)).astype(int)
     return history
+
+
+def _history(trainings: list[_SeedTraining], lists: TrainingLists) -> ValidationHistory | None:
+    """What the epochs were chosen on; None where they were chosen on no validation trials, or there is but one."""
+    scores = [torch.stack(training.scores).numpy() for training in trainings if len(training.scores) > 1]
+    return ValidationHistory(lists.validation, scores) if lists.validation is not None and scores else None
 
 
 def _figures(rates: Rates | None) -> tuple[float | None, float | None]:

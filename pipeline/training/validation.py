@@ -8,7 +8,7 @@ from torch import Tensor
 
 from pipeline.methods import Method
 from pipeline.metrics import equal_error_rate, roc_auc
-from pipeline.scoring.similarity import embed, pair_scores, similarity
+from pipeline.scoring.similarity import Matrix, embed, pair_scores, similarity
 from pipeline.training.lists import Trials
 
 
@@ -35,16 +35,16 @@ class Validator:
         self.where = [np.searchsorted(unique[side], rows) for side, rows in sides]
         self.rows = {side: torch.from_numpy(rows).to(faces.device) for side, rows in unique.items()}
 
+    def rates(self, scores: Matrix) -> Rates:
+        """Rates of the scores (N,) of all trials."""
+        return Rates(equal_error_rate(scores, self.trials.labels), roc_auc(scores, self.trials.labels))
+
     @torch.no_grad()
-    def __call__(self, method: Method) -> Rates | None:
-        """Rates of a method; None of one that scores galleries only."""
+    def scores(self, method: Method) -> Matrix | None:
+        """Scores (N,) of a method; None of one that scores galleries only."""
         method.eval()
         if method.compares == "galleries":
             return None
-        scores, labels = self._scores(method), self.trials.labels
-        return Rates(equal_error_rate(scores, labels), roc_auc(scores, labels))
-
-    def _scores(self, method: Method) -> np.ndarray:  # (N,)
         vectors = {side: self.stores[side][rows] for side, rows in self.rows.items()}
         (left, right), (at_left, at_right) = self.trials.sides, self.where
         if method.compares == "pairs":

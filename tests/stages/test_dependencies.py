@@ -62,7 +62,7 @@ UNUSED = {
     "import_features": ("pipeline/media/",),
     "detect_faces": ("pipeline/extraction/packing.py",),  # of the other steps
     "protocol": ("pipeline/media/", "pipeline/extraction/skips.py"),
-    "train": ("pipeline/metrics/bootstrap.py", "pipeline/metrics/official_grid.py", "pipeline/metrics/ranking.py"),
+    "train": ("pipeline/metrics/llr.py", "pipeline/metrics/official_grid.py", "pipeline/metrics/ranking.py"),
     "trials": ("pipeline/extraction/skips.py",),
 }
 # Named with its digest in the run's own file among the dependencies: what the run's method and loss execute.

@@ -47,7 +47,8 @@ def make_world(
     pairs = [classes * ROWS + rng.integers(0, ROWS, len(classes)) for _ in range(2)]
     validation_trials = _trials(rng, sides, train, train + validation)
     test_trials = _trials(rng, sides, train + validation, people)
-    lists = TrainingLists(pairs[0], pairs[1], classes, validation_trials, test_trials)
+    task = sides[0] if sides[0] == sides[1] else "cross_modal"
+    lists = TrainingLists(pairs[0], pairs[1], classes, validation_trials, test_trials, {task: validation_trials})
     return World(faces, voices, lists, test_trials)
 
 
@@ -63,4 +64,4 @@ def _trials(rng: np.random.Generator, sides: tuple[str, str], begin: int, end: i
     labels = np.tile([1, 0], count // 2)
     right = np.where(labels == 1, left, impostor)
     rows = [people * ROWS + rng.integers(0, ROWS, count) for people in (left, right)]
-    return Trials(rows[0], rows[1], labels, sides)
+    return Trials(rows[0], rows[1], labels, sides, left - begin, right - begin)

@@ -1,0 +1,186 @@
+"""At a training's end: what the scores of a run mean, fitted on validation people for each task that it has learnt.
+
+The people that a model is chosen on look easier than others: of many epochs, the one is kept that suits them. Maps
+fitted on their scores as they are would be far too steep. So the choice is made again without each group of people,
+their trials are scored by the epoch that the others chose, by the others' map, and the map of all is bent as those
+scores ask for (a calibration slope by cross-validation: van Houwelingen & le Cessie 1990, "Predictive value of
+statistical models").
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import combinations_with_replacement
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ScoreError
+from pipeline.metrics.bootstrap import Counts, WeightedTrials
+from pipeline.metrics.rates import Floats
+from pipeline.protocol.judged import judged_on, learnt_tasks
+from pipeline.protocol.tables import RowIndex
+from pipeline.protocol.vocabulary import VERIFICATION_TASKS, Task
+from pipeline.scoring.calibration import (
+    FEWEST_CALIBRATED,
+    Calibration,
+    absent,
+    logistic_map,
+    score_thresholds,
+    shrunken_map,
+)
+from pipeline.scoring.model import Model
+from pipeline.scoring.similarity import Matrix, similarity
+from pipeline.training.lists import Trials
+
+FOLDS = 10  # of the people; all 55 pairs of them are left out, one after the other
+IMPOSTORS = 20_000  # pairs of rows, at most
+
+
+@dataclass(frozen=True)
+class ValidationHistory:
+    """The trials that the epochs of a run were chosen on, and their scores in all of them."""
+
+    trials: Trials
+    scores: Sequence[Matrix]  # of each network (epochs, N)
+
+    def of_judge(self, model: Model, judge: int) -> "ValidationHistory":
+        """That of the networks whose mean is the model's score number `judge`."""
+        return self if model.is_ensemble else ValidationHistory(self.trials, self.scores[judge : judge + 1])
+
+
+def calibrate(
+    model: Model,
+    validation: Mapping[str, Trials],
+    stores: Mapping[str, Matrix],
+    prior: float,
+    history: ValidationHistory | None = None,
+) -> dict[str, tuple[Calibration, ...]]:
+    """Calibrations of each verification task, one for each score that the model gives a pair, or why there is none.
+
+    `validation` holds trials by task, of people who did not train, `stores` the vectors of both modalities; `history`
+    is of the validation list that the model was chosen on, None where it was not chosen on validation people.
+    """
+    modality = str(model.settings["modality"])
+    learnt, judged = learnt_tasks(modality, VERIFICATION_TASKS), judged_on(modality)
+    found = {}
+    for name, task in VERIFICATION_TASKS.items():
+        if reason := _why_not(model, task, learnt, validation):
+            found[name] = (absent(reason),) * model.judges
+            continue
+        trials = with_all_impostors(validation[name])
+        scores = model_scores(model, trials, stores)  # (S, N)
+        chosen_on = history if task == judged else None
+        found[name] = tuple(
+            _calibration(row, trials, prior, chosen_on and chosen_on.of_judge(model, judge))
+            for judge, row in enumerate(scores)
+        )
+    return found
+
+
+def _why_not(model: Model, task: Task, learnt: Sequence[Task], validation: Mapping[str, Trials]) -> str:
+    if model.compares == "galleries":
+        return "its method chooses among candidates, and gives a pair no score by itself"
+    if task not in learnt:
+        return f"it was not trained to compare {task.words}"
+    if task.name not in validation:
+        return f"the protocol names no validation people with genuine and impostor trials of {task.words}"
+    return ""
+
+
+def _calibration(scores: Matrix, trials: Trials, prior: float, history: ValidationHistory | None) -> Calibration:
+    """Of the scores (N,) of one judge; `history` is its own, where these people were what it was chosen on."""
+    people, thresholds = len(trials.people), score_thresholds(scores, trials.labels)
+    if people < FEWEST_CALIBRATED:
+        reason = f"validation holds {people} people, and fewer than {FEWEST_CALIBRATED} cannot say what a score means"
+        return Calibration(people, thresholds=thresholds, reason=reason)
+    try:
+        if history is None:
+            steps = [shrunken_map(scores, trials.labels, trials.left_person, trials.right_person, prior)]
+        else:
+            own, ratios = history.trials, held_out_ratios(history, prior)
+            bend = shrunken_map(ratios, own.labels, own.left_person, own.right_person, prior)
+            steps = [logistic_map(scores, trials.labels, prior), bend]
+    except ScoreError as error:
+        return Calibration(people, thresholds=thresholds, reason=f"on validation people, {error}")
+    if not all(step.slope > 0.0 for step in steps):
+        reason = f"on {people} validation people a higher score does not mean one person"
+        return Calibration(people, thresholds=thresholds, reason=reason)
+    found = reduce(lambda first, then: then.after(first), steps)
+    return Calibration(people, found.slope, found.offset, thresholds)
+
+
+def held_out_ratios(history: ValidationHistory, prior: float) -> Floats:
+    """LLRs (N,) of the trials, each by the epoch that people other than its own choose, and by a map of those.
+
+    People are in FOLDS groups; a trial is of one group or two. Raises ScoreError where too little is left without them.
+    """
+    trials, folds = history.trials, min(FOLDS, len(history.trials.people))
+    group = np.arange(int(trials.people.max()) + 1) % folds
+    left, right = np.sort([group[trials.left_person], group[trials.right_person]], axis=0)
+    pairs = list(combinations_with_replacement(range(folds), 2))
+    kept = np.stack([~np.isin(group, pair) for pair in pairs], axis=1).astype(np.int32)  # (people, pairs)
+    chosen = [_chosen(scores, trials, kept) for scores in history.scores]
+    ratios = np.empty(len(trials.labels))
+    for number, pair in enumerate(pairs):
+        own = (left == pair[0]) & (right == pair[1])
+        if own.any():
+            others = (kept[trials.left_person, number] * kept[trials.right_person, number]).astype(bool)
+            networks = zip(history.scores, chosen, strict=True)
+            scores = np.mean([of_epoch[epochs[number]] for of_epoch, epochs in networks], axis=0)
+            ratios[own] = logistic_map(scores[others], trials.labels[others], prior)(scores[own])
+    return ratios
+
+
+def _chosen(scores: Matrix, trials: Trials, kept: Counts) -> NDArray[np.intp]:
+    """Epoch (pairs,), from 0, that the rule of training keeps by the trials of the people `kept` (people, pairs)."""
+    weighted = [WeightedTrials(epoch, trials.labels, trials.left_person, trials.right_person) for epoch in scores]
+    rates = np.stack([epoch.rates(kept, 0.5)[:2] for epoch in weighted])  # (epochs, EER and AUC, pairs)
+    return np.asarray(np.lexsort((-rates[:, 1], rates[:, 0]), axis=0)[0])  # the first of equals
+
+
+def with_all_impostors(trials: Trials) -> Trials:
+    """The genuine trials, and every pair of their rows of two people; of more than IMPOSTORS, that many by chance.
+
+    A list pairs each row with few others, and 1 % of false accepts asks for many.
+    """
+    genuine = np.flatnonzero(trials.labels == 1)
+    (left, left_person), (right, right_person) = _distinct(trials, "left"), _distinct(trials, "right")
+    total = len(left) * len(right)
+    cells = np.arange(total)
+    if total > 2 * IMPOSTORS:
+        cells = np.unique(np.random.default_rng(0).integers(0, total, 2 * IMPOSTORS))
+    i, j = np.divmod(cells, len(right))
+    other = left_person[i] != right_person[j]
+    if trials.sides[0] == trials.sides[1]:
+        other &= left[i] < right[j]  # the other order is the same pair; a row on one side only loses some
+    i, j = i[other], j[other]
+    if len(i) > IMPOSTORS:
+        thinned = np.sort(np.random.default_rng(1).permutation(len(i))[:IMPOSTORS])
+        i, j = i[thinned], j[thinned]
+    return Trials(
+        np.concatenate([trials.left[genuine], left[i]]),
+        np.concatenate([trials.right[genuine], right[j]]),
+        np.repeat([1, 0], [len(genuine), len(i)]),
+        trials.sides,
+        np.concatenate([trials.left_person[genuine], left_person[i]]),
+        np.concatenate([trials.right_person[genuine], right_person[j]]),
+    )
+
+
+def model_scores(model: Model, trials: Trials, stores: Mapping[str, Matrix]) -> Matrix:
+    """Scores (S, N) of a model's judges; rows of trials are rows of `stores`, by modality."""
+    (left, right), sides = trials.sides, (trials.left, trials.right)
+    if model.compares == "pairs":
+        return model.score(left, stores[left][trials.left], right, stores[right][trials.right][:, None])[:, :, 0]
+    vectors = []
+    for modality, rows in zip(trials.sides, sides, strict=True):
+        distinct, where = np.unique(rows, return_inverse=True)
+        vectors.append(model.embed(modality, stores[modality][distinct])[:, where])
+    return similarity(*vectors)
+
+
+def _distinct(trials: Trials, side: str) -> tuple[RowIndex, RowIndex]:
+    """Distinct rows of one side, and the person of each."""
+    rows, first = np.unique(getattr(trials, side), return_index=True)
+    return rows, getattr(trials, f"{side}_person")[first]
