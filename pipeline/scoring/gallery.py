@@ -27,7 +27,7 @@ from pipeline.scoring.similarity import Matrix, similarity
 VECTORS, INDEX = "vectors.safetensors", "index.parquet"
 FOLDERS = {"face": "faces", "voice": "voices"}  # of a store, by modality
 _COLUMNS = ("item", "digest", "vectors")
-_BLOCK = 65536  # rows multiplied at once: 32 MB of 128 values each
+_BLOCK = 65536  # rows multiplied at once
 _HEADER = 4096  # bytes that the header is padded to: how many rows there will be is known at the end
 _KEY = "gallery"  # the one metadata key
 _CHUNK = 1 << 20  # bytes hashed at a time
@@ -116,7 +116,8 @@ class Gallery:
         floor = np.float32(-np.inf)
         for start in range(0, len(self.vectors), _BLOCK):
             block = slice(start, start + _BLOCK)
-            found = 2.0 * (self.vectors[block] @ query) - self.lengths[block]
+            # Not `@`: BLAS would share a block among threads, which on a busy machine wait for each other.
+            found = 2.0 * np.einsum("nw,w->n", self.vectors[block], query) - self.lengths[block]
             kept = np.flatnonzero(found >= floor)
             rows, products = np.concatenate([rows, start + kept]), np.concatenate([products, found[kept]])
             if len(products) > top:
@@ -128,7 +129,7 @@ class Gallery:
 def read_gallery(folder: Path, modality: str) -> Gallery:
     """Open the gallery of modality face | voice of a store, whose values are read once, to check them.
 
-    Raises StoreError where it is absent or damaged, or its files are of two runs.
+    Raises StoreError where it is absent, empty or damaged, or its files are of two runs.
     """
     matrix_file, index_file = (folder / FOLDERS[modality] / name for name in (VECTORS, INDEX))
     if not matrix_file.is_file():
@@ -141,6 +142,8 @@ def read_gallery(folder: Path, modality: str) -> Gallery:
         raise StoreError(f"{index_file} is damaged, or of another run than {matrix_file}; {_REMEDY}")
     if _digest_of(matrix_file) != described["digest"]:
         raise StoreError(f"{matrix_file} does not hold what was written; {_REMEDY}")
+    if not len(gallery.vectors):
+        raise StoreError(f"{folder} holds no {FOLDERS[modality]}: no medium of the folder that was indexed has one")
     return gallery
 
 
@@ -167,8 +170,8 @@ def _opened(matrix_file: Path, index_file: Path) -> tuple[Gallery, dict[str, Any
 
 
 def _mapped(path: Path, offset: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    if not math.prod(shape):
-        return np.empty(shape, np.float32)  # nothing cannot be mapped
+    if not math.prod(shape):  # nothing cannot be mapped
+        return np.empty(shape, np.float32)
     return np.memmap(path, np.float32, "r", offset, shape)
 
 
