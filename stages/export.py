@@ -1,27 +1,66 @@
-"""Take results to other programs: `python -m stages.export --to authors-csv [--out FOLDER]`."""
+"""Take results to other programs.
+
+`python -m stages.export --to authors-csv [--out FOLDER]`: the embeddings as the official code's feature files.
+`python -m stages.export RUN --to onnx [--with-extractors] [--out FOLDER]`: a trained run as ONNX files with a card.
+"""
 
 import argparse
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.config import load_params, run_settings
 from pipeline.errors import ConfigError, StoreError
 from pipeline.export.authors_csv import write_authors_csv
+from pipeline.export.card import CARD, model_card
+from pipeline.export.onnx_files import described_graphs, extractor_graphs, run_graphs, write_onnx
+from pipeline.files import write_text
 from pipeline.protocol import read_protocol
+from pipeline.protocol.vocabulary import MODALITIES
+from pipeline.report.header import report_header
+from pipeline.report.leaks import leaks
+from pipeline.report.runs import read_runs
+from pipeline.scoring import MODEL, load_model
+from pipeline.settings import Params
 from pipeline.store import MATRIX, read_store
-from stages.common import Artifacts, run_command
+from stages.common import PARAMS, Artifacts, run_command
 
 logger = logging.getLogger("stages.export")
 
 
 def main() -> None:
     """A command, not a stage of the graph: write what `dvc repro` has made in the form of another program."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--to", required=True, choices=list(_TARGETS), help="the form")
-    parser.add_argument("--out", type=Path, help="an empty or new folder; artifacts/export/<form> by default")
-    arguments = parser.parse_args()
-    out = arguments.out or Artifacts().root / "export" / arguments.to
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", nargs="?", help="onnx: the name of a run of experiments: in params.yaml")
+    parser.add_argument("--to", required=True, choices=("authors-csv", "onnx"), help="the form")
+    parser.add_argument("--with-extractors", action="store_true", help="onnx: FaceNet and the aggregator, too")
+    parser.add_argument("--out", type=Path, help="an empty or new folder; artifacts/export/<form>[/<run>] by default")
+    options = parser.parse_args()
+    if (options.to == "onnx") != (options.run is not None):
+        parser.error("--to onnx takes the name of a run, authors-csv takes none")
+    if options.with_extractors and options.to != "onnx":
+        parser.error("--with-extractors belongs to --to onnx")
+    out = options.out or Artifacts().root / "export" / options.to / (options.run or "")
     _refuse_full_folder(out)
-    _TARGETS[arguments.to](Artifacts(), out)
+    if options.to == "onnx":
+        export_onnx(load_params(PARAMS), Artifacts(), out, options.run, options.with_extractors)
+    else:
+        export_authors_csv(Artifacts(), out)
+
+
+def export_onnx(params: Params, deps: Artifacts, out: Path, name: str, with_extractors: bool) -> None:
+    """The branches of a run, if asked for the networks of its extractors, and a card that says what they are."""
+    run_settings(params, name)  # raises for a name that is none
+    model, protocol = load_model(deps.runs / name / MODEL), read_protocol(deps.protocol)
+    graphs = run_graphs(model) + (extractor_graphs(model) if with_extractors else [])
+    difference = write_onnx(out, graphs)
+    (run,) = (one for one in read_runs(params, deps.runs) if one.name == name)
+    origins: dict[str, Mapping[str, object]] = {modality: model.provenance.get(modality, {}) for modality in MODALITIES}
+    header = report_header(params, [run], origins, protocol.summary, [])
+    card = model_card(run, model, header, leaks(origins, protocol), described_graphs(graphs), difference)
+    write_text(out / CARD, card)
+    files = ", ".join(f"{graph.name}.onnx" for graph in graphs)
+    logger.info("%s and %s in %s; torch and onnxruntime differ by %.1e at most", files, CARD, out, difference)
 
 
 def export_authors_csv(deps: Artifacts, out: Path) -> None:
@@ -40,9 +79,6 @@ def _refuse_absent(*paths: Path) -> None:
 def _refuse_full_folder(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} is not an empty folder: name another with --out, or remove it first")
-
-
-_TARGETS = {"authors-csv": export_authors_csv}
 
 
 if __name__ == "__main__":
