@@ -224,7 +224,7 @@ def owners_of_test_file(listed: TrialList, modality: str, rows: int, folder: Pat
         names = [name if one else f"{name} {modality}" for name, one in zip(own, same, strict=True)]
         return pd.DataFrame({"identity": names, "clip": [f"{name} {modality}" for name in own]})
     paths = released_fields(listed, rows, folder, listed.item(modality))[_PATH[modality]]
-    # Names of our own media are percent-encoded where a list could not hold them; names of VoxCeleb hold no percent sign.
+    # Names of our own media are percent-encoded where a list could not hold them; VoxCeleb's hold no percent sign.
     codes: Mapping[str, str] = {name: unquote(name) for name in paths.str.split("/").str[0].unique()}
     media = parse_paths(paths, modality, codes)
     unread = media.video.isna().to_numpy()
