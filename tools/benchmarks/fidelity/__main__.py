@@ -10,18 +10,17 @@ grid, ours exact. Its classifier has 901 outputs whatever the files hold, ours a
 import argparse
 import subprocess
 import sys
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from tools.benchmarks.fidelity.ours import train_ours
+from tools.benchmarks.fidelity.ours import prepare_ours, train_ours
 from tools.benchmarks.fidelity.scripts import (
     READ,
     TENSORFLOW_PACKAGES,
-    Epoch,
     Training,
     missing_packages,
     remembered_official,
@@ -39,7 +38,7 @@ class Available:
 
 
 def main() -> int:
-    """Run both sides, write fidelity.csv and epochs.csv, print the table."""
+    """Run both sides of one training after another, write fidelity.csv and epochs.csv, print the table."""
     arguments = _arguments()
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
@@ -49,39 +48,32 @@ def main() -> int:
     available = _available(arguments)
     for line in available.left_out:
         _say(line)
-    trainings, epochs = list(available.trainings), arguments.epochs
-    ours = train_ours(folder / "ours", features, trainings, arguments.seeds, epochs)
-    wanted = [(training, seed) for training in trainings for seed in arguments.seeds]
-
-    def official(one: tuple[Training, int]) -> list[Epoch]:
-        training, seed = one
-        checkout, python = available.trainings[training]
-        found = remembered_official(folder / "official", checkout, features, training, seed, epochs, python)
-        _say(f"{training.words}, seed {seed}: official script done")
-        return found
-
-    with ThreadPoolExecutor(arguments.jobs) as pool:
-        found = list(pool.map(official, wanted))
-    theirs = {(one.name, seed): [epoch.eer for epoch in run] for (one, seed), run in zip(wanted, found, strict=True)}
-    results, course = side_by_side(wanted, theirs, ours)
-    results.to_csv(folder / "fidelity.csv", index=False, float_format="%.3f")
-    course.to_csv(folder / "epochs.csv", index=False, float_format="%.3f")
-    _say(
-        "\n" + table_of(results) + f"\n\n{epochs} epochs; every run: {folder / 'fidelity.csv'}, every epoch: epochs.csv"
-    )
+    seeds, epochs, project = arguments.seeds, arguments.epochs, folder / "ours"
+    prepare_ours(project, features, list(available.trainings), seeds, epochs)
+    results, course = [], []
+    for training, (checkout, python) in available.trainings.items():
+        ours = train_ours(project, training)
+        remembered = partial(remembered_official, folder / "official", checkout, features, training, epochs, python)
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            runs = list(pool.map(remembered, seeds))
+        theirs = {seed: [epoch.eer for epoch in run] for seed, run in zip(seeds, runs, strict=True)}
+        rows, epoch_rows = side_by_side(training, theirs, ours)
+        results, course = [*results, rows], [*course, epoch_rows]
+        pd.concat(results).to_csv(folder / "fidelity.csv", index=False, float_format="%.3f")
+        pd.concat(course).to_csv(folder / "epochs.csv", index=False, float_format="%.3f")
+        _say("\n".join(table_of(rows).splitlines()[0 if len(results) == 1 else 2 :]))
+    _say(f"{epochs} epochs, seeds {seeds}; every run: {folder / 'fidelity.csv'}, every epoch: epochs.csv")
     return 0
 
 
 def side_by_side(
-    wanted: Iterable[tuple[Training, int]],
-    theirs: dict[tuple[str, int], list[float]],
-    ours: dict[tuple[str, int], list[float]],
+    training: Training, theirs: dict[int, list[float]], ours: dict[int, list[float]]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Best and last EER of each training, seed and side, a row each; and the EER after every epoch."""
+    """Best and last EER of each seed and side, a row each; and the EER after every epoch."""
     rows, course = [], []
-    for training, seed in wanted:
+    for seed in theirs:
         for side, found in zip(_SIDES, (theirs, ours), strict=True):
-            eers = found[training.name, seed]
+            eers = found[seed]
             key = {"training": training.words, "seed": seed, "side": side}
             best = {"best_eer": min(eers), "best_epoch": eers.index(min(eers)) + 1, "last_eer": eers[-1]}
             rows.append({**key, **best, "epochs": len(eers)})

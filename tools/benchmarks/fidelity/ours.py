@@ -14,21 +14,22 @@ from tools.benchmarks.voxceleb_scale.world import ROOT
 _BEFORE = ("import_features", "manifest", "detect_faces", "embed_faces", "embed_voices", "protocol", "settings")
 
 
-def train_ours(
+def prepare_ours(
     project: Path, features: Path, trainings: Sequence[Training], seeds: Sequence[int], epochs: int
-) -> dict[tuple[str, int], list[float]]:
-    """EER in percent after each epoch (E,), on the test list, by name of training and seed."""
+) -> None:
+    """A project folder whose next stage is `train`, on the feature files."""
     project.mkdir(parents=True, exist_ok=True)
     _write_params(project, features, trainings, seeds, epochs)
     for stage in _BEFORE:
         run(project, "-m", f"stages.{stage}")
-    found = {}
-    for training in trainings:
-        run(project, "-m", "stages.train", training.name)
-        history = pd.read_csv(project / "artifacts" / "runs" / training.name / "history.csv")
-        for seed, rows in history.groupby("seed"):
-            found[training.name, int(seed)] = rows.sort_values("epoch")["test_eer"].tolist()
-    return found
+
+
+def train_ours(project: Path, training: Training) -> dict[int, list[float]]:
+    """EER in percent after each epoch (E,), on the test list, by seed."""
+    run(project, "-m", "stages.train", training.name)
+    history = pd.read_csv(project / "artifacts" / "runs" / training.name / "history.csv")
+    by_seed = history.sort_values("epoch").groupby("seed")["test_eer"]
+    return {int(str(seed)): eers.tolist() for seed, eers in by_seed}
 
 
 def _write_params(

@@ -155,7 +155,7 @@ def _order(checkout: Path, script: Script, training: Training, seed: int, epochs
 
 
 def remembered_official(
-    folder: Path, checkout: Path, features: Path, training: Training, seed: int, epochs: int, python: str
+    folder: Path, checkout: Path, features: Path, training: Training, epochs: int, python: str, seed: int
 ) -> list[Epoch]:
     """As run_official, from `folder` where it has been run on the same bytes by the same code."""
     script = SCRIPTS[training.method, training.loss]

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
 
+from pipeline.export.authors_csv import write_rows
 from pipeline.protocol.sources.feature_files import TRAIN, TRIAL_LISTS
 from tools.benchmarks.voxceleb_scale.planted import planted
 from tools.benchmarks.voxceleb_scale.world import Size
@@ -27,7 +26,4 @@ def write_feature_files(folder: Path, size: Size, seed: int) -> None:
 
 
 def _write(path: Path, matrix: np.ndarray, labels: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    columns = [pa.array(column) for column in np.round(matrix, _DECIMALS).T]
-    table = pa.table([*columns, pa.array(labels)], names=[str(number) for number in range(len(columns) + 1)])
-    pyarrow.csv.write_csv(table, path, pyarrow.csv.WriteOptions(include_header=False))
+    write_rows(path, np.round(matrix, _DECIMALS).astype(np.float32), labels)

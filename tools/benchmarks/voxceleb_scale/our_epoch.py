@@ -1,7 +1,7 @@
 """Our epoch on the official feature files: `python -m tools.benchmarks.voxceleb_scale.our_epoch`.
 
-The same network, loss, order, batch and optimiser as `official_epoch`, by recipe `official`; reading goes through the
-stores that the stages write. Prints one JSON line of seconds.
+The same network, loss, order, batch and optimiser as the official script, by recipe `official`; reading goes through
+the stores that the stages write. Prints one JSON line of seconds.
 """
 
 import argparse
