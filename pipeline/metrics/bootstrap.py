@@ -151,14 +151,24 @@ class WeightedTrials:
 
         NaN where one kind of trial has no weight.
         """
-        accepted = _running(weights[self._genuine])[np.append(0, self._ends)]  # (K + 1, R)
-        alarms = _running(weights[self._left] * weights[self._right])  # (impostors + 1, R)
-        totals = accepted[-1].astype(np.float64), alarms[-1].astype(np.float64)
-        usable = (totals[0] > 0) & (totals[1] > 0)
+        accepted, alarms, totals, usable = self._weighted(weights)
         with np.errstate(divide="ignore", invalid="ignore"):
             percent = 100.0 * self._eer(accepted, alarms, *totals), 100.0 * self._auc(accepted, alarms, *totals)
             rates = np.stack([*percent, self._min_dcf(accepted, alarms, *totals, target_prior)])
         return np.where(usable, rates, np.nan)
+
+    def error_rates(self, weights: Counts) -> Floats:
+        """The EER of `rates` alone, (R,): two thirds of the time are the other two's."""
+        accepted, alarms, totals, usable = self._weighted(weights)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(usable, 100.0 * self._eer(accepted, alarms, *totals), np.nan)
+
+    def _weighted(self, weights: Counts) -> tuple[Counts, Counts, tuple[Floats, Floats], NDArray[np.bool_]]:
+        """What is accepted and what is a false alarm down to each score, the totals, and where both have weight."""
+        accepted = _running(weights[self._genuine])[np.append(0, self._ends)]  # (K + 1, R)
+        alarms = _running(weights[self._left] * weights[self._right])  # (impostors + 1, R)
+        totals = accepted[-1].astype(np.float64), alarms[-1].astype(np.float64)
+        return accepted, alarms, totals, (totals[0] > 0) & (totals[1] > 0)
 
     def _auc(self, accepted: Counts, alarms: Counts, genuine: Floats, impostors: Floats) -> Floats:
         """Mann-Whitney: each genuine trial loses to the impostors above it and half of those that tie with it."""

@@ -8,8 +8,9 @@ from pipeline.files import atomic_path, write_text
 from pipeline.protocol import read_protocol
 from pipeline.report import paper
 from pipeline.report.challenge import challenge_table
+from pipeline.report.comparison import cost_table, difference_tables, entries
 from pipeline.report.figure_style import house_style, inline, to_png, to_svg
-from pipeline.report.figures import KINDS, Plot, curve_plots, figure_3, figure_4
+from pipeline.report.figures import KINDS, Plot, curve_plots, figure_3, figure_4, figure_4_here
 from pipeline.report.header import report_header
 from pipeline.report.leaks import leaks, provenance_of
 from pipeline.report.page import Contents, Picture, page
@@ -36,16 +37,20 @@ def build_report(params: Params, artifacts: Path, target: Path) -> None:
     printed = [(table, match_runs(table, runs, recipes)) for table in paper_tables()]
     placed = {cell.run.name for _, matched in printed for cell in matched if cell.run}
     challenge = challenge_table(runs, str(protocol.summary.get("version", "")))
+    compared = entries(next(matched for table, matched in printed if table.beside))
     tables = [
         *_parity(runs),
         *([challenge] if challenge.rows else []),
+        *difference_tables(compared, artifacts / "runs", params.evaluate),
+        *cost_table(compared),
         *run_tables(runs, placed),
         skipped_table([artifacts / name for name in _SKIPPED]),
         coverage_table(protocol.coverage),
     ]
     for folder in ("tables", "figures"):  # an older report's files must not stay beside the new one's
         shutil.rmtree(target / folder, ignore_errors=True)
-    pictures = {recipe: _draw(runs, recipe, params, target / "figures") for recipe in recipes}
+    drawn = [(row.name, row.run) for row in compared]
+    pictures = {recipe: _draw(runs, recipe, drawn, params, target / "figures") for recipe in recipes}
     _write_tables(target / "tables", printed, tables)
     header = report_header(params, runs, weights, protocol.summary, leaks(weights, protocol))
     write_text(target / PAGE, page(Contents(params.report.title, header, printed, pictures, tables)))
@@ -56,11 +61,15 @@ def _parity(runs: Sequence[Run]) -> list[ReportTable]:
     return [table] if table.rows else []
 
 
-def _draw(runs: Sequence[Run], recipe: str, params: Params, folder: Path) -> list[Picture]:
+def _draw(
+    runs: Sequence[Run], recipe: str, compared: Sequence[tuple[str, Run]], params: Params, folder: Path
+) -> list[Picture]:
     """Draw a recipe's figures, write their files, and give them back for the page."""
     suffix = "" if recipe == params.train.recipe else f"_{recipe}"
     with house_style():
         plots = _plots(runs, recipe, suffix)
+        if recipe == params.train.recipe:
+            plots += [figure_4(), *figure_4_here(compared)]
         pictures = []
         for plot in plots:
             svg = to_svg(plot.figure)
@@ -74,15 +83,13 @@ def _draw(runs: Sequence[Run], recipe: str, params: Params, folder: Path) -> lis
 def _plots(runs: Sequence[Run], recipe: str, suffix: str) -> list[Plot]:
     matching: list[Plot] = []
     curves: list[Plot] = []
-    singles: dict[str, Run] = {}
     for loss in paper.LOSSES:
         found = {kind: run_of(wanted_for(loss, kind), runs, recipe) for kind in KINDS}
         own = {kind: run for kind, run in found.items() if run is not None}
         matching += figure_3(own, loss, suffix)
         curves += curve_plots(own, loss, suffix)
-        singles |= {loss: own["single"]} if "single" in own else {}
     curves.sort(key=lambda plot: not plot.name.startswith("roc"))  # all ROC panels in one line of the page
-    return [*matching, figure_4(singles, suffix), *curves]
+    return [*matching, *curves]
 
 
 def _write_tables(

@@ -74,10 +74,11 @@ def series_style(number: int) -> SeriesStyle:
     return SeriesStyle(SERIES[position], _DASHES[position], _MARKERS[position])
 
 
-def new_axes(right: float) -> tuple[Figure, Axes]:
-    """A figure whose axes end at `right`, a share of its width: labels are placed beyond."""
-    figure = Figure(figsize=(_WIDTH, _HEIGHT))
-    return figure, figure.add_axes((_LEFT, _BOTTOM, right - _LEFT, _TALL))
+def new_axes(right: float, times: float = 1.0) -> tuple[Figure, Axes]:
+    """A figure whose axes end at `right`, a share of its width: labels are placed beyond. It is `times` as tall."""
+    figure = Figure(figsize=(_WIDTH, _HEIGHT * times))
+    bottom, above = _BOTTOM / times, (1.0 - _BOTTOM - _TALL) / times
+    return figure, figure.add_axes((_LEFT, bottom, right - _LEFT, 1.0 - bottom - above))
 
 
 def to_svg(figure: Figure) -> str:

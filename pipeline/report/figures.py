@@ -1,6 +1,6 @@
 """Figures 3 and 4, matching accuracy against the size of the gallery, and ROC and DET of the runs of Table I."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from pipeline.protocol.vocabulary import CROSS_MODAL, F2F, RANDOM, V2F, V2V
 from pipeline.report import paper
-from pipeline.report.figure_style import MUTED, new_axes, series_style
+from pipeline.report.figure_style import MUTED, SERIES, SeriesStyle, new_axes, series_style
+from pipeline.report.paper_tables import sbnet_row
 from pipeline.report.runs import Run
 
 # kind of network -> name in a figure, matching task that it is tested on
@@ -22,6 +23,9 @@ KINDS = {
     "face": ("face only", F2F.name),
 }
 _LABEL_GAP = 6.5  # percent, least distance of two labels
+_CLOSE_LABELS = 4.2  # the same, in a taller figure
+_COLOURED = 3  # methods, the best
+_GREY = SeriesStyle(MUTED, "-", "")
 _LEADER = 0.5  # candidates, from a line's end to its label
 _CROSS_MODAL = f"{CROSS_MODAL.name}.{RANDOM.name}"  # as roc.csv and det.csv name their list
 _TICKS = (1, 2, 5, 10, 20, 40, 60, 80)  # percent, of a DET plot
@@ -65,30 +69,62 @@ def figure_3(runs: Mapping[str, Run], loss: str, suffix: str) -> list[Plot]:
     return [Plot(f"figure3_{loss}{suffix}", caption, figure)]
 
 
-def figure_4(runs: Mapping[str, Run], suffix: str) -> Plot:
-    """The single-branch runs by loss, on top of other methods' published curves."""
+def figure_4() -> Plot:
+    """Other methods' published curves."""
     figure, axes = new_axes(0.56)
     ends = []
-    for name, values in paper.FIGURE_4.items():
-        axes.plot(paper.FIGURE_4_SIZES, values, color=MUTED, linewidth=0.9)
-        ends.append(_LineEnd(paper.FIGURE_4_SIZES[-1], values[-1], name, MUTED))
-    own = [
-        _draw_accuracies(axes, run, V2F.name, number, f"{paper.LOSSES[loss]}, ours")
-        for number, (loss, run) in enumerate(runs.items())
-    ]
-    _finish_matching(axes, "Matching, voice to face", [*ends, *(end for end in own if end)])
+    for number, (name, values) in enumerate(paper.FIGURE_4.items()):
+        style = series_style(number)
+        color = style.color if number < len(SERIES) else MUTED
+        axes.plot(paper.FIGURE_4_SIZES, values, color=color, linestyle=style.dashes, linewidth=1.2)
+        ends.append(_LineEnd(paper.FIGURE_4_SIZES[-1], values[-1], name, color))
+    _finish_matching(axes, "Matching, voice to face: published", ends)
     caption = (
-        "Figure 4: matching, voice to face. Grey: other methods on VoxCeleb1, read off published plots, approximate. "
-        "Colour: our single-branch runs on the corpus of this report."
+        "Figure 4, published: matching, voice to face, by other methods on VoxCeleb1, each with its own encoders. Read "
+        "off published plots, approximate."
     )
-    return Plot(f"figure4{suffix}", caption, figure)
+    return Plot("figure4", caption, figure)
+
+
+def figure_4_here(compared: Sequence[tuple[str, Run]]) -> list[Plot]:
+    """The runs of Table III, by its names; none where no run has the matching list.
+
+    Names stand in the order of the curves at their right end. In colour: the best, and SBNet as published.
+    """
+    known = {name: run for name, run in compared if run.measured("matching", V2F.name, "2", "accuracy")}
+    if not known:
+        return []
+    last = {name: _accuracies(run, V2F.name)[1][-1] for name, run in known.items()}
+    trained = [name for name in sorted(known, key=lambda name: -last[name]) if not known[name].is_floor]
+    coloured = list(dict.fromkeys([*trained[:_COLOURED], sbnet_row("fop")]))
+    figure, axes = new_axes(0.55, times=1.5)
+    ends = []
+    for name in sorted(known, key=lambda name: name in coloured):  # colour above grey
+        sizes, values = _accuracies(known[name], V2F.name)
+        style = series_style(coloured.index(name)) if name in coloured else _GREY
+        dashes = (0, (4, 1.5)) if known[name].is_floor else style.dashes
+        width = 1.6 if name in coloured else 0.7
+        axes.plot(sizes, values, color=style.color, linestyle=dashes, linewidth=width, marker=style.marker)
+        ends.append(_LineEnd(sizes[-1], values[-1], f"{name}, {values[-1]:.0f} %{known[name].mark}", style.color))
+    _finish_matching(axes, "Matching, voice to face: on these embeddings", ends, _CLOSE_LABELS)
+    caption = (
+        "Figure 4, on these embeddings: the methods of Table III, trained and tested here, mean over seeds; names in "
+        f"the order of their accuracy at the right end. In colour: the {_COLOURED} best, and SBNet with FOP; dashed: "
+        "the floor."
+    )
+    return [Plot("figure4_here", caption, figure)]
+
+
+def _accuracies(run: Run, task: str) -> tuple[list[int], list[float]]:
+    """Sizes of the galleries and matching accuracies of a run, in percent."""
+    sizes = sorted(int(size) for size in run.group("matching", task) if size.isdigit())
+    figures = [run.measured("matching", task, str(size), "accuracy") for size in sizes]
+    return sizes, [figure.value for figure in figures if figure]
 
 
 def _draw_accuracies(axes: Axes, run: Run, task: str, number: int, name: str) -> _LineEnd | None:
     """Draw a run's accuracies; None where it has no such list."""
-    sizes = sorted(int(size) for size in run.group("matching", task) if size.isdigit())
-    figures = [run.measured("matching", task, str(size), "accuracy") for size in sizes]
-    values = [figure.value for figure in figures if figure]
+    sizes, values = _accuracies(run, task)
     if not sizes or len(values) != len(sizes):
         return None
     style = series_style(number)
@@ -96,21 +132,21 @@ def _draw_accuracies(axes: Axes, run: Run, task: str, number: int, name: str) ->
     return _LineEnd(sizes[-1], values[-1], name + run.mark, style.color)
 
 
-def _finish_matching(axes: Axes, title: str, ends: list[_LineEnd]) -> None:
+def _finish_matching(axes: Axes, title: str, ends: list[_LineEnd], gap: float = _LABEL_GAP) -> None:
     last = max(end.size for end in ends)
     sizes = np.linspace(2, last, 50)
     axes.plot(sizes, 100.0 / sizes, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
     ticks = sorted({2, *(size for size in paper.FIGURE_4_SIZES if size <= last), last})
     axes.set(title=title, xlabel="candidates, N", ylabel="accuracy, %", ylim=(0, 100), xticks=ticks)
-    _label_line_ends(axes, [*ends, _LineEnd(last, 100.0 / last, "chance", MUTED)])
+    _label_line_ends(axes, [*ends, _LineEnd(last, 100.0 / last, "chance", MUTED)], gap)
 
 
-def _label_line_ends(axes: Axes, ends: list[_LineEnd]) -> None:
-    """Name each line at its right end; names too close to each other move up, with a leader back to their line."""
+def _label_line_ends(axes: Axes, ends: list[_LineEnd], gap: float) -> None:
+    """Name each line at its right end; names closer than `gap` percent move up, with a leader back to their line."""
     ordered = sorted(ends, key=lambda end: end.accuracy)
     heights: list[float] = []
     for end in ordered:
-        heights.append(max(end.accuracy, heights[-1] + _LABEL_GAP) if heights else end.accuracy)
+        heights.append(max(end.accuracy, heights[-1] + gap) if heights else end.accuracy)
     surplus = max(0.0, heights[-1] - 100.0)
     edge = max(end.size for end in ends)
     for end, height in zip(ordered, heights, strict=True):

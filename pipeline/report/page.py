@@ -1,7 +1,7 @@
 """The page: one HTML file that needs nothing beside it, from the template report.html.j2."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -16,7 +16,10 @@ from pipeline.report.tables import ReportTable
 
 _FOLDER = Path(__file__).parent
 _LEFT_OUT = ("skipped", "coverage")
-_BESIDE = {"table2": ("parity_labels",)}  # a table of the paper -> ours shown below it
+_BESIDE = {
+    "table2": ("parity_labels",),
+    "table3": ("differences", "difference_pairs", "cost"),
+}  # a table of the paper -> ours shown below it
 _MEASURES = {"eer": "EER", "auc": "AUC"}
 _NONE = "\N{EN DASH}"
 _LONG = 40  # letters; longer text may break into lines
@@ -49,16 +52,18 @@ class _OwnCell:
     run: str | None
     text: str
     small: tuple[str, ...] = ()  # lines below the figures
+    columns: int = 1  # that it spans
 
 
 @dataclass(frozen=True)
 class _PaperRow:
-    """A row of a paper's table: the printed figures, then ours by recipe, a cell a column."""
+    """A row of a paper's table: the printed figures, then ours by recipe, a cell a column; of a floor, ours alone."""
 
     name: str
-    source: str
     printed: Sequence[str]
     ours: Mapping[str, Sequence[_OwnCell]]
+    remark: str = ""
+    floor: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,8 @@ class _PaperTable:
     measures: str
     columns: Sequence[str]
     rows: Sequence[_PaperRow]
+    beside: bool
+    column_measures: Sequence[str]  # of each column
 
 
 def page(contents: Contents) -> str:
@@ -121,18 +128,28 @@ def _paper_table(table: PaperTable, cells: Sequence[MatchedCell]) -> _PaperTable
     """A table of the paper, a group of lines for each of its rows: the paper's, then ours by recipe."""
     columns = list(dict.fromkeys(cell.column for cell in table.cells))
     names = list(dict.fromkeys(cell.row for cell in table.cells))
-    measures = " / ".join(_MEASURES[measure] for measure in table.cells[0].paper)
+    first = {cell.column: cell for cell in reversed(table.cells)}
+    measures = [" / ".join(_MEASURES[measure] for measure in first[column].paper) for column in columns]
     rows = [_paper_row(name, columns, [cell for cell in cells if cell.printed.row == name]) for name in names]
-    return _PaperTable(table.name, table.title, table.notes, measures, columns, rows)
+    return _PaperTable(table.name, table.title, table.notes, measures[0], columns, rows, table.beside, measures)
 
 
 def _paper_row(name: str, columns: Sequence[str], cells: Sequence[MatchedCell]) -> _PaperRow:
     recipes = list(dict.fromkeys(cell.recipe for cell in cells))
     placed = {(cell.recipe, cell.printed.column): cell for cell in cells}
-    published = all(cell.printed.wanted is None for cell in cells)  # another's method, which is not run here
+    floor = any(cell.printed.floor for cell in cells)
     printed = [_printed(placed[recipes[0], column]) for column in columns]
-    own = {} if published else {recipe: [_own_cell(placed[recipe, column]) for column in columns] for recipe in recipes}
-    return _PaperRow(name, "published" if published else "paper", printed, own)
+    own = {recipe: [_own_cell(placed[recipe, column]) for column in columns] for recipe in recipes}
+    if floor:  # one figure may be the floor of several columns
+        own = {recipe: _joined(cells) for recipe, cells in own.items()}
+    remarks = [str(cell.run.group("model").get("remark", "")) for cell in cells if cell.run]
+    return _PaperRow(name, printed, own, next(iter(remarks), ""), floor)
+
+
+def _joined(cells: Sequence[_OwnCell]) -> list[_OwnCell]:
+    """Neighbours that say the same as one cell over their columns."""
+    groups = [list(group) for _, group in groupby(cells)]
+    return [replace(group[0], columns=len(group)) for group in groups]
 
 
 def _printed(matched: MatchedCell) -> str:
@@ -145,7 +162,7 @@ def _own_cell(matched: MatchedCell) -> _OwnCell:
         return _OwnCell(None, "not run")
     figures = list(matched.figures.values())
     if all(figure is None for figure in figures):
-        return _OwnCell(None, "no such list")
+        return _OwnCell(None, "no such list" if matched.run.scores_pairs else "matching only")
     text = " / ".join(_NONE if figure is None else _mean(figure) for figure in figures)
     below = [" / ".join(_interval(figure) for figure in figures), " / ".join(_deviation(figure) for figure in figures)]
     return _OwnCell(matched.run.name, text + matched.run.mark, tuple(line for line in below if line.strip(" /")))

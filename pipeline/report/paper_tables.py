@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.protocol.vocabulary import CROSS_MODAL, FACES, PUBLISHED, RANDOM, VOICES
+from pipeline.protocol.vocabulary import CROSS_MODAL, FACES, PUBLISHED, RANDOM, VERIFICATION_TASKS, VOICES
 from pipeline.report import paper
 from pipeline.report.runs import Measured, Run, Settings, run_of
 from pipeline.report.tables import csv_text
 
 _COLUMNS = ("row", "column", "measure", "paper", "recipe", "run", "ours", "low", "high", "std", "seeds", "chosen_on")
 _CROSS_MODAL = ("verification", CROSS_MODAL.name, RANDOM.name)
+_SAME_GENDER = ("verification", CROSS_MODAL.name, "G")
 _SINGLE: Settings = {"method": "sbnet", "modality": "both"}
 _NETWORKS: dict[str, tuple[str, Settings, tuple[str, ...]]] = {
     "single": ("Single branch", _SINGLE, _CROSS_MODAL),
@@ -23,6 +24,34 @@ _NETWORKS: dict[str, tuple[str, Settings, tuple[str, ...]]] = {
 }
 
 
+# Row of Table III -> settings of its run, of the methods that are not SBNet's.
+_OTHERS: dict[str, Settings] = {
+    "DIMNet": {"method": "dimnet"},
+    "Learnable PINs": {"method": "pins"},
+    "MAV-Celeb": {"method": "mav_celeb"},
+    "Deep Latent Space": {"method": "deep_latent_space"},
+    "Multi-view": {"method": "multi_view"},
+    "Adversarial-Metric": {"method": "aml"},
+    "Disentangled": {"method": "drl"},
+    "VFDN": {"method": "vfdn"},
+    "SVHF": {"method": "svhf"},
+    "PAEFF (2025)": {"method": "paeff"},
+    "MSM (2026)": {"method": "msm"},
+}
+# Heads that nobody published as they are here.
+_NEWER: dict[str, Settings] = {
+    "SBNet, InfoNCE and CE": {**_SINGLE, "loss": "ntxent", "ntxent.alpha_ce": 1.0},
+    "SBNet, InfoNCE": {**_SINGLE, "loss": "ntxent", "ntxent.alpha_ce": 0.0},
+    "Two-branch, InfoNCE and CE": {"method": "two_branch", "loss": "ntxent", "ntxent.alpha_ce": 1.0},
+}
+_CCA: Settings = {"method": "cca"}
+_FLOOR = "Ridge CCA (floor)"
+FLOORS = (
+    "Floor, at the foot: ridge CCA across modalities, in closed form, and the extractors' vectors as they are within "
+    "one. Nothing is trained; what does not beat it learnt nothing."
+)
+
+
 @dataclass(frozen=True)
 class Cell:
     """Figures of one network on one list: what the paper prints, and the settings of the run to show beside it."""
@@ -30,8 +59,9 @@ class Cell:
     row: str
     column: str
     paper: Mapping[str, float | None]  # measure (eer, auc) -> percent
-    wanted: Settings | None  # None: another's method, which no run of ours can be
+    wanted: Settings
     path: tuple[str, ...] = _CROSS_MODAL  # in metrics.json
+    floor: bool = False  # of what needs no training, whatever the recipe of its run
 
     def ours(self, run: Run | None) -> dict[str, Measured | None]:
         """Our figures by measure; None where the run, or this list of it, is absent."""
@@ -46,6 +76,7 @@ class PaperTable:
     title: str
     notes: tuple[str, ...]
     cells: tuple[Cell, ...]
+    beside: bool = False  # ours in columns beside the published figures, not in lines below them
 
 
 @dataclass(frozen=True)
@@ -77,11 +108,17 @@ def match_runs(table: PaperTable, runs: Sequence[Run], recipes: Sequence[str]) -
     """Every cell of a table under the first recipe, and under each other one that filled a cell of it."""
     found = {recipe: _match_recipe(recipe, table, runs) for recipe in recipes}
     shown = [recipe for recipe in recipes if recipe == recipes[0] or any(cell.run for cell in found[recipe])]
-    return [cell for recipe in shown for cell in found[recipe]]
+    return [*(cell for recipe in shown for cell in found[recipe]), *_match_floors(table, runs, recipes)]
 
 
 def _match_recipe(recipe: str, table: PaperTable, runs: Sequence[Run]) -> list[MatchedCell]:
-    return [MatchedCell(cell, recipe, run_of(cell.wanted, runs, recipe)) for cell in table.cells]
+    return [MatchedCell(cell, recipe, run_of(cell.wanted, runs, recipe)) for cell in table.cells if not cell.floor]
+
+
+def _match_floors(table: PaperTable, runs: Sequence[Run], recipes: Sequence[str]) -> list[MatchedCell]:
+    """The floor's cells, once: no recipe changes them."""
+    found = [(cell, [run_of(cell.wanted, runs, recipe) for recipe in recipes]) for cell in table.cells if cell.floor]
+    return [MatchedCell(cell, recipes[0], next((run for run in fit if run), None)) for cell, fit in found]
 
 
 def matched_csv(matched: Sequence[MatchedCell]) -> str:
@@ -92,7 +129,7 @@ def matched_csv(matched: Sequence[MatchedCell]) -> str:
 def _lines(cell: MatchedCell) -> Iterator[list[object]]:
     printed, run = cell.printed, cell.run
     for measure, figure in cell.figures.items():
-        name = run.name if run else "not ours to run" if printed.wanted is None else "not run"
+        name = run.name if run else "not run"
         ours = [None] * 4 if figure is None else [figure.value, figure.low, figure.high, figure.std]
         how = [len(run.settings.seeds), run.settings.selection] if run else [None, None]
         yield [printed.row, printed.column, measure, printed.paper[measure], cell.recipe, name, *ours, *how]
@@ -104,20 +141,23 @@ def _table_1() -> PaperTable:
         for loss, name in paper.LOSSES.items()
         for network, pair in paper.TABLE_1[loss].items()
     ]
+    floors = [_floor(name, path, row="Floor") for name, _, path in _NETWORKS.values()]
     notes = (
         "Single branch and two-branch: voice against face. Voice only and face only: trained on one modality, tested "
         "on two samples of it from different recordings.",
         "Single-branch orders as in the paper: FOP with VFVF, Center and Git with FVFV. Two-branch: fused as the "
         "recipe says (gated, as in the paper, or linear); All runs names it.",
+        FLOORS,
     )
-    return PaperTable("table1", "Table I. Single branch against two branches and one modality", notes, tuple(cells))
+    title = "Table I. Single branch against two branches and one modality"
+    return PaperTable("table1", title, notes, (*cells, *floors))
 
 
 def _table_2() -> PaperTable:
     cells = [
         Cell(
             f"{name}, {_NETWORKS[network][0].lower()}",
-            criterion if criterion != RANDOM.name else "Random",
+            _named(criterion),
             {"auc": auc},
             wanted_for(loss, network),
             ("verification", CROSS_MODAL.name, criterion),
@@ -126,6 +166,9 @@ def _table_2() -> PaperTable:
         for network in ("single", "two")
         for criterion, auc in zip(PUBLISHED, paper.TABLE_2[loss][network], strict=True)
     ]
+    floors = [
+        _floor(_named(criterion), ("verification", CROSS_MODAL.name, criterion), ("auc",)) for criterion in PUBLISHED
+    ]
     wrong = " and ".join(f"{share} % ({name})" for name, share in paper.PARITY_WRONG.items())
     notes = (
         "G, N, A: impostors share gender, nationality, age with the genuine person; GNA: all three.",
@@ -133,17 +176,37 @@ def _table_2() -> PaperTable:
         f"genuine trial, the released lists for N and GNA do not alternate, and {wrong} of those labels are wrong, "
         "which alone pulls any AUC towards 50. Ours are read from the list's column.",
     )
-    return PaperTable("table2", "Table II. AUC by what impostors share with the genuine person", notes, tuple(cells))
+    title = "Table II. AUC by what impostors share with the genuine person"
+    return PaperTable("table2", title, notes, (*cells, *floors))
 
 
 def _table_3() -> PaperTable:
-    others = [Cell(name, "VoxCeleb1", _rates(pair), None) for name, pair in paper.TABLE_3_OTHERS.items()]
-    own = [
-        Cell(f"SBNet, {name}", "VoxCeleb1", _rates(paper.TABLE_3[loss]), wanted_for(loss, "single"))
-        for loss, name in paper.LOSSES.items()
+    rows = [(name, pair, _OTHERS[name]) for name, pair in paper.TABLE_3_OTHERS.items()]
+    rows += [(sbnet_row(loss), paper.TABLE_3[loss], wanted_for(loss, "single")) for loss in paper.LOSSES]
+    rows += [(name, pair, _OTHERS[name]) for name, pair in paper.TABLE_3_LATER.items()]
+    rows += [(name, (None, None), wanted) for name, wanted in _NEWER.items()]
+    cells = [
+        cell
+        for name, pair, wanted in rows
+        for cell in (
+            Cell(name, "Random", _rates(pair), wanted),
+            Cell(name, "Same gender", {"auc": None}, wanted, _SAME_GENDER),
+        )
     ]
-    notes = ("Figures of other methods as published, on VoxCeleb1's unseen-unheard trials; not run here.",)
-    return PaperTable("table3", "Table III. Beside other methods", notes, (*others, *own))
+    floors = [_floor("Random"), _floor("Same gender", _SAME_GENDER, ("auc",))]
+    notes = (
+        "Published: as printed, on VoxCeleb1's unseen-unheard trials, each with its own encoders. On these embeddings: "
+        "the same method trained and tested here, on frozen vectors of one pair of extractors, one list of pairs and "
+        "one of trials. The two columns are not comparable; the rows of the second are.",
+        "Heads on the same vectors lie close together. Which differences are real: table below.",
+        FLOORS,
+    )
+    return PaperTable("table3", "Table III. Beside other methods", notes, (*cells, *floors), beside=True)
+
+
+def sbnet_row(loss: str) -> str:
+    """The row of Table III for a loss of the paper."""
+    return f"SBNet, {paper.LOSSES[loss]}"
 
 
 def _table_4() -> PaperTable:
@@ -152,11 +215,12 @@ def _table_4() -> PaperTable:
         for key, order in paper.ORDERS.items()
         for loss, pair in paper.TABLE_4[key].items()
     ]
+    floors = [_floor(name) for name in paper.LOSSES.values()]
     notes = (
         "He: a half of the epoch on one modality, then a half on the other (F faces, V voices). VFVF, FVFV: sample "
         "by sample in turn. Random: all samples mixed.",
     )
-    return PaperTable("table4", "Table IV. Order of the modalities within an epoch", notes, tuple(cells))
+    return PaperTable("table4", "Table IV. Order of the modalities within an epoch", notes, (*cells, *floors))
 
 
 def _table_5() -> PaperTable:
@@ -165,7 +229,20 @@ def _table_5() -> PaperTable:
         for k, pair in paper.TABLE_5.items()
     ]
     notes = ("k epochs on one modality, then k on the other, and so on.",)
-    return PaperTable("table5", "Table V. Whole epochs on one modality in turn", notes, tuple(cells))
+    return PaperTable("table5", "Table V. Whole epochs on one modality in turn", notes, (*cells, _floor("FOP")))
+
+
+def _floor(
+    column: str, path: tuple[str, ...] = _CROSS_MODAL, measures: tuple[str, ...] = ("eer", "auc"), row: str = _FLOOR
+) -> Cell:
+    """What needs no training in a column whose figures are at `path`: raw vectors within one modality, CCA across."""
+    task = VERIFICATION_TASKS[path[1]]
+    wanted: Settings = _CCA if task.is_cross_modal else {"method": "raw", "modality": task.left}
+    return Cell(row, column, dict.fromkeys(measures), wanted, path, floor=True)
+
+
+def _named(criterion: str) -> str:
+    return criterion if criterion != RANDOM.name else "Random"
 
 
 def _rates(pair: paper.Pair) -> dict[str, float | None]:

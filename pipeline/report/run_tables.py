@@ -25,6 +25,7 @@ _DIRECTIONS = {task.name: task.words for task in (V2F, F2V, F2F, V2V)}
 
 def run_tables(runs: Sequence[Run], placed: set[str]) -> list[ReportTable]:
     """Every table of ours; `placed` names the runs that are in Tables I to V. Tables without a row are left out."""
+    runs = sorted(runs, key=lambda run: run.is_floor)
     done = [run for run in runs if run.metrics is not None]
     others = [run for run in done if run.name not in placed]
     tables = [_extra(others), _other_criteria(done), _seen_heard(done)]
@@ -39,7 +40,7 @@ def _marked(table: ReportTable, runs: Sequence[Run]) -> ReportTable:
 
 
 def _marks(runs: Sequence[Run]) -> dict[str, str]:
-    return {run.name: run.mark for run in runs}
+    return {run.name: run.mark + (" (floor)" if run.is_floor else "") for run in runs}
 
 
 def parity_table(runs: Sequence[Run]) -> ReportTable:

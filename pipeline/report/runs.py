@@ -11,7 +11,8 @@ from pipeline.config import run_settings
 from pipeline.errors import RunError
 from pipeline.settings import Params, RunSettings
 
-Settings = Mapping[str, str | int]  # some keys of train:
+Settings = Mapping[str, str | int | float]  # some keys of train:, options as <method or loss>.<option>
+_FLOORS = ("raw", "cca")
 MARK = "†"  # beside every figure of a model that was chosen on the test list
 
 
@@ -36,6 +37,17 @@ class Run:
     metrics: Mapping[str, object] | None
     roc: pd.DataFrame | None
     det: pd.DataFrame | None
+    cost: Mapping[str, object] | None = None  # cost.json
+
+    @property
+    def is_floor(self) -> bool:
+        """Whether it needs no training: what every method must beat."""
+        return self.settings.method in _FLOORS
+
+    @property
+    def scores_pairs(self) -> bool:
+        """Whether it was evaluated and gives scores of trials, not of galleries only."""
+        return self.metrics is not None and self.group("model").get("compares") != "galleries"
 
     @property
     def mark(self) -> str:
@@ -70,16 +82,14 @@ def recipes_of(params: Params, runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys([params.train.recipe, *trained]))
 
 
-def run_of(wanted: Settings | None, runs: Sequence[Run], recipe: str) -> Run | None:
+def run_of(wanted: Settings, runs: Sequence[Run], recipe: str) -> Run | None:
     """The evaluated run of a recipe with the `wanted` settings, or None.
 
     Of several, the one that departs least from the recipe otherwise, then the first in params.yaml: a run with another
     batch size does not displace the table's own.
     """
-    if wanted is None:
-        return None
     fitting = [run for run in runs if run.metrics is not None and run.settings.recipe == recipe]
-    fitting = [run for run in fitting if all(getattr(run.settings, key) == value for key, value in wanted.items())]
+    fitting = [run for run in fitting if wanted.items() <= _flat(run.settings).items()]
     return min(fitting, key=lambda run: len(departures(run, wanted)), default=None)
 
 
@@ -107,9 +117,11 @@ def _read(name: str, params: Params, folder: Path) -> Run:
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         roc, det = (pd.read_csv(folder / f"{curve}.csv") for curve in ("roc", "det"))
+        timed = folder / "cost.json"
+        cost = json.loads(timed.read_text(encoding="utf-8")) if timed.exists() else None
     except (OSError, ValueError) as error:
         raise RunError(f"{folder}: results cannot be read ({error}); run `dvc repro evaluate@{name}` again") from error
-    return Run(name, settings, base, metrics, roc, det)
+    return Run(name, settings, base, metrics, roc, det, cost)
 
 
 def _base(params: Params, settings: RunSettings) -> RunSettings:
