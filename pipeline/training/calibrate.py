@@ -33,7 +33,7 @@ from pipeline.scoring.model import Model
 from pipeline.scoring.similarity import Matrix, similarity
 from pipeline.training.lists import Trials
 
-FOLDS = 10  # of the people; all 55 pairs of them are left out, one after the other
+GROUPS, ROUNDS = 5, 5  # of the people: all pairs of groups are left out in turn, and other groups made of them
 IMPOSTORS = 20_000  # pairs of rows, at most
 
 
@@ -98,8 +98,10 @@ def _calibration(scores: Matrix, trials: Trials, prior: float, history: Validati
         if history is None:
             steps = [shrunken_map(scores, trials.labels, trials.left_person, trials.right_person, prior)]
         else:
-            own, ratios = history.trials, held_out_ratios(history, prior)
-            bend = shrunken_map(ratios, own.labels, own.left_person, own.right_person, prior)
+            ratios = held_out_ratios(history, prior)
+            own = history.trials
+            labels, *sides = (np.tile(part, len(ratios)) for part in (own.labels, own.left_person, own.right_person))
+            bend = shrunken_map(ratios.reshape(-1), labels, sides[0], sides[1], prior)
             steps = [logistic_map(scores, trials.labels, prior), bend]
     except ScoreError as error:
         return Calibration(people, thresholds=thresholds, reason=f"on validation people, {error}")
@@ -111,14 +113,21 @@ def _calibration(scores: Matrix, trials: Trials, prior: float, history: Validati
 
 
 def held_out_ratios(history: ValidationHistory, prior: float) -> Floats:
-    """LLRs (N,) of the trials, each by the epoch that people other than its own choose, and by a map of those.
+    """LLRs (ROUNDS, N) of the trials, each by the epoch that people other than its own choose, and by a map of those.
 
-    People are in FOLDS groups; a trial is of one group or two. Raises ScoreError where too little is left without them.
+    In each round the people are in other groups, GROUPS of them; a trial is of one group or two, and neither has a say.
+    Raises ScoreError where too little is left without them.
     """
-    trials, folds = history.trials, min(FOLDS, len(history.trials.people))
-    group = np.arange(int(trials.people.max()) + 1) % folds
+    rng = np.random.default_rng(0)
+    count = int(history.trials.people.max()) + 1
+    return np.stack([_one_round(history, rng.permutation(count) % GROUPS, prior) for _ in range(ROUNDS)])
+
+
+def _one_round(history: ValidationHistory, group: RowIndex, prior: float) -> Floats:
+    """The LLRs (N,) where person p is of group[p]."""
+    trials = history.trials
     left, right = np.sort([group[trials.left_person], group[trials.right_person]], axis=0)
-    pairs = list(combinations_with_replacement(range(folds), 2))
+    pairs = list(combinations_with_replacement(range(GROUPS), 2))
     kept = np.stack([~np.isin(group, pair) for pair in pairs], axis=1).astype(np.int32)  # (people, pairs)
     chosen = [_chosen(scores, trials, kept) for scores in history.scores]
     ratios = np.empty(len(trials.labels))
