@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline.errors import CheckpointError, MediaError, PipelineError, first_of
 from pipeline.scoring import Scorer
-from pipeline.scoring.scorer import EVEN, Ranking, Side, Verdict
+from pipeline.scoring.scorer import Ranking, Side, Verdict
 from stages.common import Artifacts, run_command
 
 _SHOWN = 5
@@ -201,7 +201,7 @@ def _judging(parser: argparse.ArgumentParser) -> None:
         "--threshold", type=_threshold, default="eer", help="eer (default) | far_1 | far_10 | a similarity"
     )
     parser.add_argument(
-        "--prior", type=float, default=EVEN, help="share of pairs that are of one person, for the probability"
+        "--prior", type=float, help="share of pairs that are of one person, for the probability; default: the run's"
     )
 
 

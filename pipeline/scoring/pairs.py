@@ -53,12 +53,18 @@ def _columns_of(table: pd.DataFrame, path: Path) -> tuple[str, str]:
 
 
 def score_pairs(
-    scorer: "Scorer", table: pd.DataFrame, columns: tuple[str, str], media: Path, threshold: str | float, prior: float
+    scorer: "Scorer",
+    table: pd.DataFrame,
+    columns: tuple[str, str],
+    media: Path,
+    threshold: str | float,
+    prior: float | None = None,
 ) -> pd.DataFrame:
     """The table (N rows) with what the run says of each: similarity, score_0 to score_S-1, log_likelihood_ratio,
     probability, same, threshold and, where it could not be scored, the reason; every row is kept, in its order.
 
-    `columns` are those of the two sides, `media` is the folder that their paths are below.
+    `columns` are those of the two sides, `media` is the folder that their paths are below; threshold and prior are as
+    in Scorer.verify.
     """
     left, right = (column.removeprefix("other_") for column in columns)
     scorer.refuse_pairs(left, right)
@@ -78,7 +84,7 @@ def score_pairs(
     added |= {f"score_{network}": own for network, own in enumerate(scores)}
     ratios = meaning.log_likelihood_ratio
     added["log_likelihood_ratio"] = ratios
-    added["probability"] = None if ratios is None else probability_of(ratios, prior)
+    added["probability"] = None if ratios is None else probability_of(ratios, scorer.prior if prior is None else prior)
     added["same"] = None if limit is None else np.asarray(similarity >= limit, dtype=object)
     result = table.assign(**{name: _spread(values, rows, len(table)) for name, values in added.items()})
     return result.assign(threshold=np.nan if limit is None else limit, reason=reasons)

@@ -34,7 +34,7 @@ Media = MediaPath | Sequence[MediaPath]  # of one person
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float32]
 
-EVEN = 0.5  # prior where as many pairs are genuine as not: a probability then says what the media say
+EVEN = 0.5  # prior of a run that names none: as many pairs are genuine as not
 OTHER = {"face": "voice", "voice": "face"}
 _PAIRS = 8192  # scored at once
 
@@ -128,6 +128,11 @@ class Scorer:
         """The run's name: that of the folder the model is in."""
         return self.path.resolve().parent.name
 
+    @property
+    def prior(self) -> float:
+        """Share of genuine pairs at which the run's scores were calibrated."""
+        return float(str(self.model.settings.get("calibration_prior", EVEN)))
+
     def embed_face(self, face: Media) -> Matrix:
         """What each of the S networks makes of one person's face, (S, E): unit vectors of most methods.
 
@@ -154,14 +159,16 @@ class Scorer:
         other_face: Media | None = None,
         other_voice: Media | None = None,
         threshold: str | float = "eer",
-        prior: float = EVEN,
+        prior: float | None = None,
     ) -> Verdict:
         """Whether a face and a voice, two faces or two voices are of one person.
 
         `threshold` is a similarity, or the name of one that was found on validation people: eer (the equal error
-        rate), far_1 and far_10 (1 and 10 % of impostors accepted). Raises ScoreError for a method whose scores compare
+        rate), far_1 and far_10 (1 and 10 % of impostors accepted). `prior` is the share of pairs that are of one
+        person, by default the one that the run was calibrated at. Raises ScoreError for a method whose scores compare
         the candidates of one probe only.
         """
+        prior = self.prior if prior is None else prior
         (left, first), (right, second) = self._sides(face, voice, other_face, other_voice)
         self.refuse_pairs(left, right)
         probe, other = (self._one(modality, media)[None] for modality, media in ((left, first), (right, second)))

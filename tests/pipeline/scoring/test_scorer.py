@@ -151,7 +151,8 @@ def test_threshold_is_one_by_name_or_a_number(scorer: Scorer, clips: list[str]) 
 
 
 def test_prior_moves_the_probability_as_bayes_says(scorer: Scorer, clips: list[str]) -> None:
-    even, rare = (scorer.verify(face=clips[0], voice=clips[1], prior=prior) for prior in (EVEN, 0.01))
+    even, rare = (scorer.verify(face=clips[0], voice=clips[1], prior=prior) for prior in (None, 0.01))
+    assert even.prior == scorer.prior == EVEN
     odds = even.probability / (1 - even.probability) * 0.01 / 0.99
     assert rare.probability == pytest.approx(odds / (1 + odds))
     with pytest.raises(ScoreError, match=r"prior 1\.0"):
@@ -315,7 +316,7 @@ def test_pairs_have_the_scores_of_an_evaluation(
     assert alone["probability"] == pytest.approx(one.probability, abs=1e-5)
 
 
-def scored(scorer: Scorer, table: pd.DataFrame, folder: Path, prior: float = EVEN) -> pd.DataFrame:
+def scored(scorer: Scorer, table: pd.DataFrame, folder: Path, prior: float | None = None) -> pd.DataFrame:
     """Through the files, as the command does it."""
     table.to_csv(folder / "pairs.csv", index=False)
     read, columns = read_pairs(folder / "pairs.csv")
