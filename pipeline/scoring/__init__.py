@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipeline.scoring.model import MODEL, Model, load_model, save_model
     from pipeline.scoring.scorer import Scorer
-    from pipeline.scoring.similarity import similarity
 
-__all__ = ["MODEL", "Model", "Scorer", "load_model", "save_model", "similarity"]
+__all__ = ["MODEL", "Model", "Scorer", "load_model", "save_model"]
 
-_FILES = {"Scorer": "scorer", "similarity": "similarity"}  # where a name is; all others are in model
+# Where a name is; all others are in model. No function called as its file can be here: the file would take its place.
+_FILES = {"Scorer": "scorer"}
 
 
 def __getattr__(name: str) -> object:

@@ -10,8 +10,8 @@ import pytest
 from safetensors import safe_open
 
 from pipeline.evaluation.lists import TrialScorer
-from pipeline.scoring import MODEL, Model, load_model, save_model, similarity
-from pipeline.scoring.similarity import similarity_table
+from pipeline.scoring import MODEL, Model, load_model, save_model
+from pipeline.scoring.similarity import similarity, similarity_table
 from pipeline.store import Store
 from tests.pipeline.methods.rivals import settings as rival_settings
 from tests.pipeline.settings_for_training import train_settings

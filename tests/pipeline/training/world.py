@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from pipeline.metrics import roc_auc
-from pipeline.scoring import Model, similarity
+from pipeline.scoring import Model
+from pipeline.scoring.similarity import similarity
 from pipeline.settings import RunSettings
 from pipeline.training import TrainedRun, TrainingLists, Trials, train_run
 
