@@ -161,7 +161,7 @@ def _shown(difference: Difference | None) -> Measured | None:
         return None
     bounds = difference.interval
     low, high = (round(bounds.low, _DECIMALS), round(bounds.high, _DECIMALS)) if bounds else (None, None)
-    return Measured(round(difference.value, _DECIMALS), low, high, None)
+    return Measured(round(difference.value, _DECIMALS) + 0.0, low, high, None)  # and not -0.0
 
 
 def _p(value: float | None) -> float | None:
@@ -183,7 +183,7 @@ def cost_table(rows: Sequence[Entry]) -> list[ReportTable]:
         return []
     notes = (
         "Values: of one network, its classifier included. Seconds: one seed, all epochs, with validation, on the "
-        "machine that trained it and with what else ran there, so that they compare methods only roughly. "
+        "machine that trained it; processor time of one thread, or on a GPU what the clock says. "
         "Microseconds: one score of a face and a voice, both embedded for it, 2,000 at once; where galleries are "
         "scored, one candidate.",
     )

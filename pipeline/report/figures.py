@@ -97,7 +97,7 @@ def figure_4_here(compared: Sequence[tuple[str, Run]]) -> list[Plot]:
     last = {name: _accuracies(run, V2F.name)[1][-1] for name, run in known.items()}
     trained = [name for name in sorted(known, key=lambda name: -last[name]) if not known[name].is_floor]
     coloured = list(dict.fromkeys([*trained[:_COLOURED], sbnet_row("fop")]))
-    figure, axes = new_axes(0.55, times=1.5)
+    figure, axes = new_axes(0.53, times=1.5)
     ends = []
     for name in sorted(known, key=lambda name: name in coloured):  # colour above grey
         sizes, values = _accuracies(known[name], V2F.name)
@@ -105,7 +105,7 @@ def figure_4_here(compared: Sequence[tuple[str, Run]]) -> list[Plot]:
         dashes = (0, (4, 1.5)) if known[name].is_floor else style.dashes
         width = 1.6 if name in coloured else 0.7
         axes.plot(sizes, values, color=style.color, linestyle=dashes, linewidth=width, marker=style.marker)
-        ends.append(_LineEnd(sizes[-1], values[-1], f"{name}, {values[-1]:.0f} %{known[name].mark}", style.color))
+        ends.append(_LineEnd(sizes[-1], values[-1], f"{values[-1]:.0f} %  {name}{known[name].mark}", style.color))
     _finish_matching(axes, "Matching, voice to face: on these embeddings", ends, _CLOSE_LABELS)
     caption = (
         "Figure 4, on these embeddings: the methods of Table III, trained and tested here, mean over seeds; names in "
@@ -142,11 +142,9 @@ def _finish_matching(axes: Axes, title: str, ends: list[_LineEnd], gap: float = 
 
 
 def _label_line_ends(axes: Axes, ends: list[_LineEnd], gap: float) -> None:
-    """Name each line at its right end; names closer than `gap` percent move up, with a leader back to their line."""
+    """Name each line at its right end; names closer than `gap` percent move apart, with a leader back to their line."""
     ordered = sorted(ends, key=lambda end: end.accuracy)
-    heights: list[float] = []
-    for end in ordered:
-        heights.append(max(end.accuracy, heights[-1] + gap) if heights else end.accuracy)
+    heights = apart([end.accuracy for end in ordered], gap)
     surplus = max(0.0, heights[-1] - 100.0)
     edge = max(end.size for end in ends)
     for end, height in zip(ordered, heights, strict=True):
@@ -154,6 +152,22 @@ def _label_line_ends(axes: Axes, ends: list[_LineEnd], gap: float) -> None:
         axes.plot((end.size, at[0]), (end.accuracy, at[1]), color=end.color, linewidth=0.5, clip_on=False)
         axes.text(at[0] + 0.1, at[1], end.name, color=end.color, va="center", fontsize=8.0)
     axes.set_xlim(2 - 0.3, edge + 0.2)
+
+
+def apart(values: Sequence[float], gap: float) -> list[float]:
+    """Rising `values`, moved as little as can be (in squares) so that neighbours are `gap` apart at least.
+
+    What is moved by the same amount forms a block around the mean of its values: isotonic regression, pool adjacent
+    violators.
+    """
+    blocks: list[tuple[float, int]] = []  # mean of the values less their number times gap, how many
+    for number, value in enumerate(values):
+        blocks.append((value - number * gap, 1))
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (low, few), (high, many) = blocks.pop(-2), blocks.pop()
+            blocks.append(((low * few + high * many) / (few + many), few + many))
+    flat = [mean for mean, count in blocks for _ in range(count)]
+    return [mean + number * gap for number, mean in enumerate(flat)]
 
 
 def curve_plots(runs: Mapping[str, Run], loss: str, suffix: str) -> list[Plot]:

@@ -40,9 +40,9 @@ _OTHERS: dict[str, Settings] = {
 }
 # Heads that nobody published as they are here.
 _NEWER: dict[str, Settings] = {
-    "SBNet, InfoNCE and CE": {**_SINGLE, "loss": "ntxent", "ntxent.alpha_ce": 1.0},
+    "SBNet, InfoNCE + CE": {**_SINGLE, "loss": "ntxent", "ntxent.alpha_ce": 1.0},
     "SBNet, InfoNCE": {**_SINGLE, "loss": "ntxent", "ntxent.alpha_ce": 0.0},
-    "Two-branch, InfoNCE and CE": {"method": "two_branch", "loss": "ntxent", "ntxent.alpha_ce": 1.0},
+    "Two-branch, InfoNCE + CE": {"method": "two_branch", "loss": "ntxent", "ntxent.alpha_ce": 1.0},
 }
 _CCA: Settings = {"method": "cca"}
 _FLOOR = "Ridge CCA (floor)"

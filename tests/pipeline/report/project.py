@@ -1,5 +1,6 @@
 """A small project as the stages leave it behind: stores, protocol, and the results of some runs."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -67,3 +68,5 @@ def write_results(folder: Path, runs: list[str], models: int = 2) -> None:
             write_evaluation(folder / "runs" / run, result, {"rule": "validation"})
         else:
             shutil.copytree(folder / "runs" / runs[0], folder / "runs" / run)
+        cost = {"parameters": 10 + number, "seconds": [1.0, 3.0], "microseconds": 2.5, "device": "cpu"}
+        (folder / "runs" / run / "cost.json").write_text(json.dumps(cost))

@@ -5,8 +5,9 @@ import re
 from pipeline.report.header import Header
 from pipeline.report.page import Contents, Picture, page
 from pipeline.report.paper_tables import match_runs, paper_tables
-from pipeline.report.runs import Measured
+from pipeline.report.runs import Measured, Run
 from pipeline.report.tables import ReportTable
+from tests.pipeline.settings_for_training import train_settings
 
 
 def rendered(*tables: ReportTable, warnings: tuple[str, ...] = (), pictures: tuple[Picture, ...] = ()) -> str:
@@ -57,10 +58,32 @@ def test_texts_are_escaped_but_figures_are_not() -> None:
         assert tag not in html
 
 
-def test_cell_without_a_run_says_not_run_and_another_method_is_published_only() -> None:
+def test_cell_without_a_run_says_not_run_and_neighbours_of_one_floor_are_one_cell() -> None:
     html = rendered()
-    assert html.count('<td class="absent">not run</td>') == sum(
-        cell.wanted is not None for table in paper_tables() for cell in table.cells
-    )
-    assert '<th scope="rowgroup" rowspan="1">DIMNet</th>' in html
-    assert '<td class="who">published</td>' in html
+    spans = re.findall(r'<td(?: colspan="(\d+)")? class="absent">not run</td>', html)
+    assert sum(int(span or 1) for span in spans) == sum(len(table.cells) for table in paper_tables())
+    assert "5" in spans  # the floor of Table II
+
+
+def test_rivals_have_their_published_figures_beside_ours_and_floors_ours_alone_at_the_foot() -> None:
+    html = rendered()
+    (row,) = re.findall(r'<tr class="ours">\s*<th scope="row">DIMNet</th>(.*?)</tr>', html, flags=re.DOTALL)
+    assert re.findall(r'<td class="(\w+)">(.*?)</td>', row) == [
+        ("printed", "24.9 / \N{EN DASH}"),
+        ("absent", "not run"),
+        ("absent", "not run"),
+    ]
+    assert re.findall(r'<tr class="floor">\s*<th scope="row">(.*?)</th>', html) == ["Floor", *["Ridge CCA (floor)"] * 4]
+    third = html[html.index("Table III") : html.index("Table IV")]
+    assert third.index("Two-branch, InfoNCE + CE") < third.index("Ridge CCA (floor)")
+
+
+def test_a_method_that_scores_galleries_is_said_to_match_only() -> None:
+    own = train_settings().model_copy(update={"method": "svhf"})
+    model = {"compares": "galleries", "remark": "matching only: it gives no score of a pair"}
+    run = Run("svhf", own, own, {"model": model}, None, None)
+    printed = [(table, match_runs(table, [run], ["honest"])) for table in paper_tables() if table.name == "table3"]
+    html = page(Contents("A title", Header((), ()), printed, {}, ()))
+    (row,) = re.findall(r'<th scope="row">SVHF(.*?)</tr>', html, flags=re.DOTALL)
+    assert "<small>matching only: it gives no score of a pair</small>" in row
+    assert row.count('<td class="absent">matching only</td>') == 2
