@@ -51,6 +51,7 @@ def build_report(params: Params, artifacts: Path, target: Path) -> None:
         shutil.rmtree(target / folder, ignore_errors=True)
     drawn = [(row.name, row.run) for row in compared]
     pictures = {recipe: _draw(runs, recipe, drawn, params, target / "figures") for recipe in recipes}
+    pictures = {recipe: found for recipe, found in pictures.items() if found}
     _write_tables(target / "tables", printed, tables)
     header = report_header(params, runs, weights, protocol.summary, leaks(weights, protocol))
     write_text(target / PAGE, page(Contents(params.report.title, header, printed, pictures, tables)))

@@ -78,6 +78,7 @@ class _PaperTable:
     rows: Sequence[_PaperRow]
     beside: bool
     column_measures: Sequence[str]  # of each column
+    recipes: Sequence[str]  # of ours
 
 
 def page(contents: Contents) -> str:
@@ -130,8 +131,11 @@ def _paper_table(table: PaperTable, cells: Sequence[MatchedCell]) -> _PaperTable
     names = list(dict.fromkeys(cell.row for cell in table.cells))
     first = {cell.column: cell for cell in reversed(table.cells)}
     measures = [" / ".join(_MEASURES[measure] for measure in first[column].paper) for column in columns]
+    recipes = list(dict.fromkeys(cell.recipe for cell in cells))
     rows = [_paper_row(name, columns, [cell for cell in cells if cell.printed.row == name]) for name in names]
-    return _PaperTable(table.name, table.title, table.notes, measures[0], columns, rows, table.beside, measures)
+    return _PaperTable(
+        table.name, table.title, table.notes, measures[0], columns, rows, table.beside, measures, recipes
+    )
 
 
 def _paper_row(name: str, columns: Sequence[str], cells: Sequence[MatchedCell]) -> _PaperRow:

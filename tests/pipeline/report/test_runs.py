@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.report.paper_tables import paper_tables, wanted_for
+from pipeline.report.paper_tables import match_runs, paper_tables, wanted_for
 from pipeline.report.runs import Run, read_runs, recipes_of, run_of
 from tests.pipeline.report.project import shipped_params, write_params
 
@@ -28,10 +28,11 @@ def runs_with(tmp_path: Path, changes: dict[str, dict[str, object]], only: bool 
 
 def test_each_shipped_run_fills_a_cell_of_the_tables(tmp_path: Path) -> None:
     runs = runs_with(tmp_path, {})
-    cells = [cell for table in paper_tables() for cell in table.cells]
-    filling = [run_of(cell.wanted, runs, "honest") for cell in cells]
-    assert None not in filling
-    assert {run.name for run in filling if run} == {run.name for run in runs}
+    recipes = ["honest", "best"]
+    matched = [cell for table in paper_tables() for cell in match_runs(table, runs, recipes)]
+    assert all(cell.run for cell in matched)
+    assert {cell.recipe for cell in matched} == {"honest"}  # a rival's or our run of another recipe has no column
+    assert {cell.run.name for cell in matched if cell.run} == {run.name for run in runs}
 
 
 def test_run_of_another_name_fills_a_cell_by_its_settings(tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_run_that_was_not_evaluated_fills_nothing(tmp_path: Path) -> None:
     params = write_params(tmp_path, shipped_params())
     runs = read_runs(params, tmp_path)
     assert run_of(wanted_for("fop", "single"), runs, "honest") is None
-    assert recipes_of(params, runs) == [params.train.recipe]
+    assert recipes_of(params, runs) == [params.train.recipe, "best"]
 
 
 @pytest.mark.parametrize("order", ["hefhev", "fvfv", "alternate"])
