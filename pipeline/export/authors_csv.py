@@ -139,7 +139,7 @@ def _say_what_is_left_out(tables: ProtocolTables) -> None:
     unimodal = sorted(set(test["task"]) - {CROSS_MODAL.name})
     others = sorted(set(test["criterion"]) - set(PUBLISHED))
     parts = [f"trials of {' and '.join(unimodal)}"] * bool(unimodal) + [f"criteria {', '.join(others)}"] * bool(others)
-    parts += ["galleries"] * bool(len(tables.matching))
+    parts += ["galleries"] * bool(len(tables.matching)) + ["challenge lists"] * bool(len(tables.challenge))
     if parts:
         logger.info("not in the feature files, which have no place for them: %s", "; ".join(parts))
 
