@@ -9,8 +9,10 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
+
 from pipeline.config import load_params, run_settings
-from pipeline.errors import ConfigError, StoreError
+from pipeline.errors import CheckpointError, ConfigError, StoreError
 from pipeline.export.authors_csv import write_authors_csv
 from pipeline.export.card import CARD, model_card
 from pipeline.export.onnx_files import described_graphs, extractor_graphs, run_graphs, write_onnx
@@ -21,6 +23,7 @@ from pipeline.report.header import report_header
 from pipeline.report.leaks import leaks
 from pipeline.report.runs import read_runs
 from pipeline.scoring import MODEL, load_model
+from pipeline.scoring.vectors import MediaVectors
 from pipeline.settings import Params
 from pipeline.store import MATRIX, read_store
 from stages.common import PARAMS, Artifacts, run_command
@@ -50,9 +53,15 @@ def main() -> None:
 
 def export_onnx(params: Params, deps: Artifacts, out: Path, name: str, with_extractors: bool) -> None:
     """The branches of a run, if asked for the networks of its extractors, and a card that says what they are."""
-    run_settings(params, name)  # raises for a name that is none
-    model, protocol = load_model(deps.runs / name / MODEL), read_protocol(deps.protocol)
-    graphs = run_graphs(model) + (extractor_graphs(model) if with_extractors else [])
+    settings, path = run_settings(params, name), deps.runs / name / MODEL
+    model, protocol = load_model(path, cpu := torch.device("cpu")), read_protocol(deps.protocol)
+    if not model.was_trained_with(settings):
+        raise CheckpointError(
+            f"{path} was trained with other settings than params.yaml now gives run {name!r}: run `dvc repro`"
+        )
+    graphs = run_graphs(model)
+    if with_extractors:
+        graphs += extractor_graphs(model, MediaVectors(model.provenance, str(path), cpu))
     difference = write_onnx(out, graphs)
     (run,) = (one for one in read_runs(params, deps.runs) if one.name == name)
     origins: dict[str, Mapping[str, object]] = {modality: model.provenance.get(modality, {}) for modality in MODALITIES}

@@ -107,9 +107,8 @@ def _galleries(run: Run) -> Iterator[tuple[list[str], list[str]]]:
     for regime in REGIMES:
         for task in MATCHING_TASKS.values():
             path = [*_top(regime), "matching", task.name]
-            for size in sorted(run.group(*path), key=int):
-                if run.group(*path, size):
-                    yield [regime.replace("_", "-"), task.words, size], [*path, size]
+            for size in sorted(filter(str.isdigit, run.group(*path)), key=int):
+                yield [regime.replace("_", "-"), task.words, size], [*path, size]
 
 
 def _top(regime: str) -> list[str]:

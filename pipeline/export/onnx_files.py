@@ -21,15 +21,13 @@ from torch import Tensor, nn
 
 from extractors.base import Extractor
 from extractors.deterministic import exact_inference
-from extractors.faces.face import FACE_EXTRACTORS
-from extractors.registry import ExtractorT, Registry
-from extractors.voices.voice import VOICE_EXTRACTORS
-from pipeline.errors import CheckpointError, ConfigError, RunError
+from pipeline.errors import ConfigError, RunError
 from pipeline.export.card import Exported
 from pipeline.files import atomic_path
 from pipeline.protocol.vocabulary import MODALITIES
 from pipeline.scoring.model import Model
 from pipeline.scoring.provenance import described
+from pipeline.scoring.vectors import MediaVectors
 
 TOLERANCE = 1e-5  # between torch and onnxruntime, of any value
 _METADATA = "sbnet"  # key of the JSON in a file's metadata
@@ -120,24 +118,24 @@ def _branch(model: Model, modality: str) -> Graph:
     return Graph(modality, module, "vectors", examples, {0: "batch"}, "embeddings", 1, about)
 
 
-def extractor_graphs(model: Model) -> list[Graph]:
+def extractor_graphs(model: Model, vectors: MediaVectors) -> list[Graph]:
     """The networks that make a run's vectors, FaceNet and the utterance aggregator, of the modalities that it takes.
 
-    Raises ConfigError for another extractor, CheckpointError where this checkout's is not the one that the run was
-    trained on, WeightsError where weights cannot be had.
+    `vectors` makes the extractors that the run was trained on. Raises ConfigError for extractors of another kind,
+    CheckpointError and WeightsError where these cannot be had here.
     """
-    makers: Mapping[str, Callable[[Model], Graph]] = {"face": _facenet, "voice": _aggregator}
-    return [makers[modality](model) for modality in MODALITIES if model.takes(modality)]
+    makers: Mapping[str, Callable[[Model, MediaVectors], Graph]] = {"face": _facenet, "voice": _aggregator}
+    return [makers[modality](model, vectors) for modality in MODALITIES if model.takes(modality)]
 
 
 # Networks are taken from inside the extractors: a public name there would be another source, and another source is
 # another fingerprint, for which everybody's media would be extracted anew.
 
 
-def _facenet(model: Model) -> Graph:
+def _facenet(model: Model, vectors: MediaVectors) -> Graph:
     from extractors.faces import facenet
 
-    extractor = _extractor(FACE_EXTRACTORS, "face", facenet.FaceNet, model)
+    extractor = _extractor("face", facenet.FaceNet, model, vectors)
     shapes = [(batch, facenet.SIZE, facenet.SIZE, 3) for batch in (2, 1)]
     generator = torch.Generator().manual_seed(0)
     examples = [torch.randint(256, shape, generator=generator, dtype=torch.uint8) for shape in shapes]
@@ -146,10 +144,10 @@ def _facenet(model: Model) -> Graph:
     return Graph("facenet", module, "crops", examples, {0: "batch"}, "vectors", 0, about)
 
 
-def _aggregator(model: Model) -> Graph:
+def _aggregator(model: Model, vectors: MediaVectors) -> Graph:
     from extractors.voices import utterance_aggregator as voices
 
-    extractor = _extractor(VOICE_EXTRACTORS, "voice", voices.AggregatedVoice, model)
+    extractor = _extractor("voice", voices.AggregatedVoice, model, vectors)
     generator = torch.Generator().manual_seed(0)
     waves = [torch.randn(batch, samples, generator=generator) for batch, samples in ((2, 48_000), (1, 17_000))]
     about = {
@@ -163,22 +161,16 @@ def _aggregator(model: Model) -> Graph:
     return Graph("utterance_aggregator", module, "spectrograms", examples, free, "vectors", 0, about)
 
 
-def _extractor(registry: Registry[ExtractorT], modality: str, wanted: type[ExportedT], model: Model) -> ExportedT:
-    """The extractor behind a run's vectors, with its own options; see extractor_graphs."""
+def _extractor(modality: str, wanted: type[ExportedT], model: Model, vectors: MediaVectors) -> ExportedT:
+    """The extractor behind a run's vectors; see extractor_graphs."""
     origin = model.provenance.get(modality, {})
-    name, options = str(origin.get("extractor")), origin.get("options")
-    if name != wanted.name or not isinstance(options, Mapping):
+    if origin.get("extractor") != wanted.name:
         raise ConfigError(
             f"the run's {modality} vectors are of {described(origin)}; of {modality} extractors {wanted.name} alone "
             "can be exported: leave out --with-extractors"
         )
-    extractor = registry.build(name, options, torch.device("cpu"))
+    extractor = vectors.extractor(modality)
     assert isinstance(extractor, wanted), "what is registered under its name"
-    if extractor.fingerprint() != origin.get("fingerprint"):
-        raise CheckpointError(
-            f"the run was trained on {modality} vectors of {described(origin)}, and this checkout's {name} is another: "
-            "check out what it was trained with, or train again"
-        )
     return extractor
 
 

@@ -24,7 +24,14 @@ from pipeline.extraction.face_table import LANDMARKS, faceless
 from pipeline.extraction.item_cache import Arrays, ItemCache
 from pipeline.extraction.loop import Extraction, Work, extract
 from pipeline.extraction.skips import Skip
-from pipeline.extraction.steps import FaceDetection, FaceEmbedding, FoundFaces, VoiceEmbedding
+from pipeline.extraction.steps import (
+    EmbeddingFaces,
+    EmbeddingVoices,
+    FaceDetection,
+    FaceEmbedding,
+    FoundFaces,
+    VoiceEmbedding,
+)
 from pipeline.extraction.tasks import Task
 from pipeline.files import sha256_of
 from pipeline.runtime.workspace import items_path
@@ -78,6 +85,10 @@ class MediaVectors:
         read = self._faces if modality == "face" else self._voices
         with ItemCache(items_path()) as cache:
             return read(media, cache)
+
+    def extractor(self, modality: str) -> EmbeddingFaces | EmbeddingVoices:
+        """The extractor of modality face | voice, as the model was trained with; raises as `extract` does."""
+        return self._face_steps[1].extractor if modality == "face" else self._voice_step.extractor
 
     def _voices(self, media: Sequence[Medium], cache: ItemCache) -> Extraction:
         step = self._voice_step

@@ -5,11 +5,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 import yaml
 
 from pipeline.metrics import official_rates
+from pipeline.scoring import load_model
 from pipeline.store import write_store
 from tests.oracles.seeded import single_branch_state
 from tests.pipeline.protocol.corpora import tables, write_whole_manifest
@@ -195,3 +197,31 @@ def test_model_of_other_extractors_is_refused_by_name(project: Project) -> None:
     assert "was trained on voice vectors of" in answer and "these are of campplus, fingerprint ffffffffffff" in answer
     for name, content in kept.items():
         (folder / name).write_bytes(content)
+
+
+def test_run_is_exported_with_a_card_that_has_its_figures(project: Project, tmp_path: Path) -> None:
+    out = tmp_path / "onnx"
+    assert "face.onnx, voice.onnx and README.md" in project.run("export", RUN, "--to", "onnx", "--out", str(out))
+    model = load_model(project.folder / "artifacts" / "runs" / RUN / "model.safetensors")
+    vectors = project.store("faces").matrix[:5]
+    session = onnxruntime.InferenceSession(str(out / "face.onnx"))
+    (embeddings,) = session.run(None, {"vectors": vectors})
+    assert np.abs(embeddings - model.embed("face", vectors)).max() <= 1e-5
+    figures = metrics(project)["verification"]["cross_modal"]["random"]
+    assert f"| {figures['eer']:.1f} [{figures['eer_low']:.1f}, " in (card := (out / "README.md").read_text())
+    assert card.startswith(f"# Model card: {RUN}\n") and "STAND-IN weights" in card
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["single_fob", "--to", "onnx"], "did you mean 'single_fop'"),
+        (["--to", "onnx"], "takes the name of a run"),
+        ([RUN, "--to", "authors-csv"], "authors-csv takes none"),
+        (["--to", "authors-csv", "--with-extractors"], "--with-extractors belongs to --to onnx"),
+        ([RUN, "--to", "onnx", "--with-extractors"], "face extractors facenet alone can be exported"),
+    ],
+)
+def test_export_that_cannot_be_is_refused(project: Project, arguments: list[str], said: str, tmp_path: Path) -> None:
+    assert said in project.run("export", *arguments, "--out", str(tmp_path / "out"), fails=True)
+    assert not (tmp_path / "out").exists()
