@@ -3,6 +3,7 @@
 import difflib
 import math
 import re
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import TypeVar, get_args
@@ -15,7 +16,7 @@ from pipeline.manifest.layouts import layout_named
 from pipeline.protocol.sources import source_named
 from pipeline.protocol.vocabulary import criterion_named
 from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
-from pipeline.settings import ALL_LANGUAGES, Params, RunSettings, Section, TrainSettings
+from pipeline.settings import ALL_LANGUAGES, FUSED, Params, RunSettings, Section, TrainSettings
 
 SectionT = TypeVar("SectionT", bound=Section)
 _WORD = re.compile(r"[^\s:,{}\[\]\"'#]+")  # what may be a plain name or value in a YAML file
@@ -60,13 +61,15 @@ def load_params(path: Path) -> Params:
         criterion_named(criterion)
     for recipe in params.recipes:
         _check_recipe(params, recipe)
-    for run in params.experiments:
+    if both := [run for run in params.fusions if run in params.experiments]:
+        raise ConfigError(f"{path}: fusions.{both[0]}: experiments: has a run of this name, too; rename one of them")
+    for run in params.runs:
         run_settings(params, run)
     return params
 
 
 def run_settings(params: Params, run: str) -> RunSettings:
-    """Settings of one run: `train:`, overridden by its recipe, overridden by `experiments.<run>`.
+    """Settings of one run: `train:`, overridden by its recipe, overridden by `experiments.<run>`; or of a fusion.
 
     What a recipe says `by_loss` and `by_method` holds for runs of that loss and, over it, of that method: the official
     code trains its losses in two halves that share few numbers. Options of methods and losses are laid over those of
@@ -74,8 +77,10 @@ def run_settings(params: Params, run: str) -> RunSettings:
 
     Raises ConfigError for a name that params.yaml does not have, or an override that `train:` refuses.
     """
+    if run in params.fusions:
+        return _fused(params, run)
     if run not in params.experiments:
-        raise ConfigError(f"no run {run!r} under experiments: in params.yaml{_closest(run, list(params.experiments))}")
+        raise ConfigError(f"no run {run!r} under experiments: in params.yaml{_closest(run, params.runs)}")
     own, where = params.experiments[run], f"experiments.{run}"
     if "checkpoint" in own:
         return _released(params, own, where)
@@ -266,6 +271,56 @@ def _released(params: Params, own: dict[str, object], where: str) -> RunSettings
     named = {"recipe": "official", "method": RELEASED, "loss": RELEASED}
     train = {key: getattr(params.train, key) for key in ("modality", "calibration_prior")}
     return validate(RunSettings, {**named, **train, **NOT_TRAINED, **own}, where)
+
+
+def _fused(params: Params, run: str) -> RunSettings:
+    """Settings of a run of `fusions:`; raises ConfigError for members that cannot score as one.
+
+    It is marked as chosen on the test list if a member was.
+    """
+    where, names = f"fusions.{run}", _members(params, run, ())
+    if repeated := [name for position, name in enumerate(names) if name in names[:position]]:
+        raise ConfigError(f"{where}: {repeated[0]} is in it twice, and would count twice; name another run")
+    members = {name: run_settings(params, name) for name in names}
+    _same(where, "was trained for modality {}", {name: own.modality for name, own in members.items()})
+    _same(where, "scores with {} seeds", {name: own.judges for name, own in members.items() if own.judges > 1})
+    decisive = next((own for own in members.values() if own.selection == "test"), members[names[0]])
+    several = [own for own in members.values() if own.judges > 1]
+    keys = {
+        **NOT_TRAINED,
+        "recipe": decisive.recipe,
+        "method": FUSED,
+        "loss": FUSED,
+        "modality": decisive.modality,
+        "calibration_prior": decisive.calibration_prior,
+        "seeds": several[0].seeds if several else [0],
+        "selection": "test" if decisive.selection == "test" else "validation",
+        "fusion": {name: own.model_dump() for name, own in sorted(members.items())},
+    }
+    return validate(RunSettings, keys, where)
+
+
+def _members(params: Params, run: str, above: tuple[str, ...]) -> list[str]:
+    """The runs that a fusion scores by: one that is a fusion itself stands for its own."""
+    names: list[str] = []
+    for name in params.fusions[run]:
+        if name in (*above, run):
+            raise ConfigError(f"fusions.{run}: {name} is in itself; a fusion is of other runs")
+        if name not in params.runs:
+            raise ConfigError(
+                f"fusions.{run}: no run {name!r} under experiments: or fusions: in params.yaml"
+                f"{_closest(name, params.runs)}"
+            )
+        names += _members(params, name, (*above, run)) if name in params.fusions else [name]
+    return names
+
+
+def _same(where: str, words: str, values: Mapping[str, object]) -> None:
+    """Raise ConfigError for runs that differ in what the members of a fusion must have in common."""
+    first = next(iter(values.items()), None)
+    if first and (other := next((item for item in values.items() if item[1] != first[1]), None)):
+        found = ", ".join(f"{run} {words.format(value)}" for run, value in (first, other))
+        raise ConfigError(f"{where}: {found}: members must agree in this")
 
 
 def validate(model: type[SectionT], raw: object, where: str, text: str = "") -> SectionT:

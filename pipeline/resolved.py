@@ -55,6 +55,8 @@ def resolved(params: Params, run: str) -> RunSettings:
     Raises ConfigError for unknown names, options that are refused, and methods that cannot do what the run wants.
     """
     settings = run_settings(params, run)
+    if settings.fusion is not None:
+        return _fusion(params, run, settings)
     if settings.checkpoint is not None:
         return settings
     method, loss = method_class(settings.method), loss_class(settings.loss)
@@ -68,11 +70,25 @@ def resolved(params: Params, run: str) -> RunSettings:
     )
 
 
+def _fusion(params: Params, run: str, settings: RunSettings) -> RunSettings:
+    members = {name: resolved(params, name) for name in settings.fusion or {}}
+    for name, own in members.items():
+        if own.checkpoint is None and method_class(own.method).compares == "galleries":
+            raise ConfigError(
+                f"fusions.{run}: method {own.method} of run {name} scores galleries, not pairs: none of its scores "
+                "ranks among those of other pairs; take another run"
+            )
+    return settings.model_copy(update={"fusion": {name: own.model_dump() for name, own in members.items()}})
+
+
 def code_of(settings: RunSettings) -> dict[str, str]:
     """The files of the project that a run's method and loss execute, with their SHA-256: the two and all they import.
 
     Raises ConfigError for an import of a file of the project that is not below pipeline/.
     """
+    if settings.fusion is not None:
+        members = [RunSettings.model_validate(own) for own in settings.fusion.values()]
+        return dict(sorted({name: digest for own in members for name, digest in code_of(own).items()}.items()))
     if settings.checkpoint is not None:
         return imported_below([_RELEASED_CODE])
     classes = method_class(settings.method), loss_class(settings.loss)

@@ -29,6 +29,7 @@ def _run_name(name: str) -> str:
     return name
 
 
+FUSED = "fusion"  # method and loss of a run that scores by several others
 Distinct = AfterValidator(_distinct)
 Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -175,6 +176,12 @@ class RunSettings(TrainSettings):
     method_options: dict[str, object]  # methods.<method>
     loss_options: dict[str, object]  # losses.<loss>
     checkpoint: str | None = None  # a released checkpoint, used instead of training; `path` or `path#sha256`
+    fusion: dict[str, dict[str, object]] | None = None  # of a run that scores by several others: their settings
+
+    @property
+    def judges(self) -> int:
+        """How many scores it gives a pair: one a seed, or one in all."""
+        return 1 if self.ensemble == "seeds" else len(self.seeds)
 
     def idle(self, takes: object, epochless: bool = False) -> set[str]:
         """Keys that do nothing in such a run, of a method that takes samples | pairs, epochless or not (see Method)."""
@@ -229,9 +236,16 @@ class Params(Section):
     methods: dict[str, dict[str, object]]  # options by name; the method's own class validates them
     losses: dict[str, dict[str, object]]  # options by name; the loss's own class validates them
     experiments: Annotated[dict[RunName, dict[str, object]], Field(min_length=1)]
+    # Two each, because dvc.yaml, which knows no lists of dependencies, names the first and the second.
+    fusions: dict[RunName, Annotated[list[str], Field(min_length=2, max_length=2)]]
     evaluate: EvaluateSettings
     report: ReportSettings
     trials: TrialsSettings
+
+    @property
+    def runs(self) -> list[str]:
+        """Names of all runs, those that are trained first."""
+        return [*self.experiments, *self.fusions]
 
 
 def is_inside(path: PurePosixPath) -> bool:

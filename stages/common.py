@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.config import load_params
-from pipeline.errors import PipelineError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.runtime.input_guard import refuse_absent_inputs, unchanged_inputs, warn_of_linked_folders
 from pipeline.runtime.locks import stage_lock
 from pipeline.runtime.workspace import project_root
@@ -71,7 +71,7 @@ class Artifacts:
 
 
 def run_stage(
-    main: StageMain, takes: Literal["nothing", "run"] = "nothing", arguments: Sequence[str] | None = None
+    main: StageMain, takes: Literal["nothing", "run", "fusion"] = "nothing", arguments: Sequence[str] | None = None
 ) -> None:
     """Run a stage under its lock: main(params, deps, outs), with the run's name behind them if the stage `takes` one.
 
@@ -83,8 +83,10 @@ def run_stage(
     if {"-h", "--help"} & set(arguments):
         sys.stdout.write(f"{description}\n\n{main.__doc__}\n")
         return
-    if len(arguments) != (1 if takes == "run" else 0):
-        wanted = "one argument, the name of a run of experiments: in params.yaml" if takes == "run" else "no arguments"
+    if len(arguments) != (0 if takes == "nothing" else 1):
+        section = "fusions" if takes == "fusion" else "experiments"
+        named = f"one argument, the name of a run of {section}: in params.yaml"
+        wanted = "no arguments" if takes == "nothing" else named
         sys.stderr.write(f"{description}\n\nIt takes {wanted}, but got {' '.join(arguments) or 'none'}\n")
         sys.exit(2)
     stage = Path(sys.argv[0]).stem
@@ -92,12 +94,23 @@ def run_stage(
     def locked() -> None:
         with stage_lock("-".join([stage, *arguments])), unchanged_inputs(stage, *arguments):
             params = load_params(PARAMS)
+            if takes != "nothing":
+                _check_kind(params, takes, *arguments)
             if params.features.source == "media" and stage != "manifest":  # which refuses such links itself
                 warn_of_linked_folders(media_path(params, ""))
             refuse_absent_inputs(stage, *arguments)
             main(params, Artifacts(), Artifacts(), *arguments)
 
     run_command(locked)
+
+
+def _check_kind(params: Params, takes: str, run: str) -> None:
+    """Raise ConfigError for a run of the other section than the stage takes."""
+    if takes == "run" and run in params.fusions:
+        raise ConfigError(f"{run} is a fusion, neither trained nor evaluated by itself: run `dvc repro fuse@{run}`")
+    if takes == "fusion" and run not in params.fusions:
+        known = ", ".join(params.fusions) or "none there"
+        raise ConfigError(f"no run {run!r} under fusions: in params.yaml; known: {known}")
 
 
 def run_command(command: Callable[[], None], level: int = logging.INFO) -> None:

@@ -13,7 +13,7 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     """Write artifacts/report from whatever runs have been evaluated."""
     build_report(params, deps.root, outs.report)
     runs = deps.runs
-    if left := sorted(path.name for path in runs.glob("*") if path.name not in params.experiments):
+    if left := sorted(path.name for path in runs.glob("*") if path.name not in params.runs):
         logger.warning("%s holds %d run(s) that params.yaml does not name: %s", runs, len(left), ", ".join(left[:5]))
         logger.warning("the report leaves them out, but dvc.lock counts them; remove their folders to share it")
     logger.info("report: %s", outs.report / PAGE)

@@ -10,8 +10,8 @@ logger = logging.getLogger("stages.settings")
 
 
 def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
-    """Resolve params.yaml for each run of experiments: and write artifacts/settings/<run>.json."""
-    settings = {run: resolved(params, run) for run in params.experiments}
+    """Resolve params.yaml for each run of experiments: and fusions:, and write artifacts/settings/<run>.json."""
+    settings = {run: resolved(params, run) for run in params.runs}
     for run, own in settings.items():
         write_run_file(outs.settings / f"{run}.json", own)
     for path in outs.settings.glob("*.json"):  # by hand, without DVC, which removes the folder first

@@ -27,7 +27,7 @@ from pipeline.evaluation.figures import (
     roc_and_det,
     verification_figures,
 )
-from pipeline.evaluation.lists import Lists, Trained, TrialScorer, candidates
+from pipeline.evaluation.lists import Fused, Lists, Trained, TrialScorer, candidates
 from pipeline.files import atomic_path, write_text
 from pipeline.metrics.official_grid import FOLDS
 from pipeline.metrics.rates import Floats
@@ -147,12 +147,17 @@ def described(metrics: Metrics, modality: str) -> str:
 
 
 def _measurable(lists: Lists, model: Trained) -> Lists:
-    """The lists that the model can score: none of a modality that it does not take.
+    """The lists that the model can score: none of a modality that it does not take, or that a fusion cannot rank.
 
     If its scores compare the candidates of one gallery only, no trials, and no galleries within a modality: what
     chooses among the faces of a voice has no score for a face.
     """
     left_out = {name for name, task in TASKS.items() if not all(model.takes(modality) for modality in task.sides)}
+    if isinstance(model, Fused):
+        unranked = {name for name, task in TASKS.items() if not model.ranks(task)} - left_out
+        if unranked:
+            _LOG.warning("validation has no trials to rank scores among: nothing of %s", ", ".join(sorted(unranked)))
+        left_out |= unranked
     if model.compares == "galleries":
         _LOG.info("the method scores galleries only: no verification, no retrieval")
         left_out |= set(VERIFICATION_TASKS) | {name for name, task in TASKS.items() if not task.is_cross_modal}

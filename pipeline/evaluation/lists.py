@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from pipeline.errors import ProtocolError
 from pipeline.protocol import ProtocolTables
 from pipeline.protocol.checks import check_fits
 from pipeline.protocol.tables import RowIndex, parity_lists, shaped
-from pipeline.protocol.vocabulary import REGIMES, Modality
+from pipeline.protocol.vocabulary import REGIMES, Modality, Task
 from pipeline.scoring.calibration import Calibration
 from pipeline.scoring.similarity import Matrix, similarity, similarity_table
 from pipeline.store import Store
@@ -106,6 +106,37 @@ class Trained(Protocol):
         ...
 
 
+class Member(Trained, Protocol):
+    """A trained run of a fusion."""
+
+    @property
+    def judges(self) -> int:
+        """How many scores it gives a pair."""
+        ...
+
+
+@runtime_checkable
+class Fused(Member, Protocol):
+    """Trained runs that score as one."""
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """The runs."""
+        ...
+
+    def ranks(self, task: Task) -> bool:
+        """Whether it can score what the task compares."""
+        ...
+
+    def fused(self, sides: tuple[str, str], scores: Sequence[Matrix]) -> Matrix:
+        """Scores (S, ...) from those of each member, (S of the member, ...)."""
+        ...
+
+    def fused_by(self, judge: int, sides: tuple[str, str], scores: Sequence[Matrix]) -> Matrix:
+        """Scores (...) by the judge-th score of each member, (...)."""
+        ...
+
+
 class TrialScorer:
     """Scores of rows of the stores; of models that embed, each row that the lists name is embedded once."""
 
@@ -115,6 +146,9 @@ class TrialScorer:
         self._stores = {"face": faces, "voice": voices}
         self._rows = {"face": np.unique(face_rows), "voice": np.unique(voice_rows)}
         self._embeddings: dict[str, Matrix] = {}
+        self._fusion = model if isinstance(model, Fused) else None
+        members = self._fusion.members if self._fusion else []
+        self._members = [TrialScorer(member, faces, voices, face_rows, voice_rows) for member in members]
         if model.compares == "embeddings":
             self._embeddings = {
                 modality: model.embed(modality, self._stores[modality].matrix[rows])
@@ -124,6 +158,8 @@ class TrialScorer:
 
     def pairs(self, sides: tuple[str, str], left: RowIndex, right: RowIndex) -> Matrix:
         """Scores (S, N) of left (N,) against right (N,)."""
+        if self._fusion:
+            return self._fusion.fused(sides, [member.pairs(sides, left, right) for member in self._members])
         if not self._embeddings:
             return self.galleries(sides, left, right[:, None])[:, :, 0]
         blocks = [slice(start, start + _PAIRS) for start in range(0, len(left), _PAIRS)]
@@ -137,6 +173,8 @@ class TrialScorer:
 
     def galleries(self, sides: tuple[str, str], probes: RowIndex, candidates: RowIndex) -> Matrix:
         """Scores (S, P, G) of each of probes (P,) against its own candidates (P, G)."""
+        if self._fusion:
+            return self._fusion.fused(sides, [member.galleries(sides, probes, candidates) for member in self._members])
         width = candidates.shape[1]
         if self._embeddings:
             flat = self.pairs(sides, np.repeat(probes, width), candidates.reshape(-1))
@@ -153,6 +191,10 @@ class TrialScorer:
 
     def table(self, sides: tuple[str, str], queries: RowIndex, gallery: RowIndex, model: int) -> Matrix:
         """Scores (Q, G) of every query (Q,) against every item of the gallery (G,), by one of the S models."""
+        if self._fusion:
+            parts = zip(self._members, self._fusion.members, strict=True)
+            tables = [own.table(sides, queries, gallery, min(model, member.judges - 1)) for own, member in parts]
+            return self._fusion.fused_by(model, sides, tables)
         if not self._embeddings:
             return np.concatenate(
                 [self.galleries(sides, queries[at : at + 1], gallery[None])[model] for at in range(len(queries))]

@@ -78,7 +78,7 @@ def _disjoint(summary: Mapping[str, object]) -> str:
 
 
 def _seeds(runs: Sequence[Run]) -> str:
-    counts = sorted({len(run.settings.seeds) for run in runs})
+    counts = sorted({len(run.settings.seeds) for run in runs if run.settings.fusion is None})
     if not counts:
         return "no seeds yet"
     text = f"{' or '.join(str(count) for count in counts)} seeds each, figures are means over them, ± their deviation"

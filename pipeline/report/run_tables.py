@@ -178,13 +178,15 @@ def _all(runs: Sequence[Run]) -> ReportTable:
 
 
 def _how_trained(run: Run) -> tuple[Value, ...]:
-    """Method, modality, loss, form, order and number of seeds; of a released checkpoint what its file says alone."""
+    """Method, modality, loss, form, order and number of seeds; of a released checkpoint or a fusion what it has."""
     own = run.settings
     if own.checkpoint is not None:
         return (str(run.group("model").get("method", "")), own.modality, "", "", "", "")
     order = f"{own.order} {own.alternate_epochs}" if own.order == "alternate" else own.order
     fusion, form = own.method_options.get("fusion"), str(own.loss_options.get("form", ""))
     method = f"{own.method}, {fusion}" if fusion else own.method
+    if own.fusion is not None:
+        return (own.method, own.modality, "", "", "", own.judges)
     seeds = f"{len(own.seeds)} as one" if own.ensemble == "seeds" else len(own.seeds)
     return (method, own.modality, own.loss, form, order, seeds)
 
@@ -199,8 +201,12 @@ def _figure(run: Run, measure: str) -> Value:
 
 
 def _recipe(run: Run) -> str:
+    if run.settings.fusion is not None:
+        return f"fusion of {', '.join(run.settings.fusion)}"
     return run.settings.recipe if run.settings.checkpoint is None else "released checkpoint"
 
 
 def _changes(run: Run) -> str:
+    if run.settings.fusion is not None:
+        return ""
     return ", ".join(f"{key} = {value}" for key, value in departures(run, {}).items()) or "nothing"

@@ -50,6 +50,11 @@ class Run:
         return self.metrics is not None and self.group("model").get("compares") != "galleries"
 
     @property
+    def is_trained(self) -> bool:
+        """Whether it was trained here, by itself: neither a released checkpoint nor a fusion."""
+        return self.settings.checkpoint is None and self.settings.fusion is None
+
+    @property
     def mark(self) -> str:
         """The sign after its name and its figures on the page; empty for a run not chosen on the test list."""
         return f" {MARK}" if self.settings.selection == "test" else ""
@@ -72,13 +77,16 @@ class Run:
 
 
 def read_runs(params: Params, folder: Path) -> list[Run]:
-    """Every run of `experiments:`, in their order, results from `folder`/<run>/; raises RunError for damaged ones."""
-    return [_read(name, params, folder / name) for name in params.experiments]
+    """Every run of `experiments:` and `fusions:`, in their order, results from `folder`/<run>/.
+
+    Raises RunError for damaged ones.
+    """
+    return [_read(name, params, folder / name) for name in params.runs]
 
 
 def recipes_of(params: Params, runs: Sequence[Run]) -> list[str]:
     """Every recipe that a run uses, the one of `train:` first."""
-    trained = [run.settings.recipe for run in runs if run.settings.checkpoint is None]
+    trained = [run.settings.recipe for run in runs if run.is_trained]
     return list(dict.fromkeys([params.train.recipe, *trained]))
 
 
@@ -120,12 +128,13 @@ def _read(name: str, params: Params, folder: Path) -> Run:
         timed = folder / "cost.json"
         cost = json.loads(timed.read_text(encoding="utf-8")) if timed.exists() else None
     except (OSError, ValueError) as error:
-        raise RunError(f"{folder}: results cannot be read ({error}); run `dvc repro evaluate@{name}` again") from error
+        stage = "evaluate" if settings.fusion is None else "fuse"
+        raise RunError(f"{folder}: results cannot be read ({error}); run `dvc repro {stage}@{name}` again") from error
     return Run(name, settings, base, metrics, roc, det, cost)
 
 
 def _base(params: Params, settings: RunSettings) -> RunSettings:
-    if settings.checkpoint is not None:
+    if settings.checkpoint is not None or settings.fusion is not None:
         return settings
     own: dict[str, object] = {key: getattr(settings, key) for key in ("recipe", "loss", "method")}
     return run_settings(params.model_copy(update={"experiments": {"base": own}}), "base")

@@ -51,7 +51,7 @@ def unchanged_inputs(stage: str, run: str = "") -> Iterator[None]:
 def refuse_absent_inputs(stage: str, run: str = "") -> None:
     """Raise RunError if a file that another stage makes for this one is not there: it is run by hand, not by DVC."""
     graph = None if "DVC_ROOT" in os.environ else _params_and_stage(stage)
-    if graph is None or run not in {"", *(graph[0].get("experiments") or ())}:  # main() knows better what is wrong
+    if graph is None or run not in {"", *_runs(graph[0])}:  # main() knows better what is wrong
         return
     absent = [dep for dep in _dependencies(*graph, run) if dep.startswith(_OUTPUTS) and not Path(dep).exists()]
     if absent:
@@ -120,10 +120,16 @@ def _params_and_stage(stage: str) -> tuple[dict[str, Any], dict[str, Any]] | Non
         return None
 
 
+def _runs(params: dict[str, Any]) -> list[str]:
+    return [run for section in ("experiments", "fusions") for run in params.get(section) or ()]
+
+
 def _dependencies(params: dict[str, Any], entry: dict[str, Any], run: str) -> list[str]:
     """Paths of the stage's dependencies, the media left out."""
 
     def value(match: re.Match[str]) -> str:
+        if item := re.fullmatch(r"item\[(\d+)\]", match[1]):  # of fusions:, which alone holds lists
+            return str(_value(params, f"fusions.{run}")[int(item[1])])
         return run if match[1] == "key" else str(_value(params, match[1]))
 
     return [re.sub(r"\$\{(.+?)\}", value, dep) for dep in entry.get("deps", []) if dep != _MEDIA]

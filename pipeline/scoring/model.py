@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,12 +22,13 @@ from pipeline.runtime.threads import one_thread
 from pipeline.scoring.calibration import Calibration, absent
 from pipeline.scoring.provenance import RELEASED, Provenance
 from pipeline.scoring.similarity import Matrix, embed, gallery_scores
-from pipeline.settings import RunSettings
+from pipeline.settings import FUSED, RunSettings
 
 MODEL = "model.safetensors"
 _FORMAT = 2
 _NOT_CALIBRATED = "the model file holds no calibration: train the run again"
-_KEY = "sbnet"  # the one metadata key: safetensors writes several in an order that changes from run to run
+METADATA = "sbnet"  # the one metadata key: safetensors writes several in an order that changes from run to run
+Contents = tuple[Mapping[str, Any], Mapping[str, Tensor]]  # of a model file: what it says, and its tensors
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def save_model(path: Path, model: Model) -> None:
         "calibration": {task: [asdict(own) for own in of_task] for task, of_task in model.calibrations.items()},
     }
     with atomic_path(path) as temporary:
-        temporary.write_bytes(save(state, metadata={_KEY: json.dumps(header, sort_keys=True)}))
+        temporary.write_bytes(save(state, metadata={METADATA: json.dumps(header, sort_keys=True)}))
 
 
 def load_model(path: Path, device: torch.device | None = None) -> Model:
@@ -155,11 +157,30 @@ def load_model(path: Path, device: torch.device | None = None) -> Model:
     came later does not matter. Raises CheckpointError for a file that is absent, damaged, of an older format, poisoned
     (values not finite), or of another network than it says.
     """
+    return model_from(*contents_of(path), path, device)
+
+
+def contents_of(path: Path) -> Contents:
+    """What a model file says and holds; raises CheckpointError for one that is absent or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[_KEY])
             names = file.keys()
-            state = {name: file.get_tensor(name) for name in names}
+            return json.loads((file.metadata() or {})[METADATA]), {name: file.get_tensor(name) for name in names}
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{path} cannot be read as a trained run ({error}); train it again")
+
+
+def model_from(
+    header: Mapping[str, Any], state: Mapping[str, Tensor], path: Path, device: torch.device | None = None
+) -> Model:
+    """The run that the contents of a model file describe, which messages call `path`; raises as load_model."""
+    try:
+        if FUSED in header:
+            raise CheckpointError(f"{path} is a fusion of {', '.join(header[FUSED])}, not a run that was trained")
         if header["format"] != _FORMAT:
             raise CheckpointError(
                 f"{path} is of format {header['format']}, which says nothing of the extractors behind it; we read "
@@ -177,7 +198,7 @@ def load_model(path: Path, device: torch.device | None = None) -> Model:
             task: [Calibration(**own) for own in of_task] for task, of_task in header.get("calibration", {}).items()
         }
     except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError, ValidationError) as error:
-        raise CheckpointError(f"{path} cannot be read as a trained run ({error}); train it again") from error
+        raise _unreadable(path, error) from error
     except ConfigError as error:
         raise CheckpointError(f"{path} was trained by a method that is not here as it was: {error}") from error
     if poisoned := not_finite(state):

@@ -387,3 +387,56 @@ def test_an_option_of_another_loss_or_method_among_a_runs_own_keys_is_refused(ra
 def test_wrong_options_of_a_run_are_refused_by_their_key(raw, tmp_path, own, message) -> None:
     raw["experiments"] = {"mine": own}
     assert message in refusal(raw, tmp_path)
+
+
+FUSED_RUNS = {
+    "one": {"loss": "fop"},
+    "two": {"method": "two_branch", "loss": "ce"},
+    "three": {"loss": "git", "seeds": [7], "recipe": "official"},
+    "voices": {"modality": "voice"},
+    "few": {"seeds": [0, 1]},
+}
+
+
+def fusions(raw: dict, tmp_path: Path, **members: object):
+    raw["experiments"], raw["fusions"] = FUSED_RUNS, members
+    return load(raw, tmp_path)
+
+
+def test_a_fusion_is_a_run_of_its_members_settings(raw, tmp_path) -> None:
+    params = fusions(raw, tmp_path, both=["one", "two"], more=["both", "three"])
+    both, more = (run_settings(params, name) for name in ("both", "more"))
+    assert (both.method, both.seeds, both.judges, both.recipe) == ("fusion", raw["train"]["seeds"], 3, "honest")
+    assert both.fusion == {name: run_settings(params, name).model_dump() for name in ("one", "two")}
+    assert list(more.fusion or {}) == ["one", "three", "two"]  # a fusion stands for its members
+    assert params.runs == [*params.experiments, "both", "more"]
+
+
+def test_a_fusion_with_a_member_chosen_on_the_test_list_is_marked_as_chosen_on_it(raw, tmp_path) -> None:
+    params = fusions(raw, tmp_path, both=["one", "two"], more=["one", "three"])
+    assert (run_settings(params, "both").selection, run_settings(params, "more").selection) == ("validation", "test")
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"f": ["one", "tow"]}, r"fusions\.f: no run 'tow' under experiments: or fusions:.*did you mean 'two'"),
+        ({"f": ["f", "two"]}, r"fusions\.f: f is in itself"),
+        ({"f": ["g", "two"], "g": ["one", "f"]}, r"fusions\.g: f is in itself"),
+        ({"f": ["one", "one"]}, r"fusions\.f: one is in it twice"),
+        ({"f": ["g", "one"], "g": ["one", "two"]}, r"fusions\.f: one is in it twice"),
+        (
+            {"f": ["one", "voices"]},
+            r"fusions\.f: one was trained for modality both, voices was trained for modality voice: members",
+        ),
+        ({"f": ["one", "few"]}, r"fusions\.f: one scores with 3 seeds, few scores with 2 seeds: members must agree"),
+        ({"two": ["one", "three"]}, r"fusions\.two: experiments: has a run of this name, too"),
+        ({"f": ["one"]}, r"fusions\.f: List should have at least 2 items"),
+        ({"f": ["one", "two", "three"]}, r"fusions\.f: List should have at most 2 items"),
+        ({"f": "one"}, r"fusions\.f: Input should be a valid list"),
+        ({"f": ["one", 2024]}, r"fusions\.f\.1: Input should be a valid string.*quote it"),
+    ],
+)
+def test_members_that_cannot_score_as_one_are_named(raw, tmp_path, members: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        fusions(raw, tmp_path, **members)

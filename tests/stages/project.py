@@ -32,8 +32,8 @@ class Project:
     in_process: bool = False
 
     def run(self, stage: str, *arguments: str, fails: bool = False, **environment: str) -> str:
-        """Run a stage, before train and evaluate the one that writes a run's settings; returns its stderr."""
-        if stage in ("train", "evaluate") and "--help" not in arguments:
+        """Run a stage, before train, evaluate and fuse the one that writes a run's settings; returns its stderr."""
+        if stage in ("train", "evaluate", "fuse") and "--help" not in arguments:
             self.run("settings")
         code, log = (self._here if self.in_process else self._apart)(stage, arguments, environment)
         assert (code != 0) == fails, log
@@ -72,7 +72,7 @@ class Project:
                 if stage in ("cache", "export"):
                     run_command(main)
                 else:
-                    run_stage(main, "run" if stage in ("train", "evaluate") else "nothing")
+                    run_stage(main, {"train": "run", "evaluate": "run", "fuse": "fusion"}.get(stage, "nothing"))
             except SystemExit as ended:
                 return int(ended.code or 0), log.getvalue()
         return 0, log.getvalue()

@@ -54,6 +54,7 @@ READ_ONLY = {
     "protocol": _MANIFEST | {"pipeline/store.py"},
     "train": _PROTOCOL | {"pipeline/store.py"},
     "evaluate": _PROTOCOL | {"pipeline/store.py"},
+    "fuse": _PROTOCOL | {"pipeline/store.py"},
     "report": {"pipeline/store.py"},
     "trials": _MANIFEST | _PROTOCOL | {"pipeline/store.py", "pipeline/extraction/face_table.py"},
 }
@@ -67,7 +68,7 @@ UNUSED = {
 }
 # Named with its digest in the run's own file among the dependencies: what the run's method and loss execute.
 FOLDERS = ["pipeline/methods", "pipeline/losses"]
-BY_RUN = dict.fromkeys(("train", "evaluate", "trials"), ("pipeline/methods/", "pipeline/losses/"))
+BY_RUN = dict.fromkeys(("train", "evaluate", "fuse", "trials"), ("pipeline/methods/", "pipeline/losses/"))
 
 
 def imported(*files: str) -> set[str]:
@@ -146,7 +147,7 @@ def test_an_extractor_of_one_modality_is_nothing_to_the_other(stage: str, foreig
 
 DECISIVE = [
     ("embed_voices", may_hold_voices),
-    *product(("train", "evaluate", "report", "trials"), (judged_on, learnt_tasks)),
+    *product(("train", "evaluate", "fuse", "report", "trials"), (judged_on, learnt_tasks)),
 ]
 
 

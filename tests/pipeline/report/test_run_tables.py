@@ -58,3 +58,16 @@ def test_seeds_that_score_as_one_are_said_to() -> None:
     tables = {table.name: table for table in run_tables([run], set())}
     assert dict(zip(tables["runs"].header, tables["runs"].rows[0], strict=True))["Seeds"] == "3 as one"
     assert tables["other_runs"].rows[0][2] == "ensemble = seeds"
+
+
+def test_a_fusion_stands_among_the_runs_with_its_members() -> None:
+    changes = {"experiments": {"one": {}, "two": {"method": "two_branch"}}, "fusions": {"both": ["two", "one"]}}
+    params = shipped().model_copy(update=changes)
+    settings = run_settings(params, "both")
+    metrics = {"verification": {"cross_modal": RANDOM}, "model": {"method": "fusion", "members": "one, two"}}
+    tables = {table.name: table for table in run_tables([Run("both", settings, settings, metrics, None, None)], set())}
+    row = dict(zip(tables["runs"].header, tables["runs"].rows[0], strict=True))
+    assert (row["Recipe"], row["Method"], row["Seeds"]) == ("fusion of one, two", "fusion", 3)
+    assert [row[column] for column in ("Loss", "Form", "Order")] == [""] * 3
+    assert tables["other_runs"].rows[0][:3] == ("both", "fusion of one, two", "")
+    assert row["EER"].value == 20.0

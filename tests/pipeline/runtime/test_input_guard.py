@@ -20,12 +20,18 @@ stages:
       cmd: train ${key}
       deps: [code/train.py, "artifacts/${key}.bin"]
       params: ["experiments.${key}"]
+  fuse:
+    foreach: ${fusions}
+    do:
+      cmd: fuse ${key}
+      deps: ["artifacts/${item[0]}.bin", "artifacts/${item[1]}.bin"]
 """
 PARAMS = """
 manifest: {media: media}
 embed: {lists: lists, margin: 0}
 features: {source: media, folder: none}
 experiments: {one: {loss: ce}, two: {loss: git}}
+fusions: {both: [one, two]}
 """
 
 
@@ -63,6 +69,7 @@ def edit(old: str, new: str) -> Callable[[], None]:
         ("embed", "", write("artifacts/in.bin", "x" * 1_999_999), r"artifacts/in\.bin"),
         ("train", "one", edit("loss: ce", "loss: fop"), r"params\.yaml experiments\.one"),
         ("train", "one", write("artifacts/one.bin", "new"), r"artifacts/one\.bin"),
+        ("fuse", "both", write("artifacts/two.bin", "new"), r"artifacts/two\.bin"),
         ("train", "one", write("params.yaml", "experiments: {"), r"experiments\.one"),
     ],
 )
