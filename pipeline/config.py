@@ -284,6 +284,7 @@ def _fused(params: Params, run: str) -> RunSettings:
     members = {name: run_settings(params, name) for name in names}
     _same(where, "was trained for modality {}", {name: own.modality for name, own in members.items()})
     _same(where, "scores with {} seeds", {name: own.judges for name, own in members.items() if own.judges > 1})
+    _same(where, "was trained on language {}", {name: own.language for name, own in members.items()})
     decisive = next((own for own in members.values() if own.selection == "test"), members[names[0]])
     several = [own for own in members.values() if own.judges > 1]
     keys = {
@@ -292,6 +293,7 @@ def _fused(params: Params, run: str) -> RunSettings:
         "method": FUSED,
         "loss": FUSED,
         "modality": decisive.modality,
+        "language": decisive.language,
         "calibration_prior": decisive.calibration_prior,
         "seeds": several[0].seeds if several else [0],
         "selection": "test" if decisive.selection == "test" else "validation",

@@ -25,7 +25,7 @@ def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
         contents |= members_of(deps.runs / one / MODEL, one)
     faces, voices, tables = read_store(deps.faces), read_store(deps.voices), read_protocol(deps.protocol)
     fusion = fuse(contents, tables, faces.matrix, voices.matrix)
-    if not fusion.was_fused_of(settings):
+    if not fusion.was_trained_with(settings):
         raise CheckpointError(
             f"members of {run} were trained with other settings than params.yaml now gives them: "
             f"run `dvc repro fuse@{run}`"

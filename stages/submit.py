@@ -16,7 +16,8 @@ from pipeline.evaluation.challenge import ScoreFile, absent_cells, labelled, sco
 from pipeline.protocol import ProtocolTables, read_protocol
 from pipeline.protocol.vocabulary import HEARD, UNHEARD
 from pipeline.resolved import read_run_file
-from pipeline.scoring.model import MODEL, Model, load_model
+from pipeline.scoring.fusion import Fusion, load_trained
+from pipeline.scoring.model import MODEL, Model
 from pipeline.scoring.provenance import check_provenance
 from pipeline.store import Store, read_store
 from stages.common import PARAMS, Artifacts, run_command
@@ -27,7 +28,7 @@ logger = logging.getLogger("stages.submit")
 def main() -> None:
     """Score the released test lists with trained runs, check what can be checked, and write the zip."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run of experiments: in params.yaml")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run of experiments: or fusions: in params.yaml")
     parser.add_argument("--out", type=Path, default=Path("submission.zip"), help="the archive (%(default)s)")
     parser.add_argument(
         "--dry-run", action="store_true", help="score own trials as the organisers would; write nothing"
@@ -50,14 +51,15 @@ def main() -> None:
         _write(arguments.out, files, tables, version)
 
 
-def _trained(run: str, deps: Artifacts, faces: Store, voices: Store) -> tuple[Model, str]:
+def _trained(run: str, deps: Artifacts, faces: Store, voices: Store) -> tuple[Model | Fusion, str]:
     """A run's model and the language that it heard."""
     params = load_params(PARAMS)
     settings = read_run_file(deps.settings / f"{run}.json", params, run).settings
     path = deps.runs / run / MODEL
-    model = load_model(path)
+    model = load_trained(path)
     if not model.was_trained_with(settings):
-        raise RunError(f"{path} was trained with other settings than params.yaml has: run `dvc repro train@{run}`")
+        stage = "fuse" if isinstance(model, Fusion) else "train"
+        raise RunError(f"{path} was trained with other settings than params.yaml has: run `dvc repro {stage}@{run}`")
     check_provenance(model.provenance, {"face": faces.provenance, "voice": voices.provenance}, str(path))
     return model, settings.language
 
@@ -84,7 +86,7 @@ def _known(one: ScoreFile, tables: ProtocolTables) -> str:
     return f", EER {scored(one.text, truth):.2f} %"
 
 
-def _dry_run(run: str, model: Model, heard: str, tables: ProtocolTables, stores: tuple[Store, Store]) -> None:
+def _dry_run(run: str, model: Model | Fusion, heard: str, tables: ProtocolTables, stores: tuple[Store, Store]) -> None:
     """EER of own trials, from people kept from training, through files as they would be submitted."""
     own = labelled(tables.challenge[tables.challenge["origin"] == "own"])
     cells = []
@@ -100,7 +102,7 @@ def _dry_run(run: str, model: Model, heard: str, tables: ProtocolTables, stores:
         _say(f"{run}: mean of {len(found)} cells of own {subset} trials: EER {sum(found) / len(found):.2f} %")
 
 
-def _one_file(model: Model, language: str, trials: pd.DataFrame, stores: tuple[Store, Store]) -> ScoreFile:
+def _one_file(model: Model | Fusion, language: str, trials: pd.DataFrame, stores: tuple[Store, Store]) -> ScoreFile:
     return score_files(model, language, trials, "", *stores)[0]
 
 

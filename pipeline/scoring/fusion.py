@@ -107,7 +107,7 @@ class Fusion:
         """Its members but for released checkpoints, which take what vectors the user has."""
         return [one for one in self.members if not any(origin.get(RELEASED) for origin in one.provenance.values())]
 
-    def was_fused_of(self, settings: RunSettings) -> bool:
+    def was_trained_with(self, settings: RunSettings) -> bool:
         """Whether these settings are of a fusion of these members, trained as they were."""
         wanted = settings.fusion or {}
         return wanted.keys() == self.contents.keys() and all(

@@ -25,6 +25,7 @@ from pipeline.scoring.calibration import THRESHOLDS, Calibration
 if TYPE_CHECKING:
     import torch
 
+    from pipeline.scoring.fusion import Fusion
     from pipeline.scoring.gallery import Gallery
     from pipeline.scoring.model import Model
     from pipeline.scoring.vectors import MediaVectors
@@ -100,7 +101,7 @@ class Meaning:
 class Scorer:
     """A trained run, its extractors and the item cache; extractors are loaded when they are first needed."""
 
-    def __init__(self, path: Path, model: "Model", vectors: "MediaVectors") -> None:
+    def __init__(self, path: Path, model: "Model | Fusion", vectors: "MediaVectors") -> None:
         """See `load`."""
         self.path = path
         self.model = model
@@ -114,13 +115,13 @@ class Scorer:
         CheckpointError for a file that is absent, damaged or poisoned.
         """
         from pipeline.runtime.device import select_device
-        from pipeline.scoring.model import load_model
+        from pipeline.scoring.fusion import load_trained
         from pipeline.scoring.vectors import MediaVectors
 
         file, on = Path(path), device or select_device()
         if not file.is_file():
             raise CheckpointError(f"{file} is no file: give the model.safetensors of a trained run")
-        model = load_model(file, on)
+        model = load_trained(file, on)
         return cls(file, model, MediaVectors(model.provenance, str(file), on))
 
     @property

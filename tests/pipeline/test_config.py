@@ -395,6 +395,7 @@ FUSED_RUNS = {
     "three": {"loss": "git", "seeds": [7], "recipe": "official"},
     "voices": {"modality": "voice"},
     "few": {"seeds": [0, 1]},
+    "english": {"language": "English"},
 }
 
 
@@ -430,6 +431,7 @@ def test_a_fusion_with_a_member_chosen_on_the_test_list_is_marked_as_chosen_on_i
             r"fusions\.f: one was trained for modality both, voices was trained for modality voice: members",
         ),
         ({"f": ["one", "few"]}, r"fusions\.f: one scores with 3 seeds, few scores with 2 seeds: members must agree"),
+        ({"f": ["one", "english"]}, r"one was trained on language all, english was trained on language English"),
         ({"two": ["one", "three"]}, r"fusions\.two: experiments: has a run of this name, too"),
         ({"f": ["one"]}, r"fusions\.f: List should have at least 2 items"),
         ({"f": ["one", "two", "three"]}, r"fusions\.f: List should have at most 2 items"),

@@ -18,6 +18,7 @@ from pipeline.protocol.tables import shaped
 from pipeline.protocol.vocabulary import CROSS_MODAL, F2V, VERIFICATION_TASKS, VOICES
 from pipeline.scoring.fusion import Fusion, ShareHigher, fuse, load_trained, members_of, save_fusion
 from pipeline.scoring.model import MODEL, Model, load_model, save_model
+from pipeline.scoring.scorer import Scorer
 from pipeline.scoring.similarity import similarity
 from pipeline.settings import RunSettings
 from pipeline.store import Store
@@ -189,6 +190,22 @@ def test_the_file_holds_members_and_maps_and_gives_the_same_bytes(
     assert isinstance(load_trained(files["one"]), Model)
 
 
+def test_the_file_scores_new_media_as_that_of_any_run(
+    world: World, files: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SBNET_DEVICE", "cpu")
+    fusion = fused(world, files, "one", "two")
+    save_fusion(tmp_path / MODEL, fusion)
+    scorer = Scorer.load(tmp_path / MODEL)
+    found = scorer.pair_scores("voice", world.voices[:9], "face", world.faces[:9])
+    np.testing.assert_allclose(found, fusion.score("voice", world.voices[:9], "face", world.faces[:9, None])[:, :, 0])
+    value, _, lacking = scorer.threshold("voice", "face", "eer")
+    assert value is not None and -1.0 < value < 0.0 and not lacking
+    assert "nobody is left" in scorer.meaning("voice", "face", found).reason
+    with pytest.raises(ScoreError, match="method fusion scores pairs and has no embeddings"):
+        scorer.embed_face("a.jpg")
+
+
 def test_a_fusion_of_a_fusion_holds_its_members_all_of_one_weight(
     world: World, files: Mapping[str, Path], tmp_path: Path
 ) -> None:
@@ -200,14 +217,14 @@ def test_a_fusion_of_a_fusion_holds_its_members_all_of_one_weight(
     assert np.array_equal(found, fused(world, files, "one", "two", "as_one").score("voice", probes, "face", candidates))
 
 
-def test_it_knows_which_settings_it_was_fused_of(world: World, files: Mapping[str, Path]) -> None:
+def test_it_knows_which_settings_it_was_trained_with(world: World, files: Mapping[str, Path]) -> None:
     def settings(**members: RunSettings) -> RunSettings:
         return train_settings().model_copy(update={"fusion": {run: own.model_dump() for run, own in members.items()}})
 
     fusion = fused(world, files, "one", "two")
-    assert fusion.was_fused_of(settings(one=SETTINGS["one"], two=SETTINGS["two"]))
-    assert not fusion.was_fused_of(settings(one=SETTINGS["one"]))
-    assert not fusion.was_fused_of(settings(one=SETTINGS["one"], two=train_settings(seeds=[3, 4])))
+    assert fusion.was_trained_with(settings(one=SETTINGS["one"], two=SETTINGS["two"]))
+    assert not fusion.was_trained_with(settings(one=SETTINGS["one"]))
+    assert not fusion.was_trained_with(settings(one=SETTINGS["one"], two=train_settings(seeds=[3, 4])))
 
 
 def header(path: Path) -> dict[str, object]:
