@@ -20,6 +20,8 @@ import pandas as pd
 from tools.benchmarks.fidelity.ours import prepare_ours, train_ours
 from tools.benchmarks.fidelity.scripts import (
     READ,
+    SCRIPTS,
+    SLOW,
     TENSORFLOW_PACKAGES,
     Training,
     missing_packages,
@@ -50,7 +52,8 @@ def main() -> int:
         _say(line)
     seeds, epochs, project = arguments.seeds, arguments.epochs, folder / "ours"
     prepare_ours(project, features, list(available.trainings), seeds, epochs)
-    results, course = [], []
+    results: list[pd.DataFrame] = []
+    course: list[pd.DataFrame] = []
     for training, (checkout, python) in available.trainings.items():
         ours = train_ours(project, training)
         remembered = partial(remembered_official, folder / "official", checkout, features, training, epochs, python)
@@ -99,15 +102,17 @@ def _spread(eers: "pd.Series[float]") -> str:
 def _available(arguments: argparse.Namespace) -> Available:
     trainings: dict[Training, tuple[Path, str]] = {}
     left_out = []
+    slow_rate = f"{arguments.slow_rate:g}" if arguments.slow_rate else ""
     for loss in arguments.losses:
         python = sys.executable if loss == "fop" else arguments.tensorflow
         if loss != "fop" and (reason := missing_packages(python)):
             made = f"python -m venv tf; tf/bin/pip install {TENSORFLOW_PACKAGES}; then --tensorflow tf/bin/python"
             left_out.append(f"{loss} left out, because the official script needs TensorFlow ({reason}). {made}")
             continue
-        trainings |= {Training("sbnet", loss, order): (arguments.official, python) for order in arguments.orders}
+        rate = slow_rate if SCRIPTS["sbnet", loss].rate == SLOW else ""
+        trainings |= {Training("sbnet", loss, order, rate): (arguments.official, python) for order in arguments.orders}
     if "fop" in arguments.losses and arguments.two_branch:
-        trainings[Training("two_branch", "fop", "")] = (arguments.two_branch, sys.executable)
+        trainings[Training("two_branch", "fop", "", slow_rate)] = (arguments.two_branch, sys.executable)
     elif "fop" in arguments.losses:
         left_out.append(
             "two branches left out: --two-branch is a checkout of github.com/msaadsaeed/FOP, which trains them"
@@ -135,6 +140,9 @@ def _arguments() -> argparse.Namespace:
     orders = ["vfvf", "fvfv", "random", "hefhev", "hevhef"]
     parser.add_argument("--orders", nargs="+", default=["vfvf", "random", "hefhev"], choices=orders)
     parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument(
+        "--slow-rate", type=float, help=f"learning rate, on both sides, where the official one is {SLOW}"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=1, help="official scripts at a time")
     return parser.parse_args()

@@ -46,5 +46,6 @@ def _write_params(
 
 
 def _run(training: Training, seeds: Sequence[int], epochs: int) -> dict[str, object]:
-    run = {"recipe": "official", "method": training.method, "loss": training.loss, "epochs": epochs}
-    return {**run, "seeds": list(seeds), **({"order": training.order} if training.order else {})}
+    run: dict[str, object] = {"recipe": "official", "method": training.method, "loss": training.loss, "epochs": epochs}
+    run |= {"seeds": list(seeds)} | ({"order": training.order} if training.order else {})
+    return run | ({"learning_rate": float(training.rate)} if training.rate else {})

@@ -18,19 +18,24 @@ _DRIVER = Path(__file__).with_name("official.py")
 _RANDOM = TRIAL_LISTS[0]  # random, unseen-unheard: the list that every script tests on
 READ = (*TRAIN.values(), _RANDOM.item("face"), _RANDOM.item("voice"))  # feature files of a training
 _DATA = {f"../data/{item}": item for item in READ}
+SLOW = "1e-5"  # learning rate of all but the single branch with FOP
 TENSORFLOW = ("tensorflow", "tf_keras", "tf_slim", "pandas", "sklearn", "scipy")  # imports of its half
 TENSORFLOW_PACKAGES = "tensorflow-cpu tf_keras tf_slim pandas scikit-learn scipy"
 
 
 @dataclass(frozen=True)
 class Script:
-    """A training script of the official code. `{order}`, `{epochs}`, `{last}` (one more) and `{seed}` are filled in."""
+    """A training script of the official code.
+
+    `{order}`, `{epochs}`, `{last}` (one more), `{seed}` and `{rate}` are filled in.
+    """
 
     path: str  # below its checkout
     arguments: Sequence[str]
+    rate: str = SLOW
     function: str = "test"  # of online_evaluation, called after each epoch
     framework: str = "torch"
-    replacements: Mapping[str, str] = field(default_factory=dict)
+    replacements: Mapping[str, str] = field(default_factory=dict)  # in its text
     links: Mapping[str, str] = field(default_factory=lambda: _DATA)  # from where it runs -> feature file
 
 
@@ -41,17 +46,18 @@ class Training:
     method: str
     loss: str
     order: str  # of rows; "" for the two-branch network, which takes pairs
+    rate: str = ""  # learning rate on both sides; "": the official one
 
     @property
     def name(self) -> str:
         """Such as sbnet_fop_vfvf."""
-        return "_".join(part for part in (self.method, self.loss, self.order) if part)
+        return "_".join(part for part in (self.method, self.loss, self.order, self.rate.replace(".", "")) if part)
 
     @property
     def words(self) -> str:
         """In tables."""
         network = "single branch" if self.method == "sbnet" else "two-branch"
-        return f"{network}, {self.loss}" + f", {self.order}" * bool(self.order)
+        return ", ".join(part for part in (network, self.loss, self.order, self.rate) if part)
 
 
 def _center_or_git(loss: str) -> Script:
@@ -61,20 +67,25 @@ def _center_or_git(loss: str) -> Script:
         ["--split_type", "{order}", "--loss", loss],
         function="eval_train",
         framework="tensorflow",
-        replacements={"range(100)": "range({epochs})", **seeds},
+        replacements={
+            "range(100)": "range({epochs})",
+            "init_learning_rate = 0.00001": "init_learning_rate = {rate}",
+            **seeds,
+        },
     )
 
 
-_LENGTH = ("--max_num_epoch", "{last}", "--seed", "{seed}")  # their loop runs one fewer
+# Their loop runs one epoch fewer than the option says.
+_OPTIONS = "--lr {rate} --batch_size 128 --dim_embed 128 --max_num_epoch {last} --seed {seed}".split()
 SCRIPTS = {
-    ("sbnet", "fop"): Script("ssnet_fop/main.py", ["--split_type", "{order}", *_LENGTH]),
+    ("sbnet", "fop"): Script("ssnet_fop/main.py", ["--split_type", "{order}", *_OPTIONS], rate="1e-2"),
     ("sbnet", "center"): _center_or_git("cent"),
     ("sbnet", "git"): _center_or_git("git"),
-    # msaadsaeed/FOP: msaadsaeed/SBNet has its networks and tests, and trains none. Options of its README; a face has
-    # 4,096 numbers there.
+    # msaadsaeed/FOP: msaadsaeed/SBNet has its networks and tests, and trains none. A face has 4,096 numbers
+    # there.
     ("two_branch", "fop"): Script(
         "main.py",
-        ["--lr", "1e-5", "--batch_size", "128", "--dim_embed", "128", "--fusion", "gated", *_LENGTH],
+        ["--fusion", "gated", *_OPTIONS],
         replacements={"img_train[4096]": "img_train[512]"},
         links={
             "features/faceTrain.csv": TRAIN["face"],
@@ -142,7 +153,8 @@ def run_official(
 
 
 def _order(checkout: Path, script: Script, training: Training, seed: int, epochs: int, test: bool) -> dict[str, Any]:
-    values = {"order": training.order, "epochs": epochs, "last": epochs + 1, "seed": seed}
+    values: dict[str, object] = {"order": training.order, "epochs": epochs, "last": epochs + 1, "seed": seed}
+    values["rate"] = training.rate or script.rate
     return {
         "script": str(checkout / script.path),
         "arguments": [argument.format_map(values) for argument in script.arguments],
