@@ -8,7 +8,7 @@ PipelineError
 │   └── GoneError     its bytes are not those of the manifest; the stage fails once the others are cached
 ├── ExtractionError   too many items skipped, or an extractor broke its promise
 ├── ProtocolError     splits, trials or lists that would make the numbers dishonest
-├── ScoreError        scores or labels from which no rate can be computed; also a ValueError
+├── ScoreError        what a run has no score for; scores or labels without a rate; also a ValueError
 ├── RunError          a stage's results are damaged; DVC was killed around it; what it reads is absent or changed
 ├── StoreError        a store or the item cache is damaged or of another shape
 ├── CheckpointError   a model file is damaged, poisoned or of another network
@@ -58,7 +58,7 @@ class ProtocolError(PipelineError):
 
 
 class ScoreError(PipelineError, ValueError):
-    """Scores or labels do not allow a rate: none, of one kind, not finite, of unequal number."""
+    """A run cannot score what it was asked to, or scores and labels allow no rate: none, of one kind, not finite."""
 
 
 class RunError(PipelineError):

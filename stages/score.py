@@ -18,7 +18,11 @@ from pipeline.scoring.scorer import Ranking, Side, Verdict
 from stages.common import Artifacts, run_command
 
 _SHOWN = 5
-_NAMED = {"eer": "at the equal error rate", "far_1": "where 1 % of impostors pass", "far_10": "where 10 % pass"}
+_NAMED = {
+    "eer": "at the equal error rate",
+    "far_1": "at 1 % of false accepts",
+    "far_10": "at 10 % of false accepts",
+}
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def _pairs(scorer: Scorer, options: argparse.Namespace) -> Answer:
 
 def _in_words(verdict: Verdict) -> str:
     sides = " and ".join(_of(side) for side in (verdict.left, verdict.right))
-    known = [f"similarity {verdict.similarity:.3f}"]
+    known = [f"similarity {verdict.similarity:z.3f}"]
     if verdict.threshold is not None:
         named = _NAMED.get(verdict.threshold_name)
         known.append(f"threshold {verdict.threshold:.3f}" + (f", {named}" if named else ""))
@@ -113,7 +117,7 @@ def _in_words(verdict: Verdict) -> str:
 def _listed(ranking: Ranking, among: str) -> str:
     lines = [f"{among}, the nearest to {_of(ranking.probe)}:"]
     for one in ranking.candidates:
-        known = f"similarity {one.similarity:.3f}"
+        known = f"similarity {one.similarity:z.3f}"
         if one.probability is not None:
             known += f", probability {one.probability:.1%} if it is one of them"
         elif one.log_likelihood_ratio is not None:

@@ -131,7 +131,7 @@ def test_index_then_retrieve(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     verdict = Said(capsys, "verify", "--voice", VOICE, "--face", f"media/{found['candidates'][0]['medium']}", "--json")
     assert verdict.json["similarity"] == pytest.approx(found["candidates"][0]["similarity"], abs=1e-6)
     said = Said(capsys, "retrieve", "--face", FACE, "--store", store, "--top", 1, "--among", "face")
-    assert "   1. id0001/0.mp4 (similarity -0.000" in said.out
+    assert "   1. id0001/0.mp4 (similarity 0.000" in said.out
     said = Said(capsys, "retrieve", "--face", FACE, "--store", store, "--top", 1, run="uncalibrated")
     assert said.code == 1 and "indexed by run mine" in said.err
 
