@@ -13,6 +13,7 @@ from pipeline.settings import Params, RunSettings
 
 Settings = Mapping[str, str | int | float]  # some keys of train:, options as <method or loss>.<option>
 _FLOORS = ("raw", "cca")
+_RATIOS = ("min_dcf", "actual_dcf", "cllr", "min_cllr")  # shown with three decimals, percentages with one
 MARK = "†"  # beside every figure of a model that was chosen on the test list
 
 
@@ -66,7 +67,7 @@ class Run:
         if not isinstance(value, int | float):
             return None
         low, high, std = (group.get(f"{path[-1]}_{part}") for part in ("low", "high", "std"))
-        return Measured(float(value), _number(low), _number(high), _number(std), 3 if path[-1] == "min_dcf" else 1)
+        return Measured(float(value), _number(low), _number(high), _number(std), 3 if path[-1] in _RATIOS else 1)
 
     def group(self, *path: str) -> Mapping[str, object]:
         """The group at a path of metrics.json; empty where there is none."""

@@ -3,18 +3,24 @@
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 
+from extractors.faces.crop import crop_face
+from extractors.voices.utterance_aggregator import spectrogram
 from pipeline.config import load_params
+from pipeline.media import decode_audio, read_frames
 from pipeline.protocol.tables import ProtocolTables, read_protocol
 from pipeline.store import Store, write_store
 from tests.pipeline.export.test_authors_csv import store
 from tests.pipeline.protocol.corpora import tables, write_whole_manifest
+from tests.stages import test_trials
 from tests.stages.project import Project, make_project
 
 pytestmark = pytest.mark.stage
 IMPORTED = ("import_features", "manifest", "detect_faces", "embed_faces", "embed_voices", "protocol")
+of_media = test_trials.project  # a fixture: twelve people of pictures and sounds, trained and evaluated
 CROSS_MODAL = ["subset", "regime", "criterion"]
 
 
@@ -95,6 +101,32 @@ def test_the_way_back_and_forth_again_gives_the_same_files(imported: Project, tm
     assert again == sorted(path.relative_to(source) for path in source.rglob("*.csv"))
     for name in again:
         assert (source / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_exported_extractors_make_the_vectors_of_the_store_from_media(of_media: Project, tmp_path: Path) -> None:
+    out = tmp_path / "onnx"
+    of_media.run("export", "single_fop", "--to", "onnx", "--with-extractors", "--out", str(out))
+    names = ["README.md", "face.onnx", "facenet.onnx", "utterance_aggregator.onnx", "voice.onnx"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    for name, modality, inputs in (("facenet", "faces", crop), ("utterance_aggregator", "voices", spoken)):
+        session = onnxruntime.InferenceSession(str(out / f"{name}.onnx"))
+        store = of_media.store(modality)
+        for row in (0, 7):
+            medium = of_media.media / store.index["item"].iloc[row]
+            (vectors,) = session.run(None, {session.get_inputs()[0].name: inputs(medium)[None]})
+            assert np.abs(vectors[0] - store.matrix[row]).max() <= 1e-5
+
+
+def crop(picture: Path) -> np.ndarray:
+    """The whole picture as FaceNet takes it, (160, 160, 3)."""
+    image = read_frames(picture, [0])[0].image
+    return crop_face(image, np.array([0, 0, *image.shape[1::-1]]), 0, 160)
+
+
+def spoken(sound: Path) -> np.ndarray:
+    """The spectrogram (257, T) of a sound, repeated up to the second that the aggregator needs."""
+    return spectrogram(np.resize(decode_audio(sound, 16000), 16000))
 
 
 def test_before_dvc_repro_the_command_that_makes_it_is_named(tmp_path: Path) -> None:
