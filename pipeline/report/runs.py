@@ -13,6 +13,7 @@ from pipeline.settings import Params, RunSettings
 
 Settings = Mapping[str, str | int | float]  # some keys of train:, options as <method or loss>.<option>
 _FLOORS = ("raw", "cca")
+_RATIOS = ("min_dcf", "actual_dcf", "cllr", "min_cllr")  # figures that are no percentages
 MARK = "†"  # beside every figure of a model that was chosen on the test list
 
 
@@ -37,6 +38,7 @@ class Run:
     metrics: Mapping[str, object] | None
     roc: pd.DataFrame | None
     det: pd.DataFrame | None
+    reliability: pd.DataFrame | None = None
     cost: Mapping[str, object] | None = None  # cost.json
 
     @property
@@ -61,7 +63,7 @@ class Run:
         if not isinstance(value, int | float):
             return None
         low, high, std = (group.get(f"{path[-1]}_{part}") for part in ("low", "high", "std"))
-        return Measured(float(value), _number(low), _number(high), _number(std), 3 if path[-1] == "min_dcf" else 1)
+        return Measured(float(value), _number(low), _number(high), _number(std), 3 if path[-1] in _RATIOS else 1)
 
     def group(self, *path: str) -> Mapping[str, object]:
         """The group at a path of metrics.json; empty where there is none."""
@@ -116,12 +118,12 @@ def _read(name: str, params: Params, folder: Path) -> Run:
         return Run(name, settings, base, None, None, None)
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        roc, det = (pd.read_csv(folder / f"{curve}.csv") for curve in ("roc", "det"))
+        roc, det, reliability = (pd.read_csv(folder / f"{curve}.csv") for curve in ("roc", "det", "reliability"))
         timed = folder / "cost.json"
         cost = json.loads(timed.read_text(encoding="utf-8")) if timed.exists() else None
     except (OSError, ValueError) as error:
         raise RunError(f"{folder}: results cannot be read ({error}); run `dvc repro evaluate@{name}` again") from error
-    return Run(name, settings, base, metrics, roc, det, cost)
+    return Run(name, settings, base, metrics, roc, det, reliability, cost)
 
 
 def _base(params: Params, settings: RunSettings) -> RunSettings:
