@@ -101,10 +101,9 @@ class _Logistic:
 
     def __init__(self, scores: ArrayLike, labels: ArrayLike, prior: float) -> None:
         values, genuine = checked_trials(scores, labels)
-        spread = float(values.std())
-        if spread == 0.0:
+        if values.min() == values.max():
             raise ScoreError(f"all {len(values)} scores are {values[0]:g}: there is no map from them")
-        self.prior, mean = prior, float(values.mean())
+        self.prior, mean, spread = prior, float(values.mean()), float(values.std())
         standard = (values - mean) / spread
         self.design = np.stack([standard, np.ones_like(standard)])  # (2, N)
         counts = int(genuine.sum()), int((~genuine).sum())

@@ -173,8 +173,8 @@ def test_all_impostors_are_every_pair_of_rows_of_two_people_once(wide: World) ->
     found = with_all_impostors(trials)
     assert (found.labels == 1).sum() == (trials.labels == 1).sum()
     impostors = {(a, b) for a, b, label in zip(found.left, found.right, found.labels, strict=True) if label == 0}
-    person = {row: who for row, who in zip(trials.left, trials.left_person, strict=True)}
-    others = {row: who for row, who in zip(trials.right, trials.right_person, strict=True)}
+    person = dict(zip(trials.left, trials.left_person, strict=True))
+    others = dict(zip(trials.right, trials.right_person, strict=True))
     assert impostors == {(a, b) for a in person for b in others if person[a] != others[b]}
     assert len(impostors) == (found.labels == 0).sum() <= IMPOSTORS
 
@@ -183,7 +183,7 @@ def test_within_a_modality_no_pair_comes_twice_and_many_are_thinned_the_same_eac
     rows = np.arange(600)
     trials = Trials(rows, np.roll(rows, 1), np.zeros(600, np.int64), ("face", "face"), rows // 2, np.roll(rows // 2, 1))
     found, again = with_all_impostors(trials), with_all_impostors(trials)
-    assert len(found.labels) == pytest.approx(IMPOSTORS / 2, rel=0.05)
+    assert 0.9 * IMPOSTORS < len(found.labels) <= IMPOSTORS  # there are 179,100; the list has no genuine trial
     assert len({frozenset(pair) for pair in zip(found.left, found.right, strict=True)}) == len(found.labels)
     assert (found.left_person != found.right_person).all()
     assert np.array_equal(found.left, again.left) and np.array_equal(found.right, again.right)
