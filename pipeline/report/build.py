@@ -10,7 +10,7 @@ from pipeline.report import paper
 from pipeline.report.challenge import challenge_table
 from pipeline.report.comparison import cost_table, difference_tables, entries
 from pipeline.report.figure_style import house_style, inline, to_png, to_svg
-from pipeline.report.figures import KINDS, Plot, curve_plots, figure_3, figure_4, figure_4_here
+from pipeline.report.figures import KINDS, Plot, curve_plots, figure_3, figure_4, figure_4_here, reliability_plots
 from pipeline.report.header import report_header
 from pipeline.report.leaks import leaks, provenance_of
 from pipeline.report.page import Contents, Picture, page
@@ -88,8 +88,9 @@ def _plots(runs: Sequence[Run], recipe: str, suffix: str) -> list[Plot]:
         found = {kind: run_of(wanted_for(loss, kind), runs, recipe) for kind in KINDS}
         own = {kind: run for kind, run in found.items() if run is not None}
         matching += figure_3(own, loss, suffix)
-        curves += curve_plots(own, loss, suffix)
-    curves.sort(key=lambda plot: not plot.name.startswith("roc"))  # all ROC panels in one line of the page
+        curves += [*curve_plots(own, loss, suffix), *reliability_plots(own, loss, suffix)]
+    kinds = ("roc", "det", "reliability")  # a line of the page each
+    curves.sort(key=lambda plot: kinds.index(plot.name.split("_")[0]))
     return [*matching, *curves]
 
 

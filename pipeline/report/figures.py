@@ -1,4 +1,4 @@
-"""Figures 3 and 4, matching accuracy against the size of the gallery, and ROC and DET of the runs of Table I."""
+"""Figures 3 and 4, matching accuracy against gallery size; ROC, DET and reliability of the runs of Table I."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -195,6 +195,31 @@ def curve_plots(runs: Mapping[str, Run], loss: str, suffix: str) -> list[Plot]:
     return [Plot(f"roc_{loss}{suffix}", captions[0], roc), Plot(f"det_{loss}{suffix}", captions[1], det)]
 
 
+def reliability_plots(runs: Mapping[str, Run], loss: str, suffix: str) -> list[Plot]:
+    """Reliability diagram of a loss, as curve_plots; none where no scores were calibrated."""
+    found = {
+        kind: table
+        for kind in ("single", "two")
+        if kind in runs and (table := _curve(runs[kind].reliability)) is not None
+    }
+    if not found:
+        return []
+    name = paper.LOSSES[loss]
+    figure, axes = new_axes(0.96)
+    for kind, table in found.items():
+        _draw_line(axes, kind, table["probability"], table["genuine"], _curve_label(runs[kind], kind, "cllr", "Cllr"))
+    axes.plot((0, 100), (0, 100), color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)))
+    axes.set(title=f"Reliability, {name}", xlabel="probability by the score, %", ylabel="genuine, %")
+    axes.set(xlim=(0, 100), ylim=(0, 100))
+    axes.legend(loc="upper left", labelcolor="linecolor", handlelength=2.4)
+    caption = (
+        f"Reliability, {name}: how often a pair of voice and face is of one person, by the probability that its score "
+        "was calibrated to on validation people, where half of all pairs are; trials of all seeds in bins of equal "
+        "size. On the dotted line probabilities mean what they say."
+    )
+    return [Plot(f"reliability_{loss}{suffix}", caption, figure)]
+
+
 def _curve(table: pd.DataFrame | None) -> pd.DataFrame | None:
     return table if table is not None and len(table) and (table["list"] == _CROSS_MODAL).all() else None
 
@@ -206,7 +231,7 @@ def _draw_line(axes: Axes, kind: str, x: "pd.Series[float]", y: "pd.Series[float
 
 def _curve_label(run: Run, kind: str, measure: str, title: str) -> str:
     figure = run.measured("verification", CROSS_MODAL.name, RANDOM.name, measure)
-    return KINDS[kind][0] + run.mark + (f", {title} {figure.value:.1f}" if figure else "")
+    return KINDS[kind][0] + run.mark + (f", {title} {figure.value:.{2 if measure == 'cllr' else 1}f}" if figure else "")
 
 
 def _finish_roc(axes: Axes, name: str) -> None:

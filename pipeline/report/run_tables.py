@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.protocol.judged import judged_on
+from pipeline.protocol.judged import judged_on, learnt_tasks
 from pipeline.protocol.vocabulary import (
     CRITERIA,
     CROSS_MODAL,
@@ -15,6 +15,8 @@ from pipeline.protocol.vocabulary import (
     SEEN,
     V2F,
     V2V,
+    VERIFICATION_TASKS,
+    Task,
 )
 from pipeline.report.runs import Run, departures
 from pipeline.report.tables import ReportTable, Value
@@ -23,13 +25,25 @@ _CROSS = ("verification", CROSS_MODAL.name)
 _DIRECTIONS = {task.name: task.words for task in (V2F, F2V, F2F, V2V)}
 
 
+_MEASURES = {
+    "eer": "EER",
+    "auc": "AUC",
+    "min_dcf": "minDCF",
+    "actual_dcf": "DCF",
+    "min_cllr": "min Cllr",
+    "cllr": "Cllr",
+}  # of the table of all runs
+
+_CALIBRATED = {key: _MEASURES[key] for key in ("min_cllr", "cllr", "min_dcf", "actual_dcf")}
+
+
 def run_tables(runs: Sequence[Run], placed: set[str]) -> list[ReportTable]:
     """Every table of ours; `placed` names the runs that are in Tables I to V. Tables without a row are left out."""
     runs = sorted(runs, key=lambda run: run.is_floor)
     done = [run for run in runs if run.metrics is not None]
     others = [run for run in done if run.name not in placed]
     tables = [_extra(others), _other_criteria(done), _seen_heard(done)]
-    tables += [_matching(done), _released(done), _retrieval(done)]
+    tables += [_matching(done), _released(done), _retrieval(done), _calibration(done)]
     every = replace(_all(runs), marks=_marks(runs))  # has a column of its own for what each was chosen on
     return [*(_marked(table, runs) for table in tables if table.rows), every]
 
@@ -149,16 +163,39 @@ def _retrieval(runs: Sequence[Run]) -> ReportTable:
     return ReportTable("retrieval", "Retrieval", notes, header, rows, folded=True)
 
 
+def _calibration(runs: Sequence[Run]) -> ReportTable:
+    rows = []
+    for run in runs:
+        for task in learnt_tasks(run.settings.modality, VERIFICATION_TASKS):
+            path = ("verification", task.name, RANDOM.name)
+            if run.group(*path) and run.group("calibration", task.name):
+                figures = (run.measured(*path, measure) for measure in _CALIBRATED)
+                rows.append((run.name, task.words, *figures, _calibrated_on(run, task)))
+    notes = (
+        "What scores mean: each is mapped to a log-likelihood ratio, fitted on validation people. Cllr is its cost in "
+        "bits, minimum Cllr what the best monotone map of the test trials themselves would cost, which no honest map "
+        "of few people reaches; DCF is the detection cost of deciding by the ratios, minDCF of the best threshold.",
+    )
+    header = ("Run", "Task", *_CALIBRATED.values(), "Calibrated on")
+    return ReportTable("calibration", "Calibration", notes, header, tuple(rows), folded=True)
+
+
+def _calibrated_on(run: Run, task: Task) -> str:
+    found = run.group("calibration", task.name)
+    return str(found["reason"]) if "reason" in found else f"{found['people']} people"
+
+
 def _all(runs: Sequence[Run]) -> ReportTable:
     rows = []
     for run in runs:
         settings = (_recipe(run), *_how_trained(run), run.settings.selection)
-        figures = (_figure(run, "eer"), _figure(run, "auc"), run.measured(*_path(run), "min_dcf"))
+        figures = tuple(_figure(run, measure) for measure in _MEASURES)
         state = ("not run",) if run.metrics is None else (" ".join(_path(run)[1:]),)
         rows.append((run.name, *settings, *state, *figures))
     notes = (
         "Every run that params.yaml names. One modality: trials of that modality. minDCF is a ratio, not a percentage, "
-        "and its interval is reflected: a least value over thresholds comes out too low, and lower in resamples.",
+        "and its interval is reflected: a least value over thresholds comes out too low, and lower in resamples. So is "
+        "that of minimum Cllr. Cllr, in bits: 0 perfect, 1 nothing; empty where scores were not calibrated.",
     )
     columns = (
         "Recipe",
@@ -170,9 +207,7 @@ def _all(runs: Sequence[Run]) -> ReportTable:
         "Seeds",
         "Chosen on",
         "List",
-        "EER",
-        "AUC",
-        "minDCF",
+        *_MEASURES.values(),
     )
     return ReportTable("runs", "All runs", notes, ("Run", *columns), tuple(rows), folded=True)
 

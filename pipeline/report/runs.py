@@ -38,6 +38,7 @@ class Run:
     metrics: Mapping[str, object] | None
     roc: pd.DataFrame | None
     det: pd.DataFrame | None
+    reliability: pd.DataFrame | None = None
     cost: Mapping[str, object] | None = None  # cost.json
 
     @property
@@ -125,13 +126,13 @@ def _read(name: str, params: Params, folder: Path) -> Run:
         return Run(name, settings, base, None, None, None)
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        roc, det = (pd.read_csv(folder / f"{curve}.csv") for curve in ("roc", "det"))
+        roc, det, reliability = (pd.read_csv(folder / f"{curve}.csv") for curve in ("roc", "det", "reliability"))
         timed = folder / "cost.json"
         cost = json.loads(timed.read_text(encoding="utf-8")) if timed.exists() else None
     except (OSError, ValueError) as error:
         stage = "evaluate" if settings.fusion is None else "fuse"
         raise RunError(f"{folder}: results cannot be read ({error}); run `dvc repro {stage}@{name}` again") from error
-    return Run(name, settings, base, metrics, roc, det, cost)
+    return Run(name, settings, base, metrics, roc, det, reliability, cost)
 
 
 def _base(params: Params, settings: RunSettings) -> RunSettings:

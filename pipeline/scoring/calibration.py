@@ -88,8 +88,8 @@ def shrunken_map(scores: ArrayLike, labels: ArrayLike, left: People, right: Peop
     """The same, towards an LLR of 0 by what a fit on these people leaves uncertain: `left` and `right` (N,), codes.
 
     Averaged over what the log-odds could as well be, a probability is nearer to one half, by 1 / sqrt(1 + pi v / 8)
-    for their variance v (MacKay 1992, "The evidence framework applied to classification networks", eq. 15): v is the
-    mean over the trials, robust to trials sharing people (Liang & Zeger 1986; a trial of two belongs to both).
+    for their variance v (MacKay 1992, "The evidence framework applied to classification networks"): v is the mean over
+    the trials, robust to trials that share people (Liang & Zeger 1986; a trial of two belongs to both).
     """
     logistic = _Logistic(scores, labels, prior)
     share = 1.0 / np.sqrt(1.0 + np.pi / 8.0 * logistic.variance(left, right))
@@ -101,10 +101,9 @@ class _Logistic:
 
     def __init__(self, scores: ArrayLike, labels: ArrayLike, prior: float) -> None:
         values, genuine = checked_trials(scores, labels)
-        spread = float(values.std())
-        if spread == 0.0:
+        if values.min() == values.max():
             raise ScoreError(f"all {len(values)} scores are {values[0]:g}: there is no map from them")
-        self.prior, mean = prior, float(values.mean())
+        self.prior, mean, spread = prior, float(values.mean()), float(values.std())
         standard = (values - mean) / spread
         self.design = np.stack([standard, np.ones_like(standard)])  # (2, N)
         counts = int(genuine.sum()), int((~genuine).sum())
@@ -115,7 +114,11 @@ class _Logistic:
         self.fitted = AffineMap(slope, float(self.found[1]) - slope * mean - log_odds(prior))
 
     def variance(self, left: People, right: People) -> float:
-        """Mean over the trials, weighted as they are, of the variance of the log-odds over people."""
+        """Mean over the trials of the variance of the log-odds over people.
+
+        Weighted by what each trial says of the map, which is most where its probability is near one half: there a
+        wrong slope costs most, and of scores far off it any slope would say the same.
+        """
         pulls = self.design * (self.weights * self._residuals(self.found))  # (2, N)
         people = int(max(left.max(), right.max())) + 1
         two = left != right
@@ -123,7 +126,10 @@ class _Logistic:
         inverse = np.linalg.inv(self._curvature(self.found))
         count = len(np.unique(np.concatenate([left, right])))
         covariance = inverse @ (own @ own.T) @ inverse * (count / (count - 1.0))
-        return float(self.weights @ np.einsum("in,ij,jn->n", self.design, covariance, self.design))
+        likely = _sigmoid(self.found @ self.design)
+        said = self.weights * likely * (1.0 - likely)
+        variances = np.einsum("in,ij,jn->n", self.design, covariance, self.design)
+        return float(said @ variances / said.sum())
 
     def _minimum(self) -> Floats:
         """Newton's method, steps halved where they do not descend: the cross entropy is convex."""
