@@ -13,7 +13,8 @@ from pipeline.protocol import read_protocol
 from pipeline.report.trial_media import Excerpts, Sizes, excerpts
 from pipeline.report.trials import hard_galleries, read_scores, wrong_trials
 from pipeline.report.trials_page import PAGE, Errors, Rows, trials_page
-from pipeline.scoring.model import MODEL, load_model
+from pipeline.scoring.fusion import load_trained
+from pipeline.scoring.model import MODEL
 from pipeline.scoring.provenance import check_provenance
 from pipeline.settings import Params
 from pipeline.store import read_store
@@ -23,11 +24,11 @@ logger = logging.getLogger("stages.trials")
 
 
 def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
-    """Write artifacts/report/trials.html for the run that `trials.run` names, or else the first of `experiments:`."""
+    """Write artifacts/report/trials.html for the run that `trials.run` names, or the first of `experiments:`."""
     run = params.trials.run or next(iter(params.experiments))
     modality, folder, shown = run_settings(params, run).modality, deps.runs / run, params.trials.shown
     scores = read_scores(folder / SCORES, run)
-    model, faces, voices = load_model(folder / MODEL), read_store(deps.faces), read_store(deps.voices)
+    model, faces, voices = load_trained(folder / MODEL), read_store(deps.faces), read_store(deps.voices)
     check_provenance(model.provenance, {"face": faces.provenance, "voice": voices.provenance}, str(folder / MODEL))
     protocol = read_protocol(deps.protocol)
     galleries = hard_galleries(model, lists_of(protocol, faces, voices), faces, voices, modality, shown)

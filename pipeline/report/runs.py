@@ -98,7 +98,8 @@ def run_of(wanted: Settings, runs: Sequence[Run], recipe: str) -> Run | None:
     Of several, the one that departs least from the recipe otherwise, then the first in params.yaml: a run with another
     batch size does not displace the table's own.
     """
-    fitting = [run for run in runs if run.metrics is not None and run.settings.recipe == recipe]
+    own = [run for run in runs if run.settings.fusion is None]  # a fusion has the recipe of a member
+    fitting = [run for run in own if run.metrics is not None and run.settings.recipe == recipe]
     fitting = [run for run in fitting if wanted.items() <= _flat(run.settings).items()]
     return min(fitting, key=lambda run: len(departures(run, wanted)), default=None)
 

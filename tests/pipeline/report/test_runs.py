@@ -51,6 +51,17 @@ def test_run_with_another_batch_size_does_not_displace_the_tables_own(tmp_path: 
     assert found.name == "plain"
 
 
+def test_a_fusion_fills_no_cell_of_its_members(tmp_path: Path) -> None:
+    raw = shipped_params()
+    raw["experiments"] = {"plain": {"loss": "fop"}, "best": {"recipe": "best"}}
+    raw["fusions"] = {"both": ["best", "plain"]}
+    params = write_params(tmp_path, raw)
+    evaluated(tmp_path, ["both"])
+    runs = read_runs(params, tmp_path)
+    assert [run.metrics is not None for run in runs] == [False, False, True]
+    assert run_of({"recipe": "best"}, runs, "best") is None and recipes_of(params, runs) == ["honest", "best"]
+
+
 def test_recipes_do_not_mix_and_their_own_numbers_do_not_count_as_departures(tmp_path: Path) -> None:
     changes: dict[str, dict[str, object]] = {
         "official_git": {"recipe": "official", "loss": "git", "method": "two_branch"},
