@@ -114,6 +114,7 @@ class Scorer:
         Nothing else of the project is read: extractors, weights and options are those that the file names. Raises
         CheckpointError for a file that is absent, damaged or poisoned.
         """
+        import pipeline.extraction.decoding  # noqa: F401  # before torch, whose idle threads it lets sleep
         from pipeline.runtime.device import select_device
         from pipeline.scoring.fusion import load_trained
         from pipeline.scoring.vectors import MediaVectors
@@ -347,15 +348,20 @@ class Scorer:
         return [extraction.results[name]["embeddings"] for name in names]
 
     def _scores(self, left: str, probes: Matrix, right: str, candidates: Matrix) -> Matrix:
-        """Scores (S, P, G) of vectors: probes (P, D) with candidates (P, G, D) of their own."""
+        """Scores (S, P, G) of probes (P, D) with candidates (P, G, D) of their own; raises ScoreError for NaN."""
         from pipeline.scoring.similarity import similarity
 
-        if self.model.compares != "embeddings":
-            return self.model.score(left, probes, right, candidates)
-        count, size, width = candidates.shape
-        others = self.model.embed(right, candidates.reshape(count * size, width))
-        networks, _, inner = others.shape
-        return similarity(self.model.embed(left, probes)[:, :, None], others.reshape(networks, count, size, inner))
+        if self.model.compares == "embeddings":
+            count, size, width = candidates.shape
+            others = self.model.embed(right, candidates.reshape(count * size, width))
+            networks, _, inner = others.shape
+            others = others.reshape(networks, count, size, inner)
+            scores = similarity(self.model.embed(left, probes)[:, :, None], others)
+        else:
+            scores = self.model.score(left, probes, right, candidates)
+        if not np.isfinite(scores).all():
+            raise ScoreError(f"run {self.run} gives scores that are not finite: train it again")
+        return scores
 
     def _ranking(
         self,

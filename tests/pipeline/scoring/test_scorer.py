@@ -507,3 +507,7 @@ def test_method_that_scores_pairs_verifies_and_cannot_be_indexed(
     assert verdict.similarity == pytest.approx(float(face @ voice[0]), abs=1e-6)
     with pytest.raises(ScoreError, match="cannot fill a store; use match or verify"):
         scorer.index(project.media, tmp_path / "store")
+    with torch.no_grad():
+        method.scale.fill_(torch.nan)
+    with pytest.raises(ScoreError, match="not finite"):
+        scorer.verify(face=clips[0], voice=clips[1])
