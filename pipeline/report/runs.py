@@ -38,8 +38,8 @@ class Run:
     metrics: Mapping[str, object] | None
     roc: pd.DataFrame | None
     det: pd.DataFrame | None
-    reliability: pd.DataFrame | None = None
     cost: Mapping[str, object] | None = None  # cost.json
+    reliability: pd.DataFrame | None = None
 
     @property
     def is_floor(self) -> bool:
@@ -133,7 +133,7 @@ def _read(name: str, params: Params, folder: Path) -> Run:
     except (OSError, ValueError) as error:
         stage = "evaluate" if settings.fusion is None else "fuse"
         raise RunError(f"{folder}: results cannot be read ({error}); run `dvc repro {stage}@{name}` again") from error
-    return Run(name, settings, base, metrics, roc, det, reliability, cost)
+    return Run(name, settings, base, metrics, roc, det, cost, reliability)
 
 
 def _base(params: Params, settings: RunSettings) -> RunSettings:

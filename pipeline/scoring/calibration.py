@@ -18,8 +18,8 @@ from pipeline.metrics.rates import Floats, checked_trials, roc_curve
 People = NDArray[np.int64]  # codes from 0
 THRESHOLDS = ("eer", "far_1", "far_10")  # at the equal error rate, and at 1 and 10 % of impostors accepted
 _FALSE_ACCEPTS = {"far_1": 0.01, "far_10": 0.1}
-# From so many people on, a map costs at most .03 of Cllr more than the best one, on average over populations from
-# EER 44 to 3 %: tools/benchmarks/README.md, calibration_people.
+# From so many people on, nine of ten maps cost .035 of Cllr or less beyond the best one, in populations from EER 40 to
+# 1 %, and .02 on average: tools/benchmarks/README.md, calibration_people.
 FEWEST_CALIBRATED = 10
 _STEPS, _TOLERANCE = 100, 1e-10  # of Newton's method
 
@@ -29,6 +29,7 @@ class Calibration:
     """What the scores of one model on one task mean; LLR = slope * score + offset, slope > 0.
 
     With a `reason` there is no such map, and there may be thresholds all the same: they are then of few people, too.
+    Raises ValueError for numbers that are not finite, a map that does not rise, and neither map nor reason.
     """
 
     people: int = 0  # validation identities in its trials
@@ -36,6 +37,12 @@ class Calibration:
     offset: float | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)  # of THRESHOLDS -> least score that is accepted
     reason: str = ""  # why there is no map; empty where there is one
+
+    def __post_init__(self) -> None:
+        numbers = [value for value in (self.slope, self.offset, *dict(self.thresholds).values()) if value is not None]
+        falls = self.slope is not None and self.slope <= 0.0
+        if not np.isfinite(numbers).all() or falls or (self.slope is None) != bool(self.reason):
+            raise ValueError(f"a calibration has finite numbers, and a rising map or a reason: found {self}")
 
     def log_likelihood_ratio(self, scores: ArrayLike) -> Floats:
         """LLRs (...) of scores (...), rising with them; raises ScoreError with the reason where there is no map."""

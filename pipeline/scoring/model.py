@@ -87,7 +87,7 @@ class Model:
         Where nothing was calibrated, that is said as the reason of each.
         """
         task = next(task.name for task in VERIFICATION_TASKS.values() if set(task.sides) == {left, right})
-        return self.calibrations.get(task, [absent(_NOT_CALIBRATED)] * len(self.methods))
+        return self.calibrations.get(task, [absent(_NOT_CALIBRATED)] * self.judges)
 
     def takes(self, modality: str) -> bool:
         """Whether it knows what to do with vectors of modality face | voice."""

@@ -21,7 +21,7 @@ from tests.stages.project import ROOT, Project
 pytestmark = pytest.mark.stage
 
 RUN = "single_fop"
-FILES = ("metrics.json", "summary.json", "scores.parquet", "roc.csv", "det.csv", "matching.csv")
+FILES = ("metrics.json", "summary.json", "scores.parquet", "roc.csv", "det.csv", "matching.csv", "reliability.csv")
 
 
 def planted(index: pd.DataFrame, seed: int) -> np.ndarray:

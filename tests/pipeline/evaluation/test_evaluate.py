@@ -9,7 +9,10 @@ import pytest
 
 from pipeline.errors import ProtocolError, ScoreError
 from pipeline.evaluation import described, evaluate, lists_of, write_evaluation
-from pipeline.metrics import equal_error_rate, min_dcf, official_rates, roc_auc
+from pipeline.evaluation.evaluate import headline
+from pipeline.evaluation.figures import reliability
+from pipeline.metrics import actual_dcf, cllr, equal_error_rate, min_cllr, min_dcf, official_rates, roc_auc
+from pipeline.scoring.calibration import Calibration
 from tests.pipeline.evaluation.planted import (
     EACH,
     PEOPLE,
@@ -45,8 +48,47 @@ def test_each_rate_is_the_mean_over_models_of_the_rate_of_its_scores() -> None:
         assert figures["eer_low"] < figures["eer"] < figures["eer_high"]
         assert figures["auc_low"] < figures["auc"] < figures["auc_high"]
         assert figures["min_dcf_low"] < figures["min_dcf_high"]
+        ratios = [2.0 * column + 4.0 for column in columns]  # as the encoder's calibration says
+        least = [min_cllr(column, table["label"]) for column in columns]
+        bits = [cllr(one, table["label"]) for one in ratios]
+        paid = [actual_dcf(one, table["label"], 0.05) for one in ratios]
+        assert [figures["min_cllr"], figures["actual_dcf"]] == pytest.approx([np.mean(least), np.mean(paid)], abs=1e-5)
+        assert [figures["cllr"], figures["cllr_std"]] == pytest.approx([np.mean(bits), np.std(bits, ddof=1)], abs=1e-5)
+        assert figures["actual_dcf"] >= figures["min_dcf"] and figures["cllr"] >= figures["min_cllr"]
+        assert figures["cllr_low"] < figures["cllr"] < figures["cllr_high"]
+        assert figures["min_cllr_low"] <= figures["min_cllr"] <= figures["min_cllr_high"]
         assert (figures["trials"], figures["genuine"], figures["identities"]) == (240, 120, len(PEOPLE))
     assert not measured
+
+
+class _OneUncalibrated(NoisyEncoder):
+    """Of whose models one has no map."""
+
+    def calibration(self, left: str, right: str) -> list[Calibration]:
+        return [*super().calibration(left, right)[1:], Calibration(people=3, reason="validation holds 3 people")]
+
+
+def test_without_a_map_of_every_model_there_is_a_reason_and_no_cllr() -> None:
+    faces, voices = stores(0.7)
+    result = evaluate(_OneUncalibrated(2, 0.1), settings(), planted_lists(faces, voices), faces, voices)
+    figures = result.metrics["verification"]["cross_modal"]["random"]
+    assert "min_cllr" in figures
+    assert not {"cllr", "actual_dcf"} & set(figures)
+    assert result.metrics["calibration"]["cross_modal"] == {"reason": "validation holds 3 people"}
+    assert not len(result.reliability)
+    assert "cllr" not in headline(result.metrics, "both")
+
+
+def test_reliability_is_the_share_of_genuine_trials_by_probability_at_even_odds() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([1, 0], [20_000, 60_000])
+    ratios = 1.5 * (rng.normal(size=(1, 80_000)) + 1.5 * (labels - 0.5))  # right ones
+    table = reliability("list", ratios, labels)
+    assert table["trials"].sum() == 80_000
+    assert (table["probability"].diff().iloc[1:] > 0).all()
+    np.testing.assert_allclose(table["genuine"], table["probability"], atol=3.0)
+    too_sure = reliability("list", 3.0 * ratios, labels)
+    assert (too_sure["genuine"] - too_sure["probability"]).iloc[0] > 3.0
 
 
 def test_score_is_minus_the_squared_distance_of_the_two_embeddings() -> None:
@@ -108,7 +150,7 @@ def test_lists_the_protocol_lacks_are_absent_not_zero() -> None:
     nobody = type(voices)(np.empty((0, 16), dtype=np.float32), voices.index.iloc[:0], {})
     protocol = tables([trials("unseen_unheard", "voice", "random")], [])
     result = evaluate(NoisyEncoder(1, 0.0), settings(), lists_of(protocol, nobody, voices), nobody, voices)
-    assert set(result.metrics) == {"verification"}
+    assert set(result.metrics) == {"verification", "calibration"}
     assert set(result.metrics["verification"]) == {"voice"}
     assert "eer_std" not in result.metrics["verification"]["voice"]["random"]
     assert set(result.roc["list"]) == {"voice.random"}
@@ -131,7 +173,8 @@ def test_curves_are_of_the_task_that_a_run_was_trained_for(modality: str, task: 
     assert area == pytest.approx(result.metrics["verification"][task]["random"]["auc"], abs=0.5)
     assert set(result.matching["task"]) == {direction}
     assert result.matching["accuracy"].equals(result.matching[direction])
-    assert set(result.metrics) == {"verification", "matching", "retrieval"}
+    assert set(result.metrics) == {"verification", "matching", "retrieval", "calibration"}
+    assert set(result.reliability["list"]) == {f"{task}.random"}
 
 
 def test_run_whose_own_lists_are_absent_has_no_curve_of_another_task(
@@ -172,7 +215,7 @@ def test_summary_is_the_headline_of_what_a_run_was_trained_on(tmp_path: Path, mo
     write_evaluation(tmp_path, result, {"rule": "validation"}, modality)
     summary = json.loads((tmp_path / "summary.json").read_text())
     figures = result.metrics["verification"][task]["random"]
-    assert list(summary) == ["eer", "eer_std", "auc", "auc_std", "min_dcf", "identities"]
+    assert list(summary) == ["eer", "eer_std", "auc", "auc_std", "min_dcf", "cllr", "min_cllr", "identities"]
     assert summary == {key: figures[key] for key in summary}
     line = described(result.metrics, modality)
     assert line.startswith(f"EER {figures['eer']:.1f} ± {figures['eer_std']:.1f} %, AUC {figures['auc']:.1f} ± ")
@@ -200,7 +243,7 @@ def test_people_without_names_are_neither_counted_nor_retrieved(tmp_path: Path) 
     assert "retrieval" not in result.metrics
     assert described(result.metrics, "both").endswith(" %, on people unknown")
     write_evaluation(tmp_path, result, {"rule": "last"})
-    assert list(json.loads((tmp_path / "summary.json").read_text())) == ["eer", "auc", "min_dcf"]
+    assert list(json.loads((tmp_path / "summary.json").read_text())) == ["eer", "auc", "min_dcf", "cllr", "min_cllr"]
 
 
 def test_sizes_beyond_the_galleries_are_named_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -269,7 +312,8 @@ def test_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
         result = evaluate(NoisyEncoder(2, 0.1), settings(), lists, faces, voices)
         write_evaluation(tmp_path / name, result, {"rule": "validation"})
     files = sorted(path.name for path in (tmp_path / "once").iterdir())
-    assert files == ["det.csv", "matching.csv", "metrics.json", "roc.csv", "scores.parquet", "summary.json"]
+    tables_of = ["det.csv", "matching.csv", "metrics.json", "reliability.csv", "roc.csv", "scores.parquet"]
+    assert files == [*tables_of, "summary.json"]
     for name in files:
         assert (tmp_path / "once" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
     metrics = json.loads((tmp_path / "once" / "metrics.json").read_text())

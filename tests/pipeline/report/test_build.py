@@ -155,9 +155,9 @@ def test_every_table_and_figure_has_its_files(project: tuple[Params, Path]) -> N
     report = project[1] / "report"
     names = {path.name for path in (report / "tables").iterdir()}
     own = {"runs", "other_runs", "parity_labels", "seen_heard", "matching", "retrieval", "skipped", "coverage"}
-    own |= {"differences", "difference_pairs", "cost"}
+    own |= {"differences", "difference_pairs", "cost", "calibration"}
     assert names == {f"{name}.csv" for name in own | {f"table{number}" for number in range(1, 6)}}
-    drawn = {"figure3_fop", "roc_fop", "det_fop"}
+    drawn = {"figure3_fop", "roc_fop", "det_fop", "reliability_fop"}
     drawn |= {f"{name}_official" for name in drawn} | {"figure4", "figure4_here"}
     assert {path.name for path in (report / "figures").iterdir()} == {
         f"{name}.{kind}" for name in drawn for kind in ("svg", "png")

@@ -13,7 +13,7 @@ def evaluated(folder: Path, runs: list[str]) -> None:
     for run in runs:
         (folder / run).mkdir()
         (folder / run / "metrics.json").write_text("{}")
-        for curve in ("roc", "det"):
+        for curve in ("roc", "det", "reliability"):
             (folder / run / f"{curve}.csv").write_text("list,x,y\n")
 
 

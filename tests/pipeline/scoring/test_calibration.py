@@ -130,6 +130,23 @@ def test_without_a_map_the_reason_is_the_error() -> None:
         absent("validation holds 3 people").probability(0.0, 0.5)
 
 
+BROKEN = {
+    "falling": {"slope": -1.0, "offset": 0.0},
+    "flat": {"slope": 0.0, "offset": 0.0},
+    "infinite": {"slope": float("inf"), "offset": 0.0},
+    "poisoned": {"slope": 1.0, "offset": float("nan")},
+    "poisoned threshold": {"slope": 1.0, "offset": 0.0, "thresholds": {"eer": float("nan")}},
+    "neither map nor reason": {},
+    "map and reason": {"slope": 1.0, "offset": 0.0, "reason": "too few"},
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_what_is_no_calibration_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match="rising map or a reason"):
+        Calibration(people=12, **BROKEN[kind])
+
+
 def test_thresholds_accept_what_their_names_say() -> None:
     scores, labels = gaussians(500, 2000, seed=2)
     scores = scores + 0.6 * np.random.default_rng(0).normal(size=len(scores))

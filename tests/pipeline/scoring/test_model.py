@@ -134,6 +134,9 @@ BREAKS = {
     "other format": lambda path: rewrite(path, format=99),
     "other network": lambda path: rewrite(path, sizes={"face": 24, "voice": 24, "classes": 41, "traits": {}}),
     "older format": lambda path: rewrite(path, format=1),
+    "poisoned calibration": lambda path: rewrite(
+        path, calibration={"voice": [{"slope": float("nan"), "offset": 0.0}] * 3}
+    ),
     "other method": lambda path: rewrite(path, settings={**header(path)["settings"], "method": "svhf"}),
     "unknown setting": lambda path: rewrite(path, settings={"method": "sbnet"}),
     "poisoned": lambda path: rewrite(path, tensors=poisoned(path)),

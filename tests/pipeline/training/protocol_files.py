@@ -22,6 +22,7 @@ def tables() -> dict[str, pd.DataFrame]:
     classes = np.repeat(np.arange(4), 8)
     pairs = pd.DataFrame(
         {
+            "language": "",
             "face_row": classes * FACES_EACH + rng.integers(0, FACES_EACH, len(classes)),
             "voice_row": classes * VOICES_EACH + rng.integers(0, VOICES_EACH, len(classes)),
             "class_index": classes,
