@@ -133,15 +133,16 @@ def _summary(runs: _Comparison, measured: dict[str, Measured | None], people: in
         columns = (_shown(own), _p(raised), _shown(least), _p(runs.adjusted.get((best, name))), letters[name])
         rows.append((name, measured[name], *columns))
     notes = (
-        f"EER on the random list, {people} people. Less: difference in points, below 0 where the row is better, with "
-        "its interval. A difference has two kinds of chance in it, people and seeds: people are resampled, the same "
-        "ones for both runs, and the deviation over each run's seeds is added (pipeline/metrics/paired.py).",
-        f"p: how often equal methods would differ as much. Against {_REFERENCE} they hold for all rows at once (Holm); "
+        f"EER on the random list, {people} people; the best is {best}. Less: difference in points, below 0 where the "
+        "row is better, with its interval. A difference has two kinds of chance in it, people and seeds: people are "
+        "resampled, the same ones for both runs, and the deviation over each run's seeds is added "
+        "(pipeline/metrics/paired.py).",
+        f"p: how often equal methods would differ so much. Against {_REFERENCE} they hold for all rows at once (Holm); "
         "against the best for all pairs at once, because the best is known only after looking. Methods that share a "
         f"letter do not differ at {100 * runs.alpha:g} %, all pairs at once. With so few people many real differences "
         "cannot be told from chance.",
     )
-    header = ("Method", "EER", f"Less {_REFERENCE}", "p", f"Less the best, {best}", "p of all pairs", "Group")
+    header = ("Method", "EER", f"Less {_REFERENCE}", "p", "Less the best", "p of all pairs", "Group")
     return ReportTable("differences", "Which differences are real", notes, header, tuple(rows))
 
 

@@ -97,7 +97,7 @@ def figure_4_here(compared: Sequence[tuple[str, Run]]) -> list[Plot]:
     last = {name: _accuracies(run, V2F.name)[1][-1] for name, run in known.items()}
     trained = [name for name in sorted(known, key=lambda name: -last[name]) if not known[name].is_floor]
     coloured = list(dict.fromkeys([*trained[:_COLOURED], sbnet_row("fop")]))
-    figure, axes = new_axes(0.53, times=1.5)
+    figure, axes = new_axes(0.5, times=1.5)
     ends = []
     for name in sorted(known, key=lambda name: name in coloured):  # colour above grey
         sizes, values = _accuracies(known[name], V2F.name)
