@@ -79,7 +79,7 @@ def test_scores_of_other_trials_are_refused(rows: list[Entry], tmp_path: Path) -
 def test_costs_are_a_row_for_each_run_that_was_timed(rows: list[Entry]) -> None:
     cost = {"parameters": 7, "seconds": [1.0, 3.0], "microseconds": 1.239, "device": "cpu"}
     own = rows[0].run
-    timed = Entry("Timed", Run(own.name, own.settings, own.base, own.metrics, None, None, cost))
+    timed = Entry("Timed", Run(own.name, own.settings, own.base, own.metrics, None, None, cost=cost))
     (table,) = cost_table([timed, *rows])
     ((name, run, values, seconds, microseconds),) = table.rows
     assert (name, run, values, microseconds) == ("Timed", own.name, 7, 1.24)
