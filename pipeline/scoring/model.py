@@ -204,7 +204,12 @@ def model_from(
     if poisoned := not_finite(state):
         raise CheckpointError(f"{path}: {poisoned} holds values that are not finite; train it again")
     on = device or torch.device("cpu")
-    return Model([method.to(on).eval() for method in methods], settings, sizes, chosen, provenance, calibrations)
+    model = Model([method.to(on).eval() for method in methods], settings, sizes, chosen, provenance, calibrations)
+    if any(len(of_task) != model.judges for of_task in calibrations.values()):
+        raise CheckpointError(
+            f"{path} does not hold one calibration for each of its {model.judges} scores; train it again"
+        )
+    return model
 
 
 def _method(settings: Mapping[str, object], sizes: Sizes, index: int, state: Mapping[str, Tensor]) -> Method:

@@ -137,6 +137,7 @@ BREAKS = {
     "poisoned calibration": lambda path: rewrite(
         path, calibration={"voice": [{"slope": float("nan"), "offset": 0.0}] * 3}
     ),
+    "calibration of one seed": lambda path: rewrite(path, calibration={"voice": [{"reason": "too few people"}]}),
     "other method": lambda path: rewrite(path, settings={**header(path)["settings"], "method": "svhf"}),
     "unknown setting": lambda path: rewrite(path, settings={"method": "sbnet"}),
     "poisoned": lambda path: rewrite(path, tensors=poisoned(path)),
