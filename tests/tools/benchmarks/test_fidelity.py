@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pipeline.config import load_params
 from tests.pipeline.protocol.sources.feature_files import write_features
 from tools.benchmarks.fidelity import scripts
 from tools.benchmarks.fidelity.__main__ import side_by_side, table_of
@@ -38,13 +39,13 @@ if __name__ == '__main__':
     parser = argparse.ArgumentParser()
     parser.add_argument('--seed', type=int, default=1)
     parser.add_argument('--cuda', action='store_true', default=True)
-    parser.add_argument('--save_dir', type=str, default='model')
+    parser.add_argument('--lr', type=float, default=1.0)
     parser.add_argument('--max_num_epoch', type=int, default=500)
     parser.add_argument('--split_type', type=str, default='hefhev')
     global FLAGS
     FLAGS, unparsed = parser.parse_known_args()
     assert not FLAGS.cuda or torch.cuda.is_available()
-    assert FLAGS.split_type == 'vfvf'
+    assert FLAGS.split_type == 'vfvf' and FLAGS.lr == 1e-2
     main()
 """
 EVALUATION = """
@@ -106,6 +107,18 @@ def test_a_script_that_fails_or_is_of_another_version_is_named(
     monkeypatch.setitem(SCRIPTS, ("sbnet", "fop"), other)
     with pytest.raises(RuntimeError, match=r"ssnet_fop/main.py .*holds 'range\(100\)' 0 times instead of once"):
         run_official(checkout, features, TRAINING, 0, epochs=1)
+
+
+def test_a_rate_of_both_sides_is_in_the_name_and_stands_in_for_the_official_one_alone(
+    checkout: Path, features: Path, tmp_path: Path
+) -> None:
+    slow = replace(TRAINING, rate="0.001")
+    assert (slow.name, slow.words) == ("sbnet_fop_vfvf_0001", "single branch, fop, vfvf, 0.001")
+    with pytest.raises(RuntimeError, match=r"FLAGS\.lr == 1e-2"):
+        run_official(checkout, features, slow, 0, epochs=1)
+    prepare_ours(tmp_path / "ours", features, [slow, TRAINING], [0], epochs=1)
+    runs = [load_params(tmp_path / "ours" / "params.yaml").experiments[one.name] for one in (slow, TRAINING)]
+    assert [run.get("learning_rate") for run in runs] == [0.001, None]
 
 
 def test_output_is_parsed_in_percent_line_by_line() -> None:
