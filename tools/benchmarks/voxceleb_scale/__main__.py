@@ -27,13 +27,13 @@ def main() -> int:
         return 0
     names = every_method() if arguments.methods == ["all"] else arguments.methods
     project, control = folder / "planted", folder / "control"
-    world = open_world(project, size, arguments.seed)
+    world = open_world(project, size, arguments.seed, arguments.seeds)
     _say(heading())
     _say(described({"run": "(likelihood ratio)", **limits(world, project / "artifacts" / "protocol")}))
-    results = Bench(project, arguments.epochs, arguments.seeds, _say).results(names)
+    results = Bench(project, arguments.epochs, arguments.seeds[0], _say).results(names)
     failures = list(results.loc[results["auc_low"] <= 50.0, "run"])
     write_control(project, control, arguments.seed)
-    controlled = Bench(control, arguments.epochs, arguments.seeds, _say_control).results(arguments.controls)
+    controlled = Bench(control, arguments.epochs, arguments.seeds[0], _say_control).results(arguments.controls)
     away = (controlled["auc_low"] > 50.0) | (controlled["auc_high"] < 50.0)
     failures += [f"control {name}" for name in controlled.loc[away, "run"]]
     _say(f"failed: {', '.join(failures)}" if failures else "every run beats chance, no control does")

@@ -1,6 +1,7 @@
 """A project folder as extraction and protocol would leave it, of VoxCeleb1's size."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import yaml
 from pipeline.files import sha256_hex, write_text
 from pipeline.manifest.schema import COLUMNS, write_manifest
 from pipeline.store import write_store
-from tools.benchmarks.voxceleb_scale.planted import FACE, VOICE, People, Planted, Strengths, planted
+from tools.benchmarks.voxceleb_scale.planted import People, Planted, planted
 from tools.benchmarks.voxceleb_scale.stage import ROOT, run
 
 RECORDINGS, ROWS = 18, 2  # of a person, and of either modality in each; VoxCeleb1 has 22,496 videos of 1,251 people
@@ -35,18 +36,18 @@ class Size:
         return self.train + self.validation + self.test
 
 
-def open_world(folder: Path, size: Size, seed: int, face: Strengths = FACE, voice: Strengths = VOICE) -> Planted:
-    """Make a project of a world, or find it made, with its protocol; params.yaml is as the repository's is now.
+def open_world(folder: Path, size: Size, seed: int, seeds: Sequence[int]) -> Planted:
+    """Make a project of a world, or find it made, with its protocol; params.yaml is the repository's, with `seeds`.
 
     Raises RuntimeError for a folder that holds another world.
     """
-    world = planted(size.people, RECORDINGS, ROWS, seed, face, voice)
+    world = planted(size.people, RECORDINGS, ROWS, seed)
     made = {"size": asdict(size), "seed": seed, "rows": sha256_hex(world.faces.vectors.data, world.voices.vectors.data)}
     note = folder / "world.json"
     if note.exists() and json.loads(note.read_text(encoding="utf-8")) != made:
         raise RuntimeError(f"{folder} holds another world, of other people, strengths or seed: take another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / "params.yaml", yaml.safe_dump(_params(size, seed), sort_keys=False))
+    write_text(folder / "params.yaml", yaml.safe_dump(_params(size, seed, seeds), sort_keys=False))
     if not note.exists():
         _write_stores(folder / "artifacts", world)
         run(folder, "-m", "stages.protocol")
@@ -82,7 +83,7 @@ def _with_traits(manifest: pd.DataFrame, people: People, names: list[str]) -> pd
     return known.reindex(columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def _params(size: Size, seed: int) -> dict[str, Any]:
+def _params(size: Size, seed: int, seeds: Sequence[int]) -> dict[str, Any]:
     raw: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     raw["protocol"] |= {
         "seed": seed,
@@ -92,4 +93,6 @@ def _params(size: Size, seed: int) -> dict[str, Any]:
         "pairs_per_identity": size.pairs_a_person,
         "trials": size.trials,
     }
+    raw["train"]["seeds"] = list(seeds)
+    raw["fusions"] = {}
     return raw
