@@ -1,73 +1,172 @@
-"""The benchmark's own parts: what its world holds, that its control is one, and the whole of it, small."""
+"""What the benchmark's world holds, that its limit is one, that its control is one; and the whole of it, small."""
 
 import subprocess
 import sys
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
+from scipy import stats
 
 from pipeline.manifest.schema import read_manifest
+from pipeline.metrics import roc_auc
 from pipeline.protocol.sources.feature_files import read_features
+from tools.benchmarks.voxceleb_scale import planted as world_of
 from tools.benchmarks.voxceleb_scale.control import exchanged
 from tools.benchmarks.voxceleb_scale.feature_files import write_feature_files
-from tools.benchmarks.voxceleb_scale.planted import Strengths, planted
-from tools.benchmarks.voxceleb_scale.stage import run
-from tools.benchmarks.voxceleb_scale.world import Size, write_world
+from tools.benchmarks.voxceleb_scale.methods import described, entries, every_method, figures
+from tools.benchmarks.voxceleb_scale.oracle import limits, log_likelihood_ratios
+from tools.benchmarks.voxceleb_scale.planted import FACE, VOICE, Planted, Strengths, planted
+from tools.benchmarks.voxceleb_scale.world import Size, open_world
 
 ROOT = Path(__file__).resolve().parents[3]
+NOTHING = Strengths(gender=0.0, age=0.0, nationality=0.0, shared=0.0)
+ATTRIBUTES = Strengths(shared=0.0)
+TINY = Size(train=12, validation=4, test=6, pairs_a_person=4, trials=40)
 
 
-def explained(faces: np.ndarray, voices: np.ndarray) -> float:
+def explained(world: Planted) -> float:
     """Share of the variance of unseen people's mean voices that a linear map of their faces foretells."""
-    half = len(faces) // 2
-    ridge = faces[:half].T @ faces[:half] + 0.05 * np.eye(faces.shape[1])
+    people = len(world.people.age)
+    faces, voices = (rows.vectors.reshape(people, -1, 512).mean(1) for rows in (world.faces, world.voices))
+    faces, voices = faces - faces.mean(0), voices - voices.mean(0)
+    half = people // 2
+    ridge = faces[:half].T @ faces[:half] + np.eye(512)
     weights = np.linalg.solve(ridge, faces[:half].T @ voices[:half])
-    rest = voices[half:] - faces[half:] @ weights
-    return float(1.0 - rest.var() / voices[half:].var())
+    return float(1.0 - (voices[half:] - faces[half:] @ weights).var() / voices[half:].var())
 
 
-def means(strengths: Strengths) -> tuple[np.ndarray, np.ndarray]:
-    world = planted(1200, 8, 8, 0, strengths)
-    return world.faces.reshape(1200, 8, -1).mean(1), world.voices.reshape(1200, 8, -1).mean(1)
+def trials(people: int, rows: int, rng: np.random.Generator, count: int = 4000) -> tuple[np.ndarray, ...]:
+    """Rows of faces, rows of voices and labels, half of them genuine."""
+    left = rng.integers(0, people, count)
+    right = np.where(np.arange(count) % 2 == 0, left, (left + rng.integers(1, people, count)) % people)
+    at = (owner * rows + rng.integers(0, rows, count) for owner in (left, right))
+    return (*at, (left == right).astype(np.int64))
 
 
 def test_faces_foretell_voices_as_far_as_something_is_shared_and_no_further() -> None:
-    assert explained(*means(Strengths(gender=0.0, shared=1.0, private=0.1))) > 0.7
-    assert explained(*means(Strengths(gender=2.0, shared=0.0, private=0.1))) > 0.7
-    assert explained(*means(Strengths(gender=0.0, shared=0.0, private=1.0))) < 0.05
+    assert explained(planted(800, 4, 2, 0, NOTHING, NOTHING)) < 0.01
+    assert explained(planted(800, 4, 2, 0, ATTRIBUTES, ATTRIBUTES)) > 0.1
+
+
+def test_without_strengths_nobody_is_better_than_chance() -> None:
+    world = planted(200, 2, 2, 0, NOTHING, NOTHING)
+    faces, voices, labels = trials(200, 4, np.random.default_rng(1))
+    ratios = log_likelihood_ratios(world, faces, voices, NOTHING, NOTHING)
+    np.testing.assert_allclose(ratios, 0.0, atol=1e-9)
+    scores = (world.faces.vectors[faces] * world.voices.vectors[voices]).sum(1)
+    assert 47.0 < roc_auc(scores, labels) < 53.0
+
+
+def test_attributes_alone_tell_nobody_from_impostors_who_have_the_same() -> None:
+    world = planted(3000, 1, 1, 0, ATTRIBUTES, ATTRIBUTES)
+    people = pd.DataFrame({"gender": world.people.gender, "age": world.people.age, "nation": world.people.nationality})
+    groups = [group for group in people.groupby(list(people)).indices.values() if len(group) > 1]
+    genuine = np.concatenate(groups)
+    impostor = np.concatenate([np.roll(group, 1) for group in groups])
+    labels = np.repeat([1, 0], len(genuine))
+    faces, voices = np.tile(genuine, 2), np.concatenate([genuine, impostor])
+    within = roc_auc(log_likelihood_ratios(world, faces, voices, ATTRIBUTES, ATTRIBUTES), labels)
+    assert len(genuine) > 1000 and 47.0 < within < 53.0
+    anybody = np.concatenate([genuine, np.random.default_rng(0).permutation(genuine)])
+    assert roc_auc(log_likelihood_ratios(world, faces, anybody, ATTRIBUTES, ATTRIBUTES), labels) > 80.0
+
+
+def test_ratios_are_those_of_a_sum_over_everything_that_a_person_may_be() -> None:
+    face, voice = replace(FACE, shared=1.5, age=1.0, gender=0.7), replace(VOICE, shared=0.8, nationality=1.5)
+    world = planted(6, 1, 2, 3, face, voice)
+    faces, voices = np.array([0, 5, 8]), np.array([1, 2, 3])
+    found = log_likelihood_ratios(world, faces, voices, face, voice)
+    for ratio, i, j in zip(found, faces, voices, strict=True):
+        f, v = world.faces.seen[i].astype(float), world.voices.seen[j].astype(float)
+        a, b = world.faces.deviation[i], world.voices.deviation[j]
+        one = two_f = two_v = 0.0
+        for gender, age, nation in product("fm", range(18, 81), range(len(world_of.NATIONALITIES))):
+            share = world_of.WOMEN if gender == "f" else 1.0 - world_of.WOMEN
+            below, above = (-np.inf if age == 18 else age - 0.5), (np.inf if age == 80 else age + 0.5)
+            share *= np.diff(stats.norm.cdf([below, above], *world_of.AGES[gender]))[0]
+            shares = list(world_of.NATIONALITIES.values())
+            share *= shares[nation] / sum(shares)
+            sign = 1.0 if gender == "f" else -1.0
+            old = (age - world_of.AGE_MEAN) / world_of.AGE_SCALE
+            place = world.people.places[nation]
+            seen = [
+                stats.norm.pdf(x[:6], [own.gender * sign, own.age * old, *(own.nationality * place)], deviation).prod()
+                for x, own, deviation in ((f, face, a), (v, voice, b))
+            ]
+            one, two_f, two_v = one + share * seen[0] * seen[1], two_f + share * seen[0], two_v + share * seen[1]
+        expected = np.log(one / (two_f * two_v)) + shared_ratio(f[6:], v[6:], a, b, face.shared, voice.shared)
+        assert ratio == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+def shared_ratio(f: np.ndarray, v: np.ndarray, a: float, b: float, s: float, t: float) -> float:
+    """Of the shared latent, which a share of people have, by densities of pairs."""
+    shown, covariance = world_of.SHOWN, [[s * s + a * a, s * t], [s * t, t * t + b * b]]
+    with_f, with_v = (stats.norm.pdf(x, 0.0, np.hypot(k, d)).prod() for x, k, d in ((f, s, a), (v, t, b)))
+    without_f, without_v = (stats.norm.pdf(x, 0.0, d).prod() for x, d in ((f, a), (v, b)))
+    pair = stats.multivariate_normal.pdf(np.column_stack([f, v]), cov=covariance).prod()
+    one = shown * pair + (1.0 - shown) * without_f * without_v
+    two = (shown * with_f + (1.0 - shown) * without_f) * (shown * with_v + (1.0 - shown) * without_v)
+    return float(np.log(one / two))
 
 
 def test_rows_are_unit_vectors_sorted_by_person_and_the_same_again() -> None:
-    world, again = planted(10, 3, 4, 5), planted(10, 3, 4, 5)
-    assert world.faces.shape == (30, 512) and world.voices.shape == (40, 512)
-    assert world.face_identity.tolist() == sorted(list(range(10)) * 3)
-    np.testing.assert_allclose(np.linalg.norm(world.voices, axis=1), 1.0, atol=1e-5)
-    assert np.array_equal(world.faces, again.faces)
-    assert not np.array_equal(world.faces, planted(10, 3, 4, 6).faces)
+    world, again, other = planted(10, 3, 2, 5), planted(10, 3, 2, 5), planted(10, 3, 2, 6)
+    assert world.faces.vectors.shape == world.voices.vectors.shape == (60, 512)
+    assert world.faces.person.tolist() == sorted(list(range(10)) * 6)
+    for rows in (world.faces, world.voices):
+        assert rows.vectors.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(rows.vectors, axis=1), 1.0, atol=1e-5)
+    assert world.voices.vectors.min() == 0.0 and world.faces.vectors.min() < 0.0
+    assert np.array_equal(world.faces.vectors, again.faces.vectors)
+    assert np.array_equal(world.voices.vectors, again.voices.vectors)
+    assert not np.array_equal(world.faces.vectors, other.faces.vectors)
 
 
-def test_alternating_runs_last_until_both_modalities_have_had_their_turn(tmp_path: Path) -> None:
-    write_world(tmp_path, Size(train=6, validation=2, test=4, pairs_a_person=4, trials=8), epochs=3, seeds=[0], seed=0)
-    runs = yaml.safe_load((tmp_path / "params.yaml").read_text())["experiments"]
-    assert {name: run.get("epochs", 3) for name, run in runs.items() if name.startswith("alternate")} == {
-        "alternate_1": 3,
-        "alternate_2": 4,
-        "alternate_3": 6,
-        "alternate_5": 10,
-    }
+def test_people_have_the_attributes_of_voxceleb1() -> None:
+    people = planted(4000, 1, 1, 0).people
+    women = people.gender == "f"
+    assert women.mean() == pytest.approx(0.448, abs=0.03)
+    assert (people.nationalities == "usa").mean() == pytest.approx(0.64, abs=0.03)
+    same_age = people.age[:, None] // 10 == people.age // 10
+    np.fill_diagonal(same_age, False)
+    assert (women[:, None] == women)[same_age].mean() == pytest.approx(0.58, abs=0.02)
 
 
-def test_protocol_stage_reads_what_the_world_wrote(tmp_path: Path) -> None:
-    size = Size(train=12, validation=4, test=6, pairs_a_person=4, trials=40)
-    write_world(tmp_path, size, epochs=1, seeds=[0], seed=0)
-    manifest = read_manifest(tmp_path / "artifacts" / "manifest.parquet")
+def test_a_project_is_split_as_asked_and_found_again_but_not_as_another_one(tmp_path: Path) -> None:
+    world = open_world(tmp_path, TINY, seed=0, seeds=[0])
+    artifacts = tmp_path / "artifacts"
+    manifest = read_manifest(artifacts / "manifest.parquet")
     assert manifest["gender"].notna().all() and manifest["item"].is_monotonic_increasing
-    run(tmp_path, "-m", "stages.protocol")
-    identities = pd.read_parquet(tmp_path / "artifacts" / "protocol" / "identities.parquet")
+    identities = pd.read_parquet(artifacts / "protocol" / "identities.parquet")
     assert identities["split"].value_counts().to_dict() == {"train": 12, "test": 6, "validation": 4}
+    written = (artifacts / "faces").stat().st_mtime_ns
+    assert np.array_equal(open_world(tmp_path, TINY, seed=0, seeds=[0]).faces.vectors, world.faces.vectors)
+    assert (artifacts / "faces").stat().st_mtime_ns == written
+    with pytest.raises(RuntimeError, match="holds another world"):
+        open_world(tmp_path, TINY, seed=1, seeds=[0])
+    found = limits(world, artifacts / "protocol")
+    assert set(found) == {"auc", "auc_g", "auc_a", "eer"} and found["auc"] > 70.0
+
+
+def test_every_method_is_there_once_whatever_orders_it_is_tried_in() -> None:
+    names, known = every_method(), entries()
+    assert {"official_single_fop", "single_fop", "single_git", "two_fop", "dimnet", "cca"} <= set(names)
+    assert not {"single_fop_random", "single_git_hefhev", "alternate_3"} & set(names)
+    methods = {entry.get("method", "sbnet") for entry in known.values()}
+    assert {known[name].get("method", "sbnet") for name in names} == methods
+
+
+def test_figures_are_of_what_a_run_is_judged_on_and_absent_where_it_has_none() -> None:
+    rates = {"eer": 20.0, "eer_std": 1.0, "auc": 88.0, "auc_low": 80.0, "auc_high": 90.0}
+    metrics = {"verification": {"voice": {"random": rates}}, "matching": {"v2f": {"2": {"accuracy": 83.0}}}}
+    found = figures(metrics, "voice")
+    assert found["eer"] == 20.0 and found["eer_std"] == 1.0 and found["auc_low"] == 80.0 and found["v2f_2"] == 83.0
+    assert "auc_g" not in found and "f2v_2" not in found
+    assert described({"run": "voice_only", **found}).split() == ["voice_only", "20.0", "±", "1.0", "88.0", "83.0"]
 
 
 def test_control_gives_every_class_the_voices_of_one_other_and_tears_gender_apart() -> None:
@@ -103,10 +202,20 @@ def test_feature_files_are_as_the_official_code_reads_them(tmp_path: Path) -> No
 
 @pytest.mark.stage
 @pytest.mark.slow
-def test_small_world_beats_chance_and_its_control_does_not(tmp_path: Path) -> None:
-    people = ["--train", "60", "--validation", "10", "--test", "20", "--pairs", "24", "--trials", "2000"]
-    runs = ["--runs", "single_fop", "two_git", "--controls", "single_fop", "--epochs", "6"]
+def test_small_world_beats_chance_its_control_does_not_and_nothing_is_done_twice(tmp_path: Path) -> None:
+    people = ["--train", "60", "--validation", "10", "--test", "20", "--trials", "2000", "--epochs", "4"]
+    runs = ["--methods", "official_single_fop", "two_infonce", "cca", "--controls", "two_infonce", "--seeds", "0", "1"]
     command = [sys.executable, "-m", "tools.benchmarks.voxceleb_scale", "--folder", str(tmp_path), *people, *runs]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "every run beats chance, every control does not" in done.stdout
+    assert "every run beats chance, no control does" in done.stdout
+    results = pd.read_csv(tmp_path / "planted" / "results.csv")
+    assert results["run"].tolist() == ["official_single_fop", "two_infonce", "cca"]
+    candidates = pd.read_csv(tmp_path / "planted" / "candidates.csv")
+    assert set(candidates["run"]) == {"two_infonce"}  # neither recipe official nor a closed form is searched
+    best = candidates.loc[candidates["validation_eer"].idxmin(), "learning_rate"]
+    assert results.set_index("run").loc["two_infonce", "learning_rate"] == best
+    trained = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")}
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")} == trained

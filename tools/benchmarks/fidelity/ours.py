@@ -8,8 +8,7 @@ import pandas as pd
 import yaml
 
 from tools.benchmarks.fidelity.scripts import Training
-from tools.benchmarks.voxceleb_scale.stage import run
-from tools.benchmarks.voxceleb_scale.world import ROOT
+from tools.benchmarks.voxceleb_scale.stage import ROOT, run
 
 _BEFORE = ("import_features", "manifest", "detect_faces", "embed_faces", "embed_voices", "protocol", "settings")
 

@@ -1,104 +1,71 @@
-"""Train and evaluate at VoxCeleb1's size on planted embeddings: `python -m tools.benchmarks.voxceleb_scale`.
+"""Methods at VoxCeleb1's size and hardness, on planted embeddings: `python -m tools.benchmarks.voxceleb_scale`.
 
-Prints a line a run (AUC and EER on unseen people with the interval, time, memory), then the control, whose interval
-must hold 50. With `--official CHECKOUT` (a clone of github.com/msaadsaeed/SBNet) it also times that code's epoch beside
-ours, in turn, on the same feature files; that needs 3 GB of disk and 6 GB of memory.
+Prints how well anybody could do, then a line a run of `--methods` (means and deviations over seeds), then those of the
+control, whose intervals must hold 50. Stopped, it goes on where it was. With `--official CHECKOUT` (a clone of
+github.com/msaadsaeed/SBNet) it times the epoch of that code beside ours instead, in turn, on the same feature files;
+with `--pairs 122`, as many as the official files hold, that needs 3 GB of disk and 6 GB of memory.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from tools.benchmarks.voxceleb_scale.beside import compare
 from tools.benchmarks.voxceleb_scale.control import write_control
-from tools.benchmarks.voxceleb_scale.stage import Cost, run
-from tools.benchmarks.voxceleb_scale.world import Size, write_world
+from tools.benchmarks.voxceleb_scale.methods import Bench, described, every_method, heading
+from tools.benchmarks.voxceleb_scale.oracle import limits
+from tools.benchmarks.voxceleb_scale.world import Size, open_world
 
 
 def main() -> int:
-    """Run everything; the exit status is 1 if a loss is at chance or the control is not."""
+    """Run everything; the exit status is 1 if a run is at chance or the control is not."""
     arguments = _arguments()
     size = Size(arguments.train, arguments.validation, arguments.test, arguments.pairs, arguments.trials)
     folder: Path = arguments.folder
     if arguments.official:
         compare(folder / "official", arguments.official, size, arguments.seed, arguments.official_threads, _say)
-    if arguments.official_only:
         return 0
+    names = every_method() if arguments.methods == ["all"] else arguments.methods
     project, control = folder / "planted", folder / "control"
-    project.mkdir(parents=True, exist_ok=True)
-    write_world(project, size, arguments.epochs, range(arguments.seeds), arguments.seed)
-    _say(f"{'protocol':28s} {run(project, '-m', 'stages.protocol')}")
-    run(project, "-m", "stages.settings")
-    known = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))["experiments"]
-    failures = [name for name in arguments.runs or known if not _above_chance(project, name)]
+    world = open_world(project, size, arguments.seed, arguments.seeds)
+    _say(heading())
+    _say(described({"run": "(likelihood ratio)", **limits(world, project / "artifacts" / "protocol")}))
+    results = Bench(project, arguments.epochs, arguments.seeds[0], _say).results(names)
+    failures = list(results.loc[results["auc_low"] <= 50.0, "run"])
     write_control(project, control, arguments.seed)
-    run(control, "-m", "stages.settings")
-    failures += [f"control {name}" for name in arguments.controls if not _at_chance(control, name)]
-    _say(f"failed: {', '.join(failures)}" if failures else "every run beats chance, every control does not")
+    controlled = Bench(control, arguments.epochs, arguments.seeds[0], _say_control).results(arguments.controls)
+    away = (controlled["auc_low"] > 50.0) | (controlled["auc_high"] < 50.0)
+    failures += [f"control {name}" for name in controlled.loc[away, "run"]]
+    _say(f"failed: {', '.join(failures)}" if failures else "every run beats chance, no control does")
     return 1 if failures else 0
-
-
-def _above_chance(project: Path, name: str) -> bool:
-    return float(_measure(project, name, name)["auc_low"]) > 50.0
-
-
-def _at_chance(project: Path, name: str) -> bool:
-    rates = _measure(project, name, f"control {name}")
-    return float(rates["auc_low"]) <= 50.0 <= float(rates["auc_high"])
-
-
-def _measure(project: Path, name: str, title: str) -> dict[str, Any]:
-    trained, evaluated = run(project, "-m", "stages.train", name), run(project, "-m", "stages.evaluate", name)
-    metrics = json.loads((project / "artifacts" / "runs" / name / "metrics.json").read_text(encoding="utf-8"))
-    by_task = metrics["verification"]
-    task = next(task for task in _tasks(name) if task in by_task)
-    rates: dict[str, Any] = by_task[task]["random"]
-    _say(f"{title:28s} {_rates(rates)}  train {_short(trained)}  evaluate {_short(evaluated)}")
-    return rates
-
-
-def _tasks(name: str) -> tuple[str, ...]:
-    """The trials that a run is about, by its name in params.yaml: a run of one modality is tried on that."""
-    return tuple(task for task in ("face", "voice") if name.startswith(f"{task}_only")) or ("cross_modal",)
-
-
-def _rates(rates: dict[str, Any]) -> str:
-    return f"AUC {rates['auc']:5.2f} [{rates['auc_low']:5.2f}, {rates['auc_high']:5.2f}]  EER {rates['eer']:5.2f}"
-
-
-def _short(cost: Cost) -> str:
-    return f"{cost.wall:6.1f} s {cost.memory:5.0f} MB"
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     size = Size()
-    parser.add_argument("--folder", type=Path, required=True, help="where the project is made")
-    parser.add_argument("--runs", nargs="*", help="names of experiments: in params.yaml; all of them by default")
-    parser.add_argument(
-        "--controls", nargs="*", default=["single_fop", "two_fop"], help="runs to do with exchanged voices"
-    )
-    parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--seeds", type=int, default=1, help="networks a run")
-    parser.add_argument("--seed", type=int, default=0, help="of the world")
+    parser.add_argument("--folder", type=Path, required=True, help="where the projects are made and results kept")
+    parser.add_argument("--methods", nargs="*", default=["all"], help="names of experiments: in params.yaml, or all")
+    parser.add_argument("--controls", nargs="*", default=["single_fop", "two_infonce"], help="with exchanged voices")
+    parser.add_argument("--epochs", type=int, default=10, help="of a run at most: the best on validation people counts")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="networks of a run")
+    parser.add_argument("--seed", type=int, default=1, help="of the world; 1 is the calibrated one")
     for name, default in (("train", size.train), ("validation", size.validation), ("test", size.test)):
         parser.add_argument(f"--{name}", type=int, default=default, help="people")
     parser.add_argument("--pairs", type=int, default=size.pairs_a_person, help="training pairs a person")
     parser.add_argument("--trials", type=int, default=size.trials)
-    parser.add_argument("--official", type=Path, help="checkout of the official repository, to time its epoch as well")
+    parser.add_argument("--official", type=Path, help="checkout of the official repository: time its epoch and ours")
     # On a busy machine two threads wait for each other in a spin, and a step takes a hundred times as long.
     parser.add_argument("--official-threads", type=int, nargs="+", default=[1], help="CPU threads of the official code")
-    parser.add_argument("--official-only", action="store_true", help="time the epochs and do nothing else")
     return parser.parse_args()
 
 
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def _say_control(line: str) -> None:
+    _say(f"control {line}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from typing import Any
 
 from tools.benchmarks.fidelity.scripts import Training, run_official
 from tools.benchmarks.voxceleb_scale.feature_files import write_feature_files
-from tools.benchmarks.voxceleb_scale.world import ROOT, Size
+from tools.benchmarks.voxceleb_scale.stage import ROOT
+from tools.benchmarks.voxceleb_scale.world import Size
 
 _EPOCHS = 3  # of a round; the first, in which torch still imports parts of itself, is not counted
 _ROUNDS = 2  # each side this often, in turn, so that a busy minute does not fall on one side alone

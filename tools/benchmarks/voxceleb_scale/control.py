@@ -13,6 +13,7 @@ import pandas as pd
 from pipeline.files import atomic_path
 
 _LINKED = ("manifest.parquet", "faces", "voices")
+_CYCLES = 1000
 
 
 def write_control(folder: Path, control: Path, seed: int) -> None:
@@ -32,7 +33,7 @@ def write_control(folder: Path, control: Path, seed: int) -> None:
 
 
 def exchanged(pairs: pd.DataFrame, identities: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Training pairs whose voices are another class's, half of the time of the other gender.
+    """Training pairs whose voices are another class's, of the same gender as often as that of two people at random.
 
     So even gender says nothing. Classes keep their number of pairs; where the other class has fewer, its voices repeat.
     """
@@ -45,11 +46,11 @@ def exchanged(pairs: pd.DataFrame, identities: pd.DataFrame, seed: int) -> pd.Da
 
 
 def _partners(identities: pd.DataFrame, rng: np.random.Generator) -> dict[int, int]:
-    """Class -> class whose voices it gets: a cycle over f f m m f f ..., which has every change of gender equally."""
+    """Class -> class whose voices it gets: of many random cycles the one that keeps gender most nearly by chance."""
     training = identities[identities["class_index"] >= 0]
-    by_gender = [rng.permutation(part["class_index"].to_numpy()) for _, part in training.groupby("gender", sort=True)]
-    shortest = min(len(part) for part in by_gender) // 2 * 2
-    ring = [part[at : at + 2] for at in range(0, shortest, 2) for part in by_gender]
-    ring += [part[shortest:] for part in by_gender]
-    order = np.concatenate(ring)
-    return {int(one): int(other) for one, other in zip(order, np.roll(order, -1), strict=True)}
+    gender, classes = training["gender"].to_numpy(dtype=object), training["class_index"].to_numpy()
+    chance = training["gender"].value_counts(normalize=True).pow(2).sum()
+    orders = [rng.permutation(len(classes)) for _ in range(_CYCLES)]
+    kept = [np.mean(gender[order] == gender[np.roll(order, -1)]) for order in orders]
+    order = orders[int(np.argmin(np.abs(np.array(kept) - chance)))]
+    return {int(one): int(other) for one, other in zip(classes[order], classes[np.roll(order, -1)], strict=True)}

@@ -23,7 +23,7 @@ from pipeline.store import Store, read_store
 from pipeline.training.data import TrainingData
 from pipeline.training.lists import TrainingLists
 from pipeline.training.trainer import Trainer
-from tools.benchmarks.voxceleb_scale.world import ROOT
+from tools.benchmarks.voxceleb_scale.stage import ROOT
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.benchmarks.voxceleb_scale.world import ROOT
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""A project folder as extraction would leave it, of VoxCeleb1's size: manifest, stores, params.yaml."""
+"""A project folder as extraction and protocol would leave it, of VoxCeleb1's size."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,13 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from pipeline.files import sha256_hex, write_text
 from pipeline.manifest.schema import COLUMNS, write_manifest
 from pipeline.store import write_store
-from tools.benchmarks.voxceleb_scale.planted import Planted, planted
+from tools.benchmarks.voxceleb_scale.planted import People, Planted, planted
+from tools.benchmarks.voxceleb_scale.stage import ROOT, run
 
-ROOT = Path(__file__).resolve().parents[3]
-CLIPS, ROWS_A_CLIP = 18, 5  # VoxCeleb1: 22,496 videos of 1,251 people
-_NATIONALITIES = np.array(["usa", "uk", "india", "canada", "australia"])
+RECORDINGS, ROWS = 18, 2  # of a person, and of either modality in each; VoxCeleb1 has 22,496 videos of 1,251 people
 _PROVENANCE = {"extractor": "planted", "dimension": 512, "weights": "none", "fingerprint": "planted"}
 
 
@@ -26,7 +27,7 @@ class Size:
     train: int = 901
     validation: int = 100
     test: int = 250
-    pairs_a_person: int = 122  # 109,922 pairs; the official files hold 110,272 to 110,335
+    pairs_a_person: int = 32  # each face and each voice once an epoch; the official files hold 122, of more rows
     trials: int = 30_496
 
     @property
@@ -35,25 +36,39 @@ class Size:
         return self.train + self.validation + self.test
 
 
-def write_world(folder: Path, size: Size, epochs: int, seeds: Sequence[int], seed: int) -> None:
-    """Write stores, manifest and params.yaml; the protocol is the stage's work."""
-    people = planted(size.people, CLIPS * ROWS_A_CLIP, CLIPS * ROWS_A_CLIP, seed)
-    artifacts = folder / "artifacts"
-    names = [f"id{number:05d}" for number in range(size.people)]
-    faces = _index(people.face_identity, names, "jpg")
-    voices = _index(people.voice_identity, names, "wav")
-    write_store(artifacts / "faces", people.faces, faces, _PROVENANCE)
-    write_store(artifacts / "voices", people.voices, voices, _PROVENANCE)
+def open_world(folder: Path, size: Size, seed: int, seeds: Sequence[int]) -> Planted:
+    """Make a project of a world, or find it made, with its protocol; params.yaml is the repository's, with `seeds`.
+
+    Raises RuntimeError for a folder that holds another world.
+    """
+    world = planted(size.people, RECORDINGS, ROWS, seed)
+    made = {"size": asdict(size), "seed": seed, "rows": sha256_hex(world.faces.vectors.data, world.voices.vectors.data)}
+    note = folder / "world.json"
+    if note.exists() and json.loads(note.read_text(encoding="utf-8")) != made:
+        raise RuntimeError(f"{folder} holds another world, of other people, strengths or seed: take another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "params.yaml", yaml.safe_dump(_params(size, seed, seeds), sort_keys=False))
+    if not note.exists():
+        _write_stores(folder / "artifacts", world)
+        run(folder, "-m", "stages.protocol")
+        write_text(note, json.dumps(made, indent=2) + "\n")
+    return world
+
+
+def _write_stores(artifacts: Path, world: Planted) -> None:
+    names = [f"id{number:05d}" for number in range(len(world.people.age))]
+    faces, voices = _index(world.faces.person, names, "jpg"), _index(world.voices.person, names, "wav")
+    write_store(artifacts / "faces", world.faces.vectors, faces, _PROVENANCE)
+    write_store(artifacts / "voices", world.voices.vectors, voices, _PROVENANCE)
     manifest = pd.concat([_media(faces, "image"), _media(voices, "audio")], ignore_index=True)
-    write_manifest(artifacts / "manifest.parquet", _with_traits(manifest, people, names, seed))
-    (folder / "params.yaml").write_text(yaml.safe_dump(_params(size, epochs, seeds, seed), sort_keys=False))
+    write_manifest(artifacts / "manifest.parquet", _with_traits(manifest, world.people, names))
 
 
 def _index(owner: np.ndarray, names: list[str], suffix: str) -> pd.DataFrame:
-    number = np.arange(len(owner)) % (CLIPS * ROWS_A_CLIP)
+    number = np.arange(len(owner)) % (RECORDINGS * ROWS)
     identity = np.array(names, dtype=object)[owner]
-    clip = [f"{name}/clip{row // ROWS_A_CLIP:02d}" for name, row in zip(identity, number, strict=True)]
-    item = [f"{name}/{row % ROWS_A_CLIP:05d}.{suffix}" for name, row in zip(clip, number, strict=True)]
+    clip = [f"{name}/clip{row // ROWS:02d}" for name, row in zip(identity, number, strict=True)]
+    item = [f"{name}/{row % ROWS:05d}.{suffix}" for name, row in zip(clip, number, strict=True)]
     return pd.DataFrame({"item": item, "frame": -1, "identity": identity, "clip": clip, "digest": item, "key": item})
 
 
@@ -61,30 +76,23 @@ def _media(index: pd.DataFrame, kind: str) -> pd.DataFrame:
     return index[["item", "identity", "clip"]].assign(kind=kind, path=index["item"], digest=index["item"], size=1)
 
 
-def _with_traits(manifest: pd.DataFrame, people: Planted, names: list[str], seed: int) -> pd.DataFrame:
-    rng = np.random.default_rng([seed, 1])
-    traits = {
-        "gender": people.gender,
-        "nationality": _NATIONALITIES[rng.integers(0, len(_NATIONALITIES), len(names))],
-        "age": rng.integers(20, 70, len(names)).astype(float),
-    }
+def _with_traits(manifest: pd.DataFrame, people: People, names: list[str]) -> pd.DataFrame:
+    traits = {"gender": people.gender, "nationality": people.nationalities, "age": people.age}
     table = pd.DataFrame(traits, index=names).reindex(manifest["identity"]).reset_index(drop=True)
     known = pd.concat([manifest, table], axis=1).sort_values("item", ignore_index=True)
     return known.reindex(columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def _params(size: Size, epochs: int, seeds: Sequence[int], seed: int) -> dict[str, Any]:
+def _params(size: Size, seed: int, seeds: Sequence[int]) -> dict[str, Any]:
     raw: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     raw["protocol"] |= {
         "seed": seed,
         "validation_ratio": size.validation / size.people,
         "test_ratio": size.test / size.people,
-        "seen_heard_clips": 0.1,
+        "seen_heard_clips": 2 / RECORDINGS,
         "pairs_per_identity": size.pairs_a_person,
         "trials": size.trials,
     }
-    raw["train"] |= {"epochs": epochs, "seeds": list(seeds)}
-    for run in raw["experiments"].values():
-        if run.get("order") == "alternate":  # k epochs on one modality, then k on the other: both get their turn
-            run["epochs"] = max(epochs, 2 * run["alternate_epochs"])
+    raw["train"]["seeds"] = list(seeds)
+    raw["fusions"] = {}
     return raw
