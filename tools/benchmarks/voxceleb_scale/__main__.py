@@ -30,10 +30,12 @@ def main() -> int:
     world = open_world(project, size, arguments.seed, arguments.seeds)
     _say(heading())
     _say(described({"run": "(likelihood ratio)", **limits(world, project / "artifacts" / "protocol")}))
-    results = Bench(project, arguments.epochs, arguments.seeds[0], _say).results(names)
+    results = Bench(project, arguments.epochs, arguments.rates, arguments.seeds[0], _say).results(names)
     failures = list(results.loc[results["auc_low"] <= 50.0, "run"])
     write_control(project, control, arguments.seed)
-    controlled = Bench(control, arguments.epochs, arguments.seeds[0], _say_control).results(arguments.controls)
+    controlled = Bench(control, arguments.epochs, arguments.rates, arguments.seeds[0], _say_control).results(
+        arguments.controls
+    )
     away = (controlled["auc_low"] > 50.0) | (controlled["auc_high"] < 50.0)
     failures += [f"control {name}" for name in controlled.loc[away, "run"]]
     _say(f"failed: {', '.join(failures)}" if failures else "every run beats chance, no control does")
@@ -47,6 +49,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="*", default=["all"], help="names of experiments: in params.yaml, or all")
     parser.add_argument("--controls", nargs="*", default=["single_fop", "two_infonce"], help="with exchanged voices")
     parser.add_argument("--epochs", type=int, default=10, help="of a run at most: the best on validation people counts")
+    rates = [3.0e-4, 1.0e-3, 3.0e-3, 1.0e-2]
+    parser.add_argument("--rates", type=float, nargs="+", default=rates, help="learning rates to choose from")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="networks of a run")
     parser.add_argument("--seed", type=int, default=1, help="of the world; 1 is the calibrated one")
     for name, default in (("train", size.train), ("validation", size.validation), ("test", size.test)):

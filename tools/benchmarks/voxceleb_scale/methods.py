@@ -1,7 +1,7 @@
 """Every method of params.yaml in the planted world, each with the learning rate that validation people like best.
 
 One rule for all: a run trains with its own entry of `experiments:`, but for as many epochs as every other and with each
-rate of RATES, one seed each; the rate whose best epoch has the lowest EER on validation people is taken for all seeds,
+learning rate that is given, one seed each; the rate whose best epoch has the lowest EER on validation people is taken for all seeds,
 and of each seed the epoch that is best there. Test people choose nothing, except in runs of recipe official, which are
 trained as that code does it. These keep their rate, and so does a method that scores galleries only: there are no
 trials to choose by. Closed forms have none. What is done stays in the folder, in RESULTS and CANDIDATES.
@@ -29,7 +29,6 @@ from pipeline.training.lists import TRAITS
 from tools.benchmarks.voxceleb_scale.planted import DIMENSION
 from tools.benchmarks.voxceleb_scale.stage import ROOT, run
 
-RATES = (3.0e-4, 1.0e-3, 3.0e-3, 1.0e-2)
 RESULTS, CANDIDATES = "results.csv", "candidates.csv"
 ADDED = {  # to the runs of params.yaml: what the world is calibrated on, and the other form of `best`
     "official_single_fop": {"recipe": "official", "loss": "fop"},
@@ -56,6 +55,7 @@ class Bench:
 
     project: Path
     epochs: int
+    rates: Sequence[float]  # learning rates to choose from
     first_seed: int  # of a run, which its learning rate is chosen with
     say: Callable[[str], None]
 
@@ -83,10 +83,10 @@ class Bench:
         return row | {"seconds": round(cost.wall, 1)} | figures(metrics, judged_on(settings.modality).name)
 
     def _best_rate(self, name: str, own: Mapping[str, Any]) -> float:
-        for number, rate in enumerate(RATES):
+        for rate in self.rates:
             tried = self._table(CANDIDATES)
             if not ((tried["run"] == name) & (tried["learning_rate"] == rate)).any():
-                candidate = f"{name}-rate{number}"
+                candidate = f"{name}-rate{rate:.0e}"
                 settings = {"epochs": self.epochs, "seeds": [self.first_seed], "learning_rate": rate}
                 self._settled(candidate, {**own, **settings})
                 run(self.project, "-m", "stages.train", candidate)
@@ -95,7 +95,7 @@ class Bench:
                 found = {"run": name, "learning_rate": rate, "epoch": int(best["epoch"])}
                 self._add(CANDIDATES, found | {"validation_eer": float(best["validation_eer"])})
         tried = self._table(CANDIDATES)
-        tried = tried[tried["run"] == name]
+        tried = tried[(tried["run"] == name) & tried["learning_rate"].isin(self.rates)]
         return float(tried.loc[tried["validation_eer"].idxmin(), "learning_rate"])
 
     def _settled(self, name: str, entry: Mapping[str, Any]) -> RunSettings:
