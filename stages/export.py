@@ -22,7 +22,8 @@ from pipeline.protocol.vocabulary import MODALITIES
 from pipeline.report.header import report_header
 from pipeline.report.leaks import leaks
 from pipeline.report.runs import read_runs
-from pipeline.scoring import MODEL, load_model
+from pipeline.scoring.fusion import Fusion, load_trained
+from pipeline.scoring.model import MODEL
 from pipeline.scoring.vectors import MediaVectors
 from pipeline.settings import Params
 from pipeline.store import MATRIX, read_store
@@ -54,11 +55,14 @@ def main() -> None:
 def export_onnx(params: Params, deps: Artifacts, out: Path, name: str, with_extractors: bool) -> None:
     """The branches of a run, if asked for the networks of its extractors, and a card that says what they are."""
     settings, path = run_settings(params, name), deps.runs / name / MODEL
-    model, protocol = load_model(path, cpu := torch.device("cpu")), read_protocol(deps.protocol)
+    model, protocol = load_trained(path, cpu := torch.device("cpu")), read_protocol(deps.protocol)
     if not model.was_trained_with(settings):
         raise CheckpointError(
             f"{path} was trained with other settings than params.yaml now gives run {name!r}: run `dvc repro`"
         )
+    if isinstance(model, Fusion):
+        members = ", ".join(model.contents)
+        raise ConfigError(f"run {name} is a fusion, which has no embeddings to export: export its members, {members}")
     graphs = run_graphs(model)
     if with_extractors:
         graphs += extractor_graphs(model, MediaVectors(model.provenance, str(path), cpu))

@@ -5,7 +5,7 @@ from functools import partial
 
 from pipeline.config import run_settings
 from pipeline.evaluation import lists_of
-from pipeline.evaluation.evaluate import SCORES
+from pipeline.evaluation.evaluate import SCORES, measurable
 from pipeline.extraction.face_table import read_faces
 from pipeline.files import write_text
 from pipeline.manifest.schema import read_manifest
@@ -31,7 +31,8 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     model, faces, voices = load_trained(folder / MODEL), read_store(deps.faces), read_store(deps.voices)
     check_provenance(model.provenance, {"face": faces.provenance, "voice": voices.provenance}, str(folder / MODEL))
     protocol = read_protocol(deps.protocol)
-    galleries = hard_galleries(model, lists_of(protocol, faces, voices), faces, voices, modality, shown)
+    lists = measurable(lists_of(protocol, faces, voices), model)
+    galleries = hard_galleries(model, lists, faces, voices, modality, shown)
     errors = Errors(run, wrong_trials(scores, modality, shown), galleries)
     rows = Rows(faces.index, voices.index, protocol.identities)
     write_text(outs.report / PAGE, trials_page(errors, rows, _media(params, deps, errors, rows)))

@@ -84,7 +84,7 @@ def evaluate(
     ProtocolError if there are no trials at all, ScoreError if a model gives scores that are not finite and if the list
     of the curves is too short for the official grid (another such list goes without rates).
     """
-    lists = _measurable(lists, model)
+    lists = measurable(lists, model)
     scorer = TrialScorer(model, faces, voices, *_named_rows(lists))
     metrics: Metrics = {}
     scored = _score_lists(scorer, lists)
@@ -146,7 +146,7 @@ def described(metrics: Metrics, modality: str) -> str:
     return f"{rates} on {figures['identities']} people" if "identities" in figures else f"{rates}, on people unknown"
 
 
-def _measurable(lists: Lists, model: Trained) -> Lists:
+def measurable(lists: Lists, model: Trained) -> Lists:
     """The lists that the model can score: none of a modality that it does not take, or that a fusion cannot rank.
 
     If its scores compare the candidates of one gallery only, no trials, and no galleries within a modality: what

@@ -107,14 +107,15 @@ def hard_galleries(
 ) -> list[HardGallery]:
     """Of every direction of matching that the run is judged on, the `shown` galleries in which it is furthest off.
 
-    That is where the genuine candidate lies furthest below the highest impostor, all candidates counted.
+    That is where the genuine candidate lies furthest below the highest impostor, all candidates counted. `lists` are
+    those that the run can score (evaluation.measurable).
     """
     across = judged_on(modality).is_cross_modal
     tasks = [task for task in learnt_tasks(modality, MATCHING_TASKS) if task.is_cross_modal == across]
     of_task = {names[2]: probes for names, probes in lists.galleries() if names[:2] == (UNSEEN.name, "matching")}
     found = []
     for task in tasks:
-        if task.name in of_task and all(model.takes(side) for side in task.sides):
+        if task.name in of_task:
             found += _of_direction(model, task, of_task[task.name], faces, voices, shown)
     return found
 

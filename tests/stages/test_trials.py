@@ -87,6 +87,21 @@ def test_media_that_are_elsewhere_are_named_and_harm_nothing(project: Project, t
     assert "the file is not there" in html and "media cannot be shown; each says why" in html
 
 
+def test_fusion_is_shown_as_a_run_is_and_not_exported(project: Project, tmp_path: Path) -> None:
+    copy = changed(project, tmp_path, run="both")
+    path = copy.folder / "params.yaml"
+    raw = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(raw | {"fusions": {"both": ["single_fop", "two_fop"]}}, sort_keys=False))
+    for stage in ("settings", "train"):
+        copy.run(stage, *(["two_fop"] if stage == "train" else []))
+    copy.run("fuse", "both")
+    assert "galleries of both" in copy.run("trials")
+    html = (copy.folder / PAGE).read_text(encoding="utf-8")
+    assert "<h1>Errors of both</h1>" in html and '<article class="card"' in html
+    said = copy.run("export", "both", "--to", "onnx", fails=True)
+    assert "run both is a fusion, which has no embeddings to export: export its members, single_fop, two_fop" in said
+
+
 def test_run_that_is_unknown_or_not_evaluated_is_refused(project: Project, tmp_path: Path) -> None:
     copy = changed(project, tmp_path / "unknown", run="single_fob")
     assert "did you mean 'single_fop'" in copy.run("trials", fails=True)
