@@ -1,4 +1,4 @@
-"""Methods at VoxCeleb1's size and hardness, on planted embeddings: `python -m tools.benchmarks.voxceleb_scale`.
+"""Methods at VoxCeleb1's size, on planted embeddings: `python -m tools.benchmarks.voxceleb_scale`.
 
 Prints how well anybody could do, then a line a run of `--methods` (means and deviations over seeds), then those of the
 control, whose intervals must hold 50. Stopped, it goes on where it was. With `--official CHECKOUT` (a clone of
@@ -52,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     rates = [3.0e-4, 1.0e-3, 3.0e-3, 1.0e-2]
     parser.add_argument("--rates", type=float, nargs="+", default=rates, help="learning rates to choose from")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="networks of a run")
-    parser.add_argument("--seed", type=int, default=1, help="of the world; 1 is the calibrated one")
+    parser.add_argument("--seed", type=int, default=1, help="of the world; the strengths were set on 1")
     for name, default in (("train", size.train), ("validation", size.validation), ("test", size.test)):
         parser.add_argument(f"--{name}", type=int, default=default, help="people")
     parser.add_argument("--pairs", type=int, default=size.pairs_a_person, help="training pairs a person")

@@ -2,9 +2,9 @@
 
 One rule for all: a run trains with its own entry of `experiments:`, but for as many epochs as every other and with each
 learning rate that is given, one seed each; the rate whose best epoch has the lowest EER on validation people is taken
-for all seeds, and of each seed the epoch that is best there. Test people choose nothing, except in runs of recipe official, which are
-trained as that code does it. These keep their rate, and so does a method that scores galleries only: there are no
-trials to choose by. Closed forms have none. What is done stays in the folder, in RESULTS and CANDIDATES.
+for all seeds, and of each seed the epoch that is best there. Test people choose nothing, except in runs of recipe
+official, which are trained as that code does it. These keep their rate, and so does a method that scores galleries
+only: there are no trials to choose by. Closed forms have none. What is done stays in RESULTS and CANDIDATES.
 """
 
 import json

@@ -1,9 +1,9 @@
-"""Embeddings with a known truth, as hard as VoxCeleb1: what a face and a voice share of a person is planted in them.
+"""Embeddings with a known truth: what a face and a voice share of a person is planted in them.
 
 A person has attributes distributed as VoxCeleb1's, and some people a shared latent, too. Either modality reads these
 coordinates with a deviation of its own, knows private ones besides, and sees all of them through its recording and its
 row. A random network of two layers makes a unit vector of the coordinates, so that nothing linear is the best there is.
-The strengths below are calibrated (README.md, beside): recipe `official` then gives the paper's own figures.
+The strengths below bring recipe `official` near the paper's own figures; how near, tools/benchmarks/README.md says.
 """
 
 from dataclasses import dataclass, replace
