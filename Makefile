@@ -8,8 +8,8 @@ export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: repro test test-stages test-units faults test-all check format setup corpus clean
 
-repro: setup ## the whole pipeline: media to report
-	dvc repro
+repro: setup ## the whole pipeline: media to report, runs side by side; JOBS=1 is plain `dvc repro`
+	python -m tools.parallel_repro $(if $(JOBS),--jobs $(JOBS))
 
 # In two processes, for a test of a stage waits much; each half prints when it has ended.
 test: setup $(HEAD) ## the tests, slow ones left out; `pytest -m "not stage and not slow"` is a quick loop

@@ -207,7 +207,7 @@ def test_unknown_criterion_is_refused_with_the_known_ones(raw, tmp_path) -> None
 
 def test_unknown_source_of_the_protocol_is_refused_with_the_known_ones(raw, tmp_path) -> None:
     raw["protocol"]["source"] = "voxceleb2"
-    known = "csv_features, generated, voxceleb_lists"
+    known = "csv_features, generated, mavceleb_lists, voxceleb_lists"
     message = refusal(raw, tmp_path)
     assert f"protocol.source: 'voxceleb2' is not known (did you mean 'voxceleb_lists'?); known: {known}" in message
 
