@@ -84,8 +84,9 @@ def score_files(
     """The files of a run that heard one language: each released list scored by the mean over the run's seeds.
 
     A trial whose media could not be used gets the median distance of its list, as every key must be there; these are
-    named in the log. Raises ConfigError for a run that trained on all languages, ProtocolError where the protocol holds
-    no released list or none in the language heard, ScoreError for scores that are not finite.
+    named in the log. Raises ConfigError for a run that trained on all languages or gives a voice and a face no score,
+    ProtocolError where the protocol holds no released list or none in the language heard, ScoreError for scores that
+    are not finite.
     """
     released = challenge[challenge["origin"] == "released"]
     if released.empty:
@@ -94,6 +95,8 @@ def score_files(
             "folder with <Language>_test.txt, then run `dvc repro protocol`"
         )
     languages = sorted(set(released["language"]))
+    if model.compares == "galleries" or not all(model.takes(modality) for modality in CROSS_MODAL.sides):
+        raise ConfigError("the run's method gives a voice and a face no score of their own: submit another run")
     if heard == ALL_LANGUAGES:
         raise ConfigError(f"a challenge's run trains on one language: give it `language:`, one of {languages}")
     if heard not in languages:
@@ -144,7 +147,9 @@ def write_submission(path: Path, files: Sequence[ScoreFile]) -> None:
         raise ConfigError(f"two files of the submission are called {repeated[0]}: name each language heard once")
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for one in sorted(files, key=lambda file: file.name):
-            archive.writestr(zipfile.ZipInfo(one.name), one.text, zipfile.ZIP_DEFLATED)
+            entry = zipfile.ZipInfo(one.name)  # of 1980, whatever the clock says
+            entry.external_attr = 0o644 << 16  # unpacked, a file without a mode cannot be read
+            archive.writestr(entry, one.text, zipfile.ZIP_DEFLATED)
 
 
 def absent_cells(files: Sequence[ScoreFile], version: str) -> list[str]:

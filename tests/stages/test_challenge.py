@@ -5,8 +5,9 @@ import logging
 import re
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from scipy.optimize import brentq
 from sklearn.metrics import roc_curve
 
 import stages.evaluate
+import stages.fuse
 import stages.protocol
 import stages.report
 import stages.settings
@@ -65,9 +67,15 @@ def planted(released: Released, heard_only: bool, folder: Path) -> None:
 
 
 def go_through(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, version: str, heard_only: bool = False, truth: bool = True
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    heard_only: bool = False,
+    truth: bool = True,
+    more: Mapping[str, object] = MappingProxyType({}),
+    fusions: Mapping[str, list[str]] = MappingProxyType({}),
 ) -> Path:
-    """Protocol to report with a run a language; returns the folder of the artifacts."""
+    """Protocol to report with a run a language, `more` runs and fusions; returns the folder of the artifacts."""
     released = write_lists(folder / "lists", version, truth=truth, people=48)
     planted(released, heard_only, folder)
     params = yaml.safe_load(PARAMS.read_text())
@@ -75,7 +83,8 @@ def go_through(
     params["train"].update(seeds=[0, 1], epochs=40, learning_rate=5e-3)
     params["recipes"] = {params["train"]["recipe"]: {}}
     runs = LANGUAGES[version][: 1 if version == "v4" else 2]
-    params["experiments"] = {f"fop_{name}": {"loss": "fop", "language": name} for name in runs}
+    params["experiments"] = {f"fop_{name}": {"loss": "fop", "language": name} for name in runs} | dict(more)
+    params["fusions"] = dict(fusions)
     params["evaluate"].update(bootstrap=20, matching_sizes=[2])
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     monkeypatch.chdir(folder)
@@ -86,6 +95,8 @@ def go_through(
     for name in params["experiments"]:
         for stage in (stages.train, stages.evaluate):
             stage.main(read, Artifacts(), Artifacts(), name)
+    for name in fusions:
+        stages.fuse.main(read, Artifacts(), Artifacts(), name)
     stages.report.main(read, Artifacts(), Artifacts())
     return folder / "artifacts"
 
@@ -181,6 +192,50 @@ def test_a_submission_of_one_run_a_language_has_four_files_and_of_one_says_what_
     ):
         with pytest.raises(ConfigError, match=message):
             submit(monkeypatch, capsys, "fop_Hindi", "--pattern", wrong)
+
+
+def test_fusions_ensembles_and_methods_without_embeddings_are_submitted_as_other_runs_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    floor = {"method": "cca", "loss": "own", "epochs": 30, "seeds": [0]}
+    more: dict[str, dict[str, object]] = {
+        "one_English": {"loss": "ce", "language": "English", "ensemble": "seeds"},
+        "floor_English": {**floor, "language": "English"},
+        "floor_Urdu": {**floor, "language": "Urdu"},
+        "pairs_English": {"method": "vfdn", "loss": "own", "language": "English", "learning_rate": 1e-3},
+        "galleries": {"method": "svhf", "loss": "own", "language": "English", "selection": "last"},
+        "voices": {"loss": "ce", "language": "English", "modality": "voice"},
+    }
+    fusions = {f"both_{name}": [f"fop_{name}", f"floor_{name}"] for name in ("English", "Urdu")}
+    artifacts = go_through(tmp_path, monkeypatch, "v1", more=more, fusions=fusions)
+    table = pd.read_csv(artifacts / "report/tables/challenge.csv")
+    assert table["run"].eq("both_English + both_Urdu").sum() == 2 * 2 + 1  # own trials on two tracks, released ones
+    trials = pd.read_parquet(artifacts / "protocol/challenge.parquet").query("origin == 'own' and track == 'no_gender'")
+    people = trials.query("subset == 'validation' and language == 'English'")["left_identity"].nunique()
+    metrics = json.loads((artifacts / "runs/one_English/metrics.json").read_text())
+    reason = metrics["calibration"]["cross_modal"].get("reason", "")
+    assert metrics["calibration"]["cross_modal"].get("people") == people or f"holds {people} people" in reason
+    lines = Path("lists/v1/ground_truth/English_test.txt").read_text().splitlines()
+    truth = {line.split()[0]: int(line.split()[1]) for line in lines}
+    for run in ("one_English", "floor_English", "pairs_English", "both_English"):
+        submit(monkeypatch, capsys, run, "fop_Urdu")
+        with zipfile.ZipFile("submission.zip") as archive:
+            assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o644}, "unpacked, they can be read"
+            heard, unheard = (archive.read(f"sub_score_English_{one}.txt").decode() for one in ("heard", "unheard"))
+        assert [{line[:2] for line in one.splitlines()} for one in (heard, unheard)] == [{"en"}, {"ur"}]
+        assert len({line.split(" ")[1] for line in heard.splitlines()}) > TRIALS // 2
+        figures = json.loads((artifacts / f"runs/{run}/metrics.json").read_text())["challenge"]["released"]
+        if run in ("one_English", "floor_English"):  # of one score a pair; of others the figures are means of rates
+            assert scored(heard, truth) == pytest.approx(figures["no_gender"]["English"]["eer"])
+    said = submit(monkeypatch, capsys, "both_English", "both_Urdu", "--dry-run")
+    rates = [float(eer) for _, kind, track, _, _, eer in SEEN.findall(said) if (kind, track) == ("test", "no_gender")]
+    assert f"mean of 4 cells of own test trials, no_gender: EER {np.mean(rates):.2f} %" in said and len(rates) == 4
+    for run, message in (
+        ("galleries", "gives a voice and a face no score of their own"),
+        ("voices", "run voices was trained on voices alone"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            submit(monkeypatch, capsys, run)
 
 
 def test_a_dry_run_scores_own_trials_as_evaluation_does_and_writes_nothing(
