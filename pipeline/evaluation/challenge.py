@@ -44,7 +44,8 @@ def labelled(challenge: pd.DataFrame) -> pd.DataFrame:
 def challenge_figures(scorer: TrialScorer, challenge: pd.DataFrame, settings: EvaluateSettings) -> Metrics:
     """Figures of the labelled lists, by what they are (validation, test, released), track and language.
 
-    Intervals are over people, so that released trials, whose people nobody knows, have none.
+    Intervals are over people, so that released trials, whose people nobody knows, have none. Rates are the exact ones,
+    as the organisers' scorer has them, whatever `evaluate.rates` says.
     """
     figures: Metrics = {}
     groups = labelled(challenge).groupby(["origin", "subset", "track", "language"], sort=True, observed=True)
@@ -53,8 +54,8 @@ def challenge_figures(scorer: TrialScorer, challenge: pd.DataFrame, settings: Ev
             logger.warning("challenge list %s of one kind of trial only: no rates", (origin, subset, track, language))
             continue
         scores = scorer.pairs(CROSS_MODAL.sides, trials["left_row"].to_numpy(), trials["right_row"].to_numpy())
-        known = settings if origin == "own" else settings.model_copy(update={"bootstrap": 0})
-        measured = verification_figures(scores, trials, known)
+        wanted = {"rates": "exact"} | ({} if origin == "own" else {"bootstrap": 0})
+        measured = verification_figures(scores, trials, settings.model_copy(update=wanted))
         if origin != "own":
             del measured["identities"]
         nest(figures, [subset if origin == "own" else origin, track, language], measured)
@@ -144,7 +145,10 @@ def write_submission(path: Path, files: Sequence[ScoreFile]) -> None:
     """
     names = [one.name for one in files]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigError(f"two files of the submission are called {repeated[0]}: name each language heard once")
+        raise ConfigError(
+            f"two files of the submission are called {repeated[0]}: submit one run a language heard, with "
+            "a pattern that tells languages and tracks apart"
+        )
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for one in sorted(files, key=lambda file: file.name):
             entry = zipfile.ZipInfo(one.name)  # of 1980, whatever the clock says

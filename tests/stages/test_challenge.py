@@ -6,6 +6,7 @@ import re
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
+from itertools import product
 from pathlib import Path
 from types import MappingProxyType
 
@@ -25,6 +26,7 @@ import stages.report
 import stages.settings
 import stages.submit
 import stages.train
+import stages.trials
 from pipeline.config import load_params
 from pipeline.errors import ConfigError, ProtocolError, ScoreError
 from pipeline.evaluation.challenge import scored
@@ -74,12 +76,13 @@ def go_through(
     truth: bool = True,
     more: Mapping[str, object] = MappingProxyType({}),
     fusions: Mapping[str, list[str]] = MappingProxyType({}),
+    test_ratio: float = 0.3,
 ) -> Path:
     """Protocol to report with a run a language, `more` runs and fusions; returns the folder of the artifacts."""
     released = write_lists(folder / "lists", version, truth=truth, people=48)
     planted(released, heard_only, folder)
     params = yaml.safe_load(PARAMS.read_text())
-    params["protocol"].update(source="mavceleb_lists", lists="lists", trials=400, galleries=20, test_ratio=0.3)
+    params["protocol"].update(source="mavceleb_lists", lists="lists", trials=400, galleries=20, test_ratio=test_ratio)
     params["train"].update(seeds=[0, 1], epochs=40, learning_rate=5e-3)
     params["recipes"] = {params["train"]["recipe"]: {}}
     runs = LANGUAGES[version][: 1 if version == "v4" else 2]
@@ -129,7 +132,9 @@ def test_heard_languages_score_better_than_unheard_where_that_is_planted_and_ali
         rates[heard] = row[f"{heard.lower()}_test"], row[f"{unheard.lower()}_test"]
         figures = json.loads((artifacts / f"runs/fop_{heard}/metrics.json").read_text())["challenge"]["test"]
         assert figures["no_gender"][heard]["eer"] == pytest.approx(rates[heard][0], abs=1e-6)
-        assert figures["no_gender"][heard]["eer_low"] <= figures["no_gender"][heard]["eer_high"]
+        for track, language in product(("no_gender", "gender"), (heard, unheard)):
+            cell = figures[track][language]
+            assert 0 <= cell["eer_low"] <= cell["eer"] <= cell["eer_high"] <= 100 and cell["identities"] > 2
     at_home, abroad = np.mean(list(rates.values()), axis=0)  # fourteen people a cell
     assert at_home < 20
     assert abroad > at_home + 15 if heard_only else abs(abroad - at_home) < 10
@@ -251,6 +256,26 @@ def test_a_dry_run_scores_own_trials_as_evaluation_does_and_writes_nothing(
     for run, kind, track, language, regime, eer in said:
         assert run == "fop_German" and regime == ("heard" if language == "German" else "unheard")
         assert abs(float(eer) - figures[kind][track][language]["eer"]) < 6  # a mean of scores, not of two networks' EER
+    read = load_params(Path("params.yaml"))
+    coarse = read.model_copy(update={"evaluate": read.evaluate.model_copy(update={"rates": "official_grid"})})
+    stages.evaluate.main(coarse, Artifacts(), Artifacts(), "fop_German")
+    again = json.loads((artifacts / "runs/fop_German/metrics.json").read_text())
+    assert "eer_exact" in again["verification"]["cross_modal"]["random"]
+    assert again["challenge"] == figures, "the organisers' scorer knows no grid of thresholds"
+
+
+def test_without_own_test_people_runs_are_trained_reported_and_submitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifacts = go_through(tmp_path, monkeypatch, "v4", truth=False, test_ratio=0.0)
+    read = load_params(Path("params.yaml"))
+    without_media = read.model_copy(update={"trials": read.trials.model_copy(update={"media": False})})
+    stages.trials.main(without_media, Artifacts(), Artifacts())
+    table = pd.read_csv(artifacts / "report/tables/challenge.csv")
+    assert set(table["trials"]) == {"own validation people", "released list"}
+    assert submit(monkeypatch, capsys, "fop_English").count("trials in") == 4
+    said = submit(monkeypatch, capsys, "fop_English", "--dry-run")
+    assert "mean of 2 cells of own validation trials, both tracks" in said and "own test" not in said
 
 
 def test_runs_that_cannot_be_submitted_are_refused_with_what_to_change(

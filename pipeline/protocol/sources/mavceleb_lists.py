@@ -28,7 +28,7 @@ from pipeline.protocol.sources import Draft, Inputs, register
 from pipeline.protocol.splits import assign_splits, class_indexes
 from pipeline.protocol.tables import CoveredList, shaped
 from pipeline.protocol.trials import TrialCondition, unseen_condition, verification_list, verification_lists
-from pipeline.protocol.vocabulary import CHALLENGE_TRACKS, CROSS_MODAL, NO_SPLIT, UNSEEN, Modality
+from pipeline.protocol.vocabulary import CHALLENGE_TRACKS, CROSS_MODAL, NO_SPLIT, Modality
 from pipeline.settings import ProtocolSettings
 
 SOURCE = "mavceleb_lists"
@@ -92,10 +92,11 @@ def import_challenge(inputs: Inputs, settings: ProtocolSettings) -> Draft:
     pairs = pairs[trains[corpus.voices.person[pairs["voice_row"]]]]
     pairs = pairs.assign(class_index=class_indexes(trains)[corpus.voices.person[pairs["voice_row"]]])
     lists += [_released(one, tests, finders, corpus, settings) for one in tests]
-    for subset in ("validation", "test"):
-        lists += _own_lists(corpus, subset, split, settings)
-        lists += verification_lists(corpus, unseen_condition(corpus, subset, split), settings)
-    lists += matching_lists(corpus, unseen_condition(corpus, "test", split), settings)
+    own = {subset: _unrepeated(unseen_condition(corpus, subset, split), inputs) for subset in ("validation", "test")}
+    for condition in own.values():
+        lists += _own_lists(corpus, condition, settings)
+        lists += verification_lists(corpus, condition, settings)
+    lists += matching_lists(corpus, own["test"], settings)
     held_out: Flags = np.zeros(len(corpus.clips), dtype=np.bool_)
     tables = assemble(corpus, Splits(split, trains, held_out), lists, shaped("train_pairs", pairs), settings)
     counts = {"anonymous": int(corpus.people["identity"].str.startswith(ANONYMOUS).sum())}
@@ -343,16 +344,29 @@ def _splits(corpus: Corpus, pairs: pd.DataFrame, settings: ProtocolSettings) -> 
     return split
 
 
-def _own_lists(corpus: Corpus, subset: str, split: np.ndarray, settings: ProtocolSettings) -> list[CoveredList]:
+def _unrepeated(condition: TrialCondition, inputs: Inputs) -> TrialCondition:
+    """The condition without media that their person has under an earlier name, too.
+
+    Version 4 repeats an utterance for each of several faces. By their names they are two recordings, and would be a
+    genuine trial of one with itself.
+    """
+    kept: dict[Modality, Flags] = {}
+    for modality, index in (("face", inputs.faces), ("voice", inputs.voices)):
+        items = index[["item", "identity", "digest"]].drop_duplicates("item")
+        again = items["item"][items.duplicated(["identity", "digest"])]
+        kept[modality] = ~index["item"].isin(again).to_numpy(dtype=np.bool_)
+    return replace(condition, faces=condition.faces & kept["face"], voices=condition.voices & kept["voice"])
+
+
+def _own_lists(corpus: Corpus, whole: TrialCondition, settings: ProtocolSettings) -> list[CoveredList]:
     """Labelled trials of people of one split, by language and track."""
-    members, lists = np.asarray(split == subset), []
+    subset, lists = whole.subset, []
     for code, language in enumerate(corpus.values["language"]):
-        faces, voices = (
-            members[store.person] & (store.traits["language"] == code) for store in (corpus.faces, corpus.voices)
-        )
+        faces = whole.faces & (corpus.faces.traits["language"] == code)
+        voices = whole.voices & (corpus.voices.traits["language"] == code)
         if not faces.any() and not voices.any():
             continue
-        condition = TrialCondition(subset, UNSEEN, faces, voices)
+        condition = replace(whole, faces=faces, voices=voices)
         for track, criterion in CHALLENGE_TRACKS.items():
             made = verification_list(corpus, condition, CROSS_MODAL, criterion, settings)
             table = made.table.assign(origin="own", language=language, track=track, key="")

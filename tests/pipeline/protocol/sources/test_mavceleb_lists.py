@@ -367,3 +367,16 @@ def test_own_impostors_can_be_asked_to_speak_the_same_language(tmp_path: Path) -
         ]
         assert len(trials) and (spoken[0] == spoken[1]).all() == shared
         assert set(spoken[0]) == set(LANGUAGES["v2"])
+
+
+def test_an_utterance_that_a_person_has_under_several_names_is_in_own_trials_under_one(tmp_path: Path) -> None:
+    released = write_lists(tmp_path, "v4")
+    parts = corpus_of(released)
+    parts.voices["digest"] = parts.voices["item"].str.replace("/00002.wav", "/00001.wav")
+    tables = built(parts, SOURCE, released.folder)
+    rows = pd.concat([*(tables.verification.query("task == 'voice'")[f"{side}_row"] for side in ("left", "right"))])
+    rows = pd.concat([rows, tables.challenge.query("origin == 'own'")["left_row"]])
+    used = parts.voices["item"].iloc[rows]
+    assert used.str.endswith("/00001.wav").any() and not used.str.endswith("/00002.wav").any()
+    trained = parts.voices["item"].iloc[tables.train_pairs["voice_row"]]
+    assert trained.str.endswith("/00002.wav").any(), "a training list is as it is"
