@@ -176,6 +176,7 @@ def read_test_lists(folder: Path) -> list[TestList]:
     twice, for two lists of one language and track, and for a truth whose keys are not the list's.
     """
     found: list[TestList] = []
+    truths: list[Path] = []
     places: dict[tuple[str, str], Path] = {}
     for track, below in (("", folder), *((track, folder / track) for track in CHALLENGE_TRACKS)):
         for path in sorted(below.glob("?*_test.txt")):
@@ -185,7 +186,16 @@ def read_test_lists(folder: Path) -> list[TestList]:
             table = _read_trials(path, language)
             table["label"] = _truth(folder / "ground_truth", path, language, track, table["key"])
             found.append(TestList(path, language, track or _PLAIN, table))
+            truths += _truth_files(folder / "ground_truth", language, track)
+    if idle := sorted(set((folder / "ground_truth").rglob("*.txt")) - set(truths)):
+        logger.warning("%s is the truth of no list here, by its name; lists without a truth are not measured", idle[0])
     return found
+
+
+def _truth_files(folder: Path, language: str, track: str) -> list[Path]:
+    """What the truth of a list may be called; `track` is empty for a list in no folder of a track."""
+    names = [f"{language}_test_{track or _PLAIN}.txt", *([] if track else [f"{language}_test.txt"])]
+    return [folder / name for name in names]
 
 
 def _read_trials(path: Path, language: str) -> pd.DataFrame:
@@ -208,8 +218,7 @@ def _read_trials(path: Path, language: str) -> pd.DataFrame:
 
 def _truth(folder: Path, listed: Path, language: str, track: str, keys: pd.Series) -> pd.Series:
     """(N,) labels of the keys, null without a file; it may be in any order."""
-    names = [f"{language}_test_{track or _PLAIN}.txt", *([] if track else [f"{language}_test.txt"])]
-    path = next((folder / name for name in names if (folder / name).is_file()), None)
+    path = next((path for path in _truth_files(folder, language, track) if path.is_file()), None)
     if path is None:
         return pd.Series(pd.NA, index=keys.index, dtype="Int64")
     labels: dict[str, int] = {}
@@ -350,8 +359,9 @@ def _unrepeated(condition: TrialCondition, inputs: Inputs) -> TrialCondition:
     Version 4 repeats an utterance for each of several faces. By their names they are two recordings, and would be a
     genuine trial of one with itself.
     """
+    stores: dict[Modality, pd.DataFrame] = {"face": inputs.faces, "voice": inputs.voices}
     kept: dict[Modality, Flags] = {}
-    for modality, index in (("face", inputs.faces), ("voice", inputs.voices)):
+    for modality, index in stores.items():
         items = index[["item", "identity", "digest"]].drop_duplicates("item")
         again = items["item"][items.duplicated(["identity", "digest"])]
         kept[modality] = ~index["item"].isin(again).to_numpy(dtype=np.bool_)

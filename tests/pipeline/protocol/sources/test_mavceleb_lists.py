@@ -380,3 +380,17 @@ def test_an_utterance_that_a_person_has_under_several_names_is_in_own_trials_und
     assert used.str.endswith("/00001.wav").any() and not used.str.endswith("/00002.wav").any()
     trained = parts.voices["item"].iloc[tables.train_pairs["voice_row"]]
     assert trained.str.endswith("/00002.wav").any(), "a training list is as it is"
+
+
+def test_a_truth_that_is_named_like_no_list_is_said_to_do_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    released = write_lists(tmp_path, "v4", truth=True)
+    protocol_of(released)
+    assert "truth of no list" not in caplog.text
+    truths = released.folder / "ground_truth"
+    (truths / "Bangla_test_gender.txt").rename(truths / "Bangla_test.txt")
+    tables = protocol_of(released)
+    assert "Bangla_test.txt is the truth of no list here" in caplog.text
+    withheld = tables.challenge[tables.challenge["label"].isna()]
+    assert set(zip(withheld["language"], withheld["track"], strict=True)) == {("Bangla", "gender")}
