@@ -92,11 +92,10 @@ def import_challenge(inputs: Inputs, settings: ProtocolSettings) -> Draft:
     pairs = pairs[trains[corpus.voices.person[pairs["voice_row"]]]]
     pairs = pairs.assign(class_index=class_indexes(trains)[corpus.voices.person[pairs["voice_row"]]])
     lists += [_released(one, tests, finders, corpus, settings) for one in tests]
-    own = {subset: _unrepeated(unseen_condition(corpus, subset, split), inputs) for subset in ("validation", "test")}
-    for condition in own.values():
-        lists += _own_lists(corpus, condition, settings)
-        lists += verification_lists(corpus, condition, settings)
-    lists += matching_lists(corpus, own["test"], settings)
+    for subset in ("validation", "test"):
+        lists += _own_lists(corpus, subset, split, inputs, settings)
+        lists += verification_lists(corpus, _unrepeated(unseen_condition(corpus, subset, split), inputs), settings)
+    lists += matching_lists(corpus, _unrepeated(unseen_condition(corpus, "test", split), inputs), settings)
     held_out: Flags = np.zeros(len(corpus.clips), dtype=np.bool_)
     tables = assemble(corpus, Splits(split, trains, held_out), lists, shaped("train_pairs", pairs), settings)
     counts = {"anonymous": int(corpus.people["identity"].str.startswith(ANONYMOUS).sum())}
@@ -354,29 +353,29 @@ def _splits(corpus: Corpus, pairs: pd.DataFrame, settings: ProtocolSettings) -> 
 
 
 def _unrepeated(condition: TrialCondition, inputs: Inputs) -> TrialCondition:
-    """The condition without media that their person has under an earlier name, too.
+    """The condition without media that their person has in it under an earlier name, too.
 
     Version 4 repeats an utterance for each of several faces. By their names they are two recordings, and would be a
     genuine trial of one with itself.
     """
-    stores: dict[Modality, pd.DataFrame] = {"face": inputs.faces, "voice": inputs.voices}
-    kept: dict[Modality, Flags] = {}
-    for modality, index in stores.items():
-        items = index[["item", "identity", "digest"]].drop_duplicates("item")
+
+    def once(usable: Flags, index: pd.DataFrame) -> Flags:
+        items = index.loc[usable, ["item", "identity", "digest"]].drop_duplicates("item")
         again = items["item"][items.duplicated(["identity", "digest"])]
-        kept[modality] = ~index["item"].isin(again).to_numpy(dtype=np.bool_)
-    return replace(condition, faces=condition.faces & kept["face"], voices=condition.voices & kept["voice"])
+        return np.asarray(usable & ~index["item"].isin(again).to_numpy(dtype=np.bool_))
+
+    return replace(condition, faces=once(condition.faces, inputs.faces), voices=once(condition.voices, inputs.voices))
 
 
-def _own_lists(corpus: Corpus, whole: TrialCondition, settings: ProtocolSettings) -> list[CoveredList]:
-    """Labelled trials of people of one split, by language and track."""
-    subset, lists = whole.subset, []
+def _own_lists(
+    corpus: Corpus, subset: str, split: np.ndarray, inputs: Inputs, settings: ProtocolSettings
+) -> list[CoveredList]:
+    """Labelled trials of people of one split, by language and track; absent ones with the reason."""
+    whole, lists = unseen_condition(corpus, subset, split), []
     for code, language in enumerate(corpus.values["language"]):
         faces = whole.faces & (corpus.faces.traits["language"] == code)
         voices = whole.voices & (corpus.voices.traits["language"] == code)
-        if not faces.any() and not voices.any():
-            continue
-        condition = replace(whole, faces=faces, voices=voices)
+        condition = _unrepeated(replace(whole, faces=faces, voices=voices), inputs)
         for track, criterion in CHALLENGE_TRACKS.items():
             made = verification_list(corpus, condition, CROSS_MODAL, criterion, settings)
             table = made.table.assign(origin="own", language=language, track=track, key="")

@@ -382,6 +382,20 @@ def test_an_utterance_that_a_person_has_under_several_names_is_in_own_trials_und
     assert trained.str.endswith("/00002.wav").any(), "a training list is as it is"
 
 
+def test_a_language_that_nobody_kept_from_training_speaks_is_absent_with_a_reason_and_others_are_as_they_were(
+    tmp_path: Path,
+) -> None:
+    coverage = protocol_of(write_lists(tmp_path, "v4")).coverage.set_index("list")["reason"]
+    assert (
+        coverage["challenge/validation/own/Bangla/no_gender"] == "absent: 0 identities have rows for it; two are needed"
+    )
+    released = write_lists(tmp_path, "v1")
+    parts, before = corpus_of(released), protocol_of(released).challenge
+    parts.voices["digest"] = parts.voices["item"].str.replace("Urdu", "English").str.replace("_Urd", "_Eng")
+    tables = built(parts, SOURCE, released.folder)
+    pd.testing.assert_frame_equal(tables.challenge, before)
+
+
 def test_a_truth_that_is_named_like_no_list_is_said_to_do_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
