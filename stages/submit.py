@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.config import load_params
-from pipeline.errors import RunError
+from pipeline.errors import ConfigError, RunError
 from pipeline.evaluation.challenge import ScoreFile, absent_cells, labelled, score_files, scored, write_submission
 from pipeline.protocol import ProtocolTables, read_protocol
 from pipeline.protocol.vocabulary import HEARD, UNHEARD
@@ -19,8 +19,11 @@ from pipeline.resolved import read_run_file
 from pipeline.scoring.fusion import Fusion, load_trained
 from pipeline.scoring.model import MODEL, Model
 from pipeline.scoring.provenance import check_provenance
+from pipeline.settings import ALL_LANGUAGES
 from pipeline.store import Store, read_store
 from stages.common import PARAMS, Artifacts, run_command
+
+Cell = tuple[str, str, float]  # subset and track of own trials, and their EER
 
 logger = logging.getLogger("stages.submit")
 
@@ -40,14 +43,17 @@ def main() -> None:
     deps = Artifacts()
     tables, faces, voices = read_protocol(deps.protocol), read_store(deps.faces), read_store(deps.voices)
     version = str(tables.summary.get("version", ""))
-    files = []
+    files: list[ScoreFile] = []
+    cells: list[Cell] = []
     for run in arguments.runs:
         model, heard = _trained(run, deps, faces, voices)
         if arguments.dry_run:
-            _dry_run(run, model, heard, tables, (faces, voices))
+            cells += _dry_run(run, model, heard, tables, (faces, voices))
         else:
             files += score_files(model, heard, tables.challenge, version, faces, voices, arguments.pattern)
-    if not arguments.dry_run:
+    if arguments.dry_run:
+        _say_means(cells, version)
+    else:
         _write(arguments.out, files, tables, version)
 
 
@@ -55,6 +61,10 @@ def _trained(run: str, deps: Artifacts, faces: Store, voices: Store) -> tuple[Mo
     """A run's model and the language that it heard."""
     params = load_params(PARAMS)
     settings = read_run_file(deps.settings / f"{run}.json", params, run).settings
+    if settings.modality != "both":
+        raise ConfigError(
+            f"run {run} was trained on {settings.modality}s alone: a submission compares voices with faces"
+        )
     path = deps.runs / run / MODEL
     model = load_trained(path)
     if not model.was_trained_with(settings):
@@ -86,7 +96,9 @@ def _known(one: ScoreFile, tables: ProtocolTables) -> str:
     return f", EER {scored(one.text, truth):.2f} %"
 
 
-def _dry_run(run: str, model: Model | Fusion, heard: str, tables: ProtocolTables, stores: tuple[Store, Store]) -> None:
+def _dry_run(
+    run: str, model: Model | Fusion, heard: str, tables: ProtocolTables, stores: tuple[Store, Store]
+) -> list[Cell]:
     """EER of own trials, from people kept from training, through files as they would be submitted."""
     own = labelled(tables.challenge[tables.challenge["origin"] == "own"])
     cells = []
@@ -94,12 +106,22 @@ def _dry_run(run: str, model: Model | Fusion, heard: str, tables: ProtocolTables
         keyed = trials.assign(origin="released", key=[f"{position:08d}" for position in range(len(trials))])
         file = _one_file(model, language, keyed, stores)
         eer = scored(file.text, dict(zip(keyed["key"], keyed["label"], strict=True)))
-        regime = HEARD if language == heard else UNHEARD
-        cells.append((subset, track, language, regime, eer))
+        regime = HEARD if heard in (language, ALL_LANGUAGES) else UNHEARD
+        cells.append((str(subset), str(track), eer))
         _say(f"{run}: own {subset} trials, {track}, {language} ({regime}): {len(trials)} trials, EER {eer:.2f} %")
-    for subset in sorted({cell[0] for cell in cells}):
-        found = [cell[-1] for cell in cells if cell[0] == subset]
-        _say(f"{run}: mean of {len(found)} cells of own {subset} trials: EER {sum(found) / len(found):.2f} %")
+    return cells
+
+
+def _say_means(cells: list[Cell], version: str) -> None:
+    """The challenge's figure: a mean over all cells of a track, in version 4 over those of both tracks, too."""
+    for subset in sorted({subset for subset, _, _ in cells}):
+        rates: dict[str, list[float]] = {}
+        for own, track, eer in cells:
+            for part in (track, *(("both tracks",) if version == "v4" else ())):
+                if own == subset:
+                    rates.setdefault(part, []).append(eer)
+        for part, found in rates.items():
+            _say(f"mean of {len(found)} cells of own {subset} trials, {part}: EER {sum(found) / len(found):.2f} %")
 
 
 def _one_file(model: Model | Fusion, language: str, trials: pd.DataFrame, stores: tuple[Store, Store]) -> ScoreFile:

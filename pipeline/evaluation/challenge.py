@@ -44,7 +44,8 @@ def labelled(challenge: pd.DataFrame) -> pd.DataFrame:
 def challenge_figures(scorer: TrialScorer, challenge: pd.DataFrame, settings: EvaluateSettings) -> Metrics:
     """Figures of the labelled lists, by what they are (validation, test, released), track and language.
 
-    Intervals are over people, so that released trials, whose people nobody knows, have none.
+    Intervals are over people, so that released trials, whose people nobody knows, have none. Rates are the exact ones,
+    as the organisers' scorer has them, whatever `evaluate.rates` says.
     """
     figures: Metrics = {}
     groups = labelled(challenge).groupby(["origin", "subset", "track", "language"], sort=True, observed=True)
@@ -53,8 +54,8 @@ def challenge_figures(scorer: TrialScorer, challenge: pd.DataFrame, settings: Ev
             logger.warning("challenge list %s of one kind of trial only: no rates", (origin, subset, track, language))
             continue
         scores = scorer.pairs(CROSS_MODAL.sides, trials["left_row"].to_numpy(), trials["right_row"].to_numpy())
-        known = settings if origin == "own" else settings.model_copy(update={"bootstrap": 0})
-        measured = verification_figures(scores, trials, known)
+        wanted = {"rates": "exact"} | ({} if origin == "own" else {"bootstrap": 0})
+        measured = verification_figures(scores, trials, settings.model_copy(update=wanted))
         if origin != "own":
             del measured["identities"]
         nest(figures, [subset if origin == "own" else origin, track, language], measured)
@@ -84,8 +85,9 @@ def score_files(
     """The files of a run that heard one language: each released list scored by the mean over the run's seeds.
 
     A trial whose media could not be used gets the median distance of its list, as every key must be there; these are
-    named in the log. Raises ConfigError for a run that trained on all languages, ProtocolError where the protocol holds
-    no released list or none in the language heard, ScoreError for scores that are not finite.
+    named in the log. Raises ConfigError for a run that trained on all languages or gives a voice and a face no score,
+    ProtocolError where the protocol holds no released list or none in the language heard, ScoreError for scores that
+    are not finite.
     """
     released = challenge[challenge["origin"] == "released"]
     if released.empty:
@@ -94,6 +96,8 @@ def score_files(
             "folder with <Language>_test.txt, then run `dvc repro protocol`"
         )
     languages = sorted(set(released["language"]))
+    if model.compares == "galleries" or not all(model.takes(modality) for modality in CROSS_MODAL.sides):
+        raise ConfigError("the run's method gives a voice and a face no score of their own: submit another run")
     if heard == ALL_LANGUAGES:
         raise ConfigError(f"a challenge's run trains on one language: give it `language:`, one of {languages}")
     if heard not in languages:
@@ -141,10 +145,15 @@ def write_submission(path: Path, files: Sequence[ScoreFile]) -> None:
     """
     names = [one.name for one in files]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigError(f"two files of the submission are called {repeated[0]}: name each language heard once")
+        raise ConfigError(
+            f"two files of the submission are called {repeated[0]}: submit one run a language heard, with "
+            "a pattern that tells languages and tracks apart"
+        )
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         for one in sorted(files, key=lambda file: file.name):
-            archive.writestr(zipfile.ZipInfo(one.name), one.text, zipfile.ZIP_DEFLATED)
+            entry = zipfile.ZipInfo(one.name)  # of 1980, whatever the clock says
+            entry.external_attr = 0o644 << 16  # unpacked, a file without a mode cannot be read
+            archive.writestr(entry, one.text, zipfile.ZIP_DEFLATED)
 
 
 def absent_cells(files: Sequence[ScoreFile], version: str) -> list[str]:

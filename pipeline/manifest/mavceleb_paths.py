@@ -8,10 +8,17 @@ anything (mavceleb/mavceleb_baseline README, and the README of FLAG 2027's basel
 
 import re
 from dataclasses import dataclass
+from typing import Literal
+
+Shown = Literal["face", "voice"]
 
 ANONYMOUS = "anonymous/"  # begins the identity of an item whose person is withheld: each is a person of its own
 TRACKS = ("gender", "no_gender")  # of version 4
-_MODALITIES = ("voices", "faces")
+_MODALITIES: dict[str, Shown] = {"voices": "voice", "faces": "face"}
+_SUFFIXES: dict[str, Shown] = {  # of media outside such folders; others may show either
+    **dict.fromkeys(("wav", "flac", "mp3", "m4a", "ogg", "opus"), "voice"),
+    **dict.fromkeys(("jpg", "jpeg", "png", "bmp", "webp"), "face"),
+}
 _TEST = re.compile(r"(?P<language>.+)_test")
 
 
@@ -24,6 +31,12 @@ class Place:
     identity: str | None  # None: a sample of a test list, whose person is withheld
     recording: str | None  # as the manifest's clip; None with the identity
     track: str = ""  # gender | no_gender, of a test sample of version 4
+
+
+def shown_in(path: str) -> Shown | None:
+    """What a medium is there for, by the folder voices or faces or else by its suffix; None where neither says."""
+    folders = [_MODALITIES[part] for part in path.split("/")[:-1] if part in _MODALITIES]
+    return folders[-1] if folders else _SUFFIXES.get(path.rpartition(".")[2].lower())
 
 
 def place_of(path: str) -> Place | None:

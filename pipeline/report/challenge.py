@@ -1,12 +1,15 @@
 """The table of a MAV-Celeb challenge: language trained on by language tested in, beside what others published."""
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.protocol.vocabulary import CHALLENGE_TRACKS
 from pipeline.report.runs import Measured, Run
 from pipeline.report.tables import ReportTable, Value
+from pipeline.settings import ALL_LANGUAGES
 
 _TRIALS = {"test": "own test people", "validation": "own validation people", "released": "released list"}
 
@@ -19,10 +22,10 @@ class Published:
     source: str
     heard: str  # language trained on; empty: the mean of several
     cells: Mapping[tuple[str, str], float]  # (track, language tested in) -> EER
-    mean: float | None = None
+    mean: float | None = None  # as published, over all cells of the system
 
 
-def _fop(heard: str, cells: Mapping[str, float], mean: float) -> Published:
+def _fop(heard: str, cells: Mapping[str, float], mean: float | None = None) -> Published:
     by_track = {("no_gender", language): eer for language, eer in cells.items()}
     return Published("FOP, baseline", "mavceleb/mavceleb_baseline", heard, by_track, mean)
 
@@ -32,19 +35,19 @@ def _flag(phase: str, values: tuple[float, float, float, float], mean: float) ->
     return Published(f"FOP, baseline, {phase}", "FLAG 2027", "English", dict(zip(names, values, strict=True)), mean)
 
 
-# version -> systems; a baseline's mean is over all its cells, those of the other language heard included
+# version -> systems; a baseline's mean, with its last entry, is over all its cells, of both languages heard
 PUBLISHED: Mapping[str, tuple[Published, ...]] = {
     "v1": (
-        _fop("English", {"English": 45.1, "Urdu": 48.3}, 46.2),
+        _fop("English", {"English": 45.1, "Urdu": 48.3}),
         _fop("Urdu", {"English": 47.0, "Urdu": 44.3}, 46.2),
         Published("HLT, first of FAME 2024", "mavceleb/mavceleb_baseline", "", {}, 19.91),
     ),
     "v2": (
-        _fop("English", {"English": 35.7, "Hindi": 36.7}, 37.2),
+        _fop("English", {"English": 35.7, "Hindi": 36.7}),
         _fop("Hindi", {"English": 38.9, "Hindi": 37.3}, 37.2),
     ),
     "v3": (
-        _fop("English", {"English": 34.5, "German": 43.7}, 40.2),
+        _fop("English", {"English": 34.5, "German": 43.7}),
         _fop("German", {"English": 43.2, "German": 39.6}, 40.2),
         Published("first of FAME 2026", "2508.04592 and its results", "", {}, 23.99),
     ),
@@ -59,7 +62,8 @@ def challenge_table(runs: Sequence[Run], version: str) -> ReportTable:
     """A row a run, kind of trials and track, a column a language; then each system's mean over all its cells.
 
     Version 4 scores both tracks together.
-    A system is runs that differ in the language that they heard alone. Without challenge figures it has no row.
+    A system is runs that differ in the language that they heard alone, one a language; so are fusions of such runs, and
+    released checkpoints. Without challenge figures it has no row.
     """
     done = [run for run in runs if run.metrics is not None and run.group("challenge")]
     languages = sorted({language for run in done for _, _, language in _cells(run)})
@@ -110,17 +114,31 @@ def _mean(figures: Sequence[Measured | None]) -> float | None:
 
 
 def _system(run: Run, runs: Sequence[Run]) -> str:
-    """Names of the runs that differ from this one in the language heard alone, this one's with them."""
-    own = run.settings.model_dump() | {"language": ""}
-    return " + ".join(one.name for one in runs if one.settings.model_dump() | {"language": ""} == own)
+    """Names of the runs that differ from this one in the language heard alone, this one's with them.
+
+    A run of all languages, and one of several that heard the same, is a system by itself.
+    """
+    own = _besides_language(run.settings.model_dump())
+    alike = [one for one in runs if _besides_language(one.settings.model_dump()) == own]
+    alike = [one for one in alike if one.settings.language != ALL_LANGUAGES]
+    heard = [one.settings.language for one in alike]
+    return " + ".join(one.name for one in alike) if run in alike and len(set(heard)) == len(heard) else run.name
+
+
+def _besides_language(settings: Mapping[str, Any]) -> dict[str, object]:
+    """Settings without the language; of a released checkpoint that it is one, of a fusion those of its members."""
+    members = (settings["fusion"] or {}).values()
+    fused = sorted(json.dumps(_besides_language(member), sort_keys=True) for member in members)
+    return {**settings, "language": "", "fusion": fused, "checkpoint": settings["checkpoint"] is not None}
 
 
 def _published(one: Published, languages: Sequence[str]) -> list[tuple[Value, ...]]:
-    tracks = list(dict.fromkeys(track for track, _ in one.cells)) or [""]
     rows: list[tuple[Value, ...]] = []
+    name, tracks = f"{one.name} ({one.source})", dict.fromkeys(track for track, _ in one.cells)
     for track in tracks:
         cells = [one.cells.get((track, language)) for language in languages]
-        words = _words(track) if track else "mean of all cells"
-        mean = one.mean if track in ("", tracks[-1]) else None
-        rows.append((f"{one.name} ({one.source})", one.heard, "released list", words, *cells, mean))
+        known = [cell for cell in cells if cell is not None]
+        rows.append((name, one.heard, "released list", _words(track), *cells, sum(known) / len(known)))
+    if one.mean is not None:
+        rows.append((name, "", "released list", "mean of all cells", *[None] * len(languages), one.mean))
     return rows

@@ -1,5 +1,6 @@
 """What training takes from the protocol: its pairs, and the trials that a model is chosen on."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from pipeline.protocol.usable import runs_without_trials
 from pipeline.protocol.vocabulary import CROSS_MODAL, RANDOM, UNSEEN, VERIFICATION_TASKS, Task
 from pipeline.settings import ALL_LANGUAGES, RunSettings
 
+_LOG = logging.getLogger(__name__)
 TRAITS = ("gender", "nationality")  # what a method may know of an identity that it trains on
 
 
@@ -128,6 +130,12 @@ def selection_trials(tables: ProtocolTables, subset: str, settings: RunSettings)
     own = own[own["track"] == "no_gender"]
     if task == CROSS_MODAL and own["label"].nunique() == 2:
         return own
+    if task == CROSS_MODAL and settings.language != ALL_LANGUAGES and len(tables.challenge):
+        _LOG.warning(
+            "no %s trials in %s alone (artifacts/protocol/coverage.csv says why): those in all languages stand in",
+            subset,
+            settings.language,
+        )
     return tables.trials(subset, UNSEEN.name, task.name, RANDOM.name)
 
 

@@ -5,8 +5,10 @@ import logging
 import re
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -18,11 +20,13 @@ from scipy.optimize import brentq
 from sklearn.metrics import roc_curve
 
 import stages.evaluate
+import stages.fuse
 import stages.protocol
 import stages.report
 import stages.settings
 import stages.submit
 import stages.train
+import stages.trials
 from pipeline.config import load_params
 from pipeline.errors import ConfigError, ProtocolError, ScoreError
 from pipeline.evaluation.challenge import scored
@@ -65,17 +69,25 @@ def planted(released: Released, heard_only: bool, folder: Path) -> None:
 
 
 def go_through(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, version: str, heard_only: bool = False, truth: bool = True
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    heard_only: bool = False,
+    truth: bool = True,
+    more: Mapping[str, object] = MappingProxyType({}),
+    fusions: Mapping[str, list[str]] = MappingProxyType({}),
+    test_ratio: float = 0.3,
 ) -> Path:
-    """Protocol to report with a run a language; returns the folder of the artifacts."""
+    """Protocol to report with a run a language, `more` runs and fusions; returns the folder of the artifacts."""
     released = write_lists(folder / "lists", version, truth=truth, people=48)
     planted(released, heard_only, folder)
     params = yaml.safe_load(PARAMS.read_text())
-    params["protocol"].update(source="mavceleb_lists", lists="lists", trials=400, galleries=20, test_ratio=0.3)
+    params["protocol"].update(source="mavceleb_lists", lists="lists", trials=400, galleries=20, test_ratio=test_ratio)
     params["train"].update(seeds=[0, 1], epochs=40, learning_rate=5e-3)
     params["recipes"] = {params["train"]["recipe"]: {}}
     runs = LANGUAGES[version][: 1 if version == "v4" else 2]
-    params["experiments"] = {f"fop_{name}": {"loss": "fop", "language": name} for name in runs}
+    params["experiments"] = {f"fop_{name}": {"loss": "fop", "language": name} for name in runs} | dict(more)
+    params["fusions"] = dict(fusions)
     params["evaluate"].update(bootstrap=20, matching_sizes=[2])
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     monkeypatch.chdir(folder)
@@ -86,6 +98,8 @@ def go_through(
     for name in params["experiments"]:
         for stage in (stages.train, stages.evaluate):
             stage.main(read, Artifacts(), Artifacts(), name)
+    for name in fusions:
+        stages.fuse.main(read, Artifacts(), Artifacts(), name)
     stages.report.main(read, Artifacts(), Artifacts())
     return folder / "artifacts"
 
@@ -118,7 +132,9 @@ def test_heard_languages_score_better_than_unheard_where_that_is_planted_and_ali
         rates[heard] = row[f"{heard.lower()}_test"], row[f"{unheard.lower()}_test"]
         figures = json.loads((artifacts / f"runs/fop_{heard}/metrics.json").read_text())["challenge"]["test"]
         assert figures["no_gender"][heard]["eer"] == pytest.approx(rates[heard][0], abs=1e-6)
-        assert figures["no_gender"][heard]["eer_low"] <= figures["no_gender"][heard]["eer_high"]
+        for track, language in product(("no_gender", "gender"), (heard, unheard)):
+            cell = figures[track][language]
+            assert 0 <= cell["eer_low"] <= cell["eer"] <= cell["eer_high"] <= 100 and cell["identities"] > 2
     at_home, abroad = np.mean(list(rates.values()), axis=0)  # fourteen people a cell
     assert at_home < 20
     assert abroad > at_home + 15 if heard_only else abs(abroad - at_home) < 10
@@ -183,6 +199,50 @@ def test_a_submission_of_one_run_a_language_has_four_files_and_of_one_says_what_
             submit(monkeypatch, capsys, "fop_Hindi", "--pattern", wrong)
 
 
+def test_fusions_ensembles_and_methods_without_embeddings_are_submitted_as_other_runs_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    floor = {"method": "cca", "loss": "own", "epochs": 30, "seeds": [0]}
+    more: dict[str, dict[str, object]] = {
+        "one_English": {"loss": "ce", "language": "English", "ensemble": "seeds"},
+        "floor_English": {**floor, "language": "English"},
+        "floor_Urdu": {**floor, "language": "Urdu"},
+        "pairs_English": {"method": "vfdn", "loss": "own", "language": "English", "learning_rate": 1e-3},
+        "galleries": {"method": "svhf", "loss": "own", "language": "English", "selection": "last"},
+        "voices": {"loss": "ce", "language": "English", "modality": "voice"},
+    }
+    fusions = {f"both_{name}": [f"fop_{name}", f"floor_{name}"] for name in ("English", "Urdu")}
+    artifacts = go_through(tmp_path, monkeypatch, "v1", more=more, fusions=fusions)
+    table = pd.read_csv(artifacts / "report/tables/challenge.csv")
+    assert table["run"].eq("both_English + both_Urdu").sum() == 2 * 2 + 1  # own trials on two tracks, released ones
+    trials = pd.read_parquet(artifacts / "protocol/challenge.parquet").query("origin == 'own' and track == 'no_gender'")
+    people = trials.query("subset == 'validation' and language == 'English'")["left_identity"].nunique()
+    metrics = json.loads((artifacts / "runs/one_English/metrics.json").read_text())
+    reason = metrics["calibration"]["cross_modal"].get("reason", "")
+    assert metrics["calibration"]["cross_modal"].get("people") == people or f"holds {people} people" in reason
+    lines = Path("lists/v1/ground_truth/English_test.txt").read_text().splitlines()
+    truth = {line.split()[0]: int(line.split()[1]) for line in lines}
+    for run in ("one_English", "floor_English", "pairs_English", "both_English"):
+        submit(monkeypatch, capsys, run, "fop_Urdu")
+        with zipfile.ZipFile("submission.zip") as archive:
+            assert {entry.external_attr >> 16 for entry in archive.infolist()} == {0o644}, "unpacked, they can be read"
+            heard, unheard = (archive.read(f"sub_score_English_{one}.txt").decode() for one in ("heard", "unheard"))
+        assert [{line[:2] for line in one.splitlines()} for one in (heard, unheard)] == [{"en"}, {"ur"}]
+        assert len({line.split(" ")[1] for line in heard.splitlines()}) > TRIALS // 2
+        figures = json.loads((artifacts / f"runs/{run}/metrics.json").read_text())["challenge"]["released"]
+        if run in ("one_English", "floor_English"):  # of one score a pair; of others the figures are means of rates
+            assert scored(heard, truth) == pytest.approx(figures["no_gender"]["English"]["eer"])
+    said = submit(monkeypatch, capsys, "both_English", "both_Urdu", "--dry-run")
+    rates = [float(eer) for _, kind, track, _, _, eer in SEEN.findall(said) if (kind, track) == ("test", "no_gender")]
+    assert f"mean of 4 cells of own test trials, no_gender: EER {np.mean(rates):.2f} %" in said and len(rates) == 4
+    for run, message in (
+        ("galleries", "gives a voice and a face no score of their own"),
+        ("voices", "run voices was trained on voices alone"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            submit(monkeypatch, capsys, run)
+
+
 def test_a_dry_run_scores_own_trials_as_evaluation_does_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,6 +256,26 @@ def test_a_dry_run_scores_own_trials_as_evaluation_does_and_writes_nothing(
     for run, kind, track, language, regime, eer in said:
         assert run == "fop_German" and regime == ("heard" if language == "German" else "unheard")
         assert abs(float(eer) - figures[kind][track][language]["eer"]) < 6  # a mean of scores, not of two networks' EER
+    read = load_params(Path("params.yaml"))
+    coarse = read.model_copy(update={"evaluate": read.evaluate.model_copy(update={"rates": "official_grid"})})
+    stages.evaluate.main(coarse, Artifacts(), Artifacts(), "fop_German")
+    again = json.loads((artifacts / "runs/fop_German/metrics.json").read_text())
+    assert "eer_exact" in again["verification"]["cross_modal"]["random"]
+    assert again["challenge"] == figures, "the organisers' scorer knows no grid of thresholds"
+
+
+def test_without_own_test_people_runs_are_trained_reported_and_submitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifacts = go_through(tmp_path, monkeypatch, "v4", truth=False, test_ratio=0.0)
+    read = load_params(Path("params.yaml"))
+    without_media = read.model_copy(update={"trials": read.trials.model_copy(update={"media": False})})
+    stages.trials.main(without_media, Artifacts(), Artifacts())
+    table = pd.read_csv(artifacts / "report/tables/challenge.csv")
+    assert set(table["trials"]) == {"own validation people", "released list"}
+    assert submit(monkeypatch, capsys, "fop_English").count("trials in") == 4
+    said = submit(monkeypatch, capsys, "fop_English", "--dry-run")
+    assert "mean of 2 cells of own validation trials, both tracks" in said and "own test" not in said
 
 
 def test_runs_that_cannot_be_submitted_are_refused_with_what_to_change(

@@ -11,7 +11,8 @@ those whom the lists train on, so that nobody of a trial trains in any language.
 """
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import ConfigError, ProtocolError
-from pipeline.manifest.mavceleb_paths import ANONYMOUS, Place, place_of
+from pipeline.manifest.mavceleb_paths import ANONYMOUS, Place, place_of, shown_in
 from pipeline.protocol.assemble import Splits, assemble
 from pipeline.protocol.corpus import Corpus, Flags, IntArray, read_corpus
 from pipeline.protocol.galleries import matching_lists
@@ -27,11 +28,12 @@ from pipeline.protocol.sources import Draft, Inputs, register
 from pipeline.protocol.splits import assign_splits, class_indexes
 from pipeline.protocol.tables import CoveredList, shaped
 from pipeline.protocol.trials import TrialCondition, unseen_condition, verification_list, verification_lists
-from pipeline.protocol.vocabulary import CHALLENGE_TRACKS, CROSS_MODAL, NO_SPLIT, UNSEEN, Modality
+from pipeline.protocol.vocabulary import CHALLENGE_TRACKS, CROSS_MODAL, NO_SPLIT, Modality
 from pipeline.settings import ProtocolSettings
 
 SOURCE = "mavceleb_lists"
 VERSIONS = ("v1", "v2", "v3", "v4")
+_VERSION = re.compile(r"v\d+")
 _PLAIN = "no_gender"  # the track of a list that is in no folder of a track
 _SHOWN = 3
 
@@ -63,9 +65,9 @@ class Finder:
 
     rows: Mapping[tuple[str, str], int]  # (track or "", key) -> first row
 
-    def find(self, key: str, track: str = "") -> int:
-        """The row of a medium, that of its track's folder first; -1 where the store has none."""
-        return self.rows.get((track, key), self.rows.get(("", key), -1))
+    def find(self, key: str, tracks: Sequence[str] = ("",)) -> int:
+        """The row of a medium in a folder of the first of `tracks` that has it; -1 where the store has none."""
+        return next((self.rows[track, key] for track in tracks if (track, key) in self.rows), -1)
 
 
 @register(SOURCE)
@@ -73,23 +75,27 @@ def import_challenge(inputs: Inputs, settings: ProtocolSettings) -> Draft:
     """Training pairs and anonymous test trials of the lists, and own trials of people kept from training.
 
     Raises ConfigError where the folder of the lists holds several versions or none, ProtocolError for a line that
-    cannot be right (named), for people of two lines, and where more than `max_skip_ratio` of a list's lines name media
-    that are not in the stores.
+    cannot be right (named), for people of two lines, where two media are what one line names, and where more than
+    `max_skip_ratio` of a list's lines name media that are not in the stores.
     """
     folder = version_folder(inputs.folder)
     training, tests = read_train_lists(folder), read_test_lists(folder)
+    _refuse_ambiguous(inputs.manifest["item"])
     corpus = read_corpus(inputs.manifest, inputs.faces, inputs.voices)
-    finders: dict[Modality, Finder] = {"face": _finder(inputs.faces), "voice": _finder(inputs.voices)}
+    finders: dict[Modality, Finder] = {
+        "face": _finder(inputs.faces, "face"),
+        "voice": _finder(inputs.voices, "voice"),
+    }
     pairs, lists = _training_pairs(training, finders, corpus, settings)
     split = _splits(corpus, pairs, settings)
     trains = split == "train"
     pairs = pairs[trains[corpus.voices.person[pairs["voice_row"]]]]
     pairs = pairs.assign(class_index=class_indexes(trains)[corpus.voices.person[pairs["voice_row"]]])
-    lists += [_released(one, finders, corpus, settings) for one in tests]
+    lists += [_released(one, tests, finders, corpus, settings) for one in tests]
     for subset in ("validation", "test"):
-        lists += _own_lists(corpus, subset, split, settings)
-        lists += verification_lists(corpus, unseen_condition(corpus, subset, split), settings)
-    lists += matching_lists(corpus, unseen_condition(corpus, "test", split), settings)
+        lists += _own_lists(corpus, subset, split, inputs, settings)
+        lists += verification_lists(corpus, _unrepeated(unseen_condition(corpus, subset, split), inputs), settings)
+    lists += matching_lists(corpus, _unrepeated(unseen_condition(corpus, "test", split), inputs), settings)
     held_out: Flags = np.zeros(len(corpus.clips), dtype=np.bool_)
     tables = assemble(corpus, Splits(split, trains, held_out), lists, shaped("train_pairs", pairs), settings)
     counts = {"anonymous": int(corpus.people["identity"].str.startswith(ANONYMOUS).sum())}
@@ -99,9 +105,16 @@ def import_challenge(inputs: Inputs, settings: ProtocolSettings) -> Draft:
 
 
 def version_folder(folder: Path) -> Path:
-    """The folder of the lists, or the one version in it; raises ConfigError where that is not one."""
+    """The folder of the lists, or the one version in it; raises ConfigError where that is not one.
+
+    The folder's name is the version: files of a submission and published figures go by it.
+    """
     if _train_files(folder):
-        return folder
+        if not _VERSION.fullmatch(folder.absolute().name):
+            raise ConfigError(
+                f"protocol.lists: {folder} holds lists, and its name does not say of which version: call it v1, v2, ..."
+            )
+        return folder.absolute()
     found = [folder / name for name in VERSIONS if (folder / name).is_dir()]
     if len(found) != 1:
         what = f"holds {', '.join(one.name for one in found)}: name one" if found else "holds no <Language>_train.txt"
@@ -114,7 +127,10 @@ def version_folder(folder: Path) -> Path:
 def _train_files(folder: Path) -> dict[str, Path]:
     """Training lists by language."""
     files = {path.name.removesuffix("_train.txt"): path for path in sorted(folder.glob("?*_train.txt"))}
-    return files | {path.stem.removeprefix("train_"): path for path in sorted(folder.glob("train_?*.txt"))}
+    others = {path.stem.removeprefix("train_"): path for path in sorted(folder.glob("train_?*.txt"))}
+    if both := sorted(files.keys() & others.keys()):
+        raise ConfigError(f"{files[both[0]]} and {others[both[0]]} are both the training list of {both[0]}: keep one")
+    return files | others
 
 
 def read_train_lists(folder: Path) -> list[TrainLine]:
@@ -129,8 +145,8 @@ def read_train_lists(folder: Path) -> list[TrainLine]:
         seen: dict[tuple[str, str], int] = {}
         for number, fields in _lines(path, (2, 6)):
             voice, face = (
-                _place(fields[-2 if len(fields) == 2 else 2], path, number),
-                _place(fields[-1 if len(fields) == 2 else 3], path, number),
+                _place(fields[-2 if len(fields) == 2 else 2], "voice", path, number),
+                _place(fields[-1 if len(fields) == 2 else 3], "face", path, number),
             )
             _refuse_train_line(path, number, fields, language, voice, face)
             if (first := seen.setdefault((voice.key, face.key), number)) != number:
@@ -155,17 +171,30 @@ def _refuse_train_line(path: Path, number: int, fields: list[str], language: str
 def read_test_lists(folder: Path) -> list[TestList]:
     """Every list of anonymous trials, with its truth where that is there.
 
-    Raises ProtocolError for a line that is not `key voice face`, for a key that is there twice, and for a truth whose
-    keys are not the list's.
+    Raises ProtocolError for a line that is not `key voice face`, for one that names people, for a key that is there
+    twice, for two lists of one language and track, and for a truth whose keys are not the list's.
     """
-    found = []
+    found: list[TestList] = []
+    truths: list[Path] = []
+    places: dict[tuple[str, str], Path] = {}
     for track, below in (("", folder), *((track, folder / track) for track in CHALLENGE_TRACKS)):
         for path in sorted(below.glob("?*_test.txt")):
             language = path.name.removesuffix("_test.txt")
+            if (first := places.setdefault((language, track or _PLAIN), path)) != path:
+                raise ProtocolError(f"{first} and {path} are both the list of {language} with any impostors: keep one")
             table = _read_trials(path, language)
             table["label"] = _truth(folder / "ground_truth", path, language, track, table["key"])
             found.append(TestList(path, language, track or _PLAIN, table))
+            truths += _truth_files(folder / "ground_truth", language, track)
+    if idle := sorted(set((folder / "ground_truth").rglob("*.txt")) - set(truths)):
+        logger.warning("%s is the truth of no list here, by its name; lists without a truth are not measured", idle[0])
     return found
+
+
+def _truth_files(folder: Path, language: str, track: str) -> list[Path]:
+    """What the truth of a list may be called; `track` is empty for a list in no folder of a track."""
+    names = [f"{language}_test_{track or _PLAIN}.txt", *([] if track else [f"{language}_test.txt"])]
+    return [folder / name for name in names]
 
 
 def _read_trials(path: Path, language: str) -> pd.DataFrame:
@@ -174,7 +203,12 @@ def _read_trials(path: Path, language: str) -> pd.DataFrame:
     for number, (key, voice, face) in _lines(path, (3,)):
         if (first := seen.setdefault(key, number)) != number:
             raise ProtocolError(f"{path} line {number}: key {key!r} is that of line {first}, too")
-        places = _place(voice, path, number), _place(face, path, number)
+        places = _place(voice, "voice", path, number), _place(face, "face", path, number)
+        if named := [place.identity for place in places if place.identity]:
+            raise ProtocolError(
+                f"{path} line {number}: names {named[0]}, and a test list is anonymous; trials of people of the "
+                "training lists are made here: protocol.validation_ratio and test_ratio"
+            )
         if other := {place.language for place in places} - {language}:
             raise ProtocolError(f"{path} line {number}: media in {', '.join(sorted(other))}, in a list of {language}")
         rows.append((key, places[0].key, places[1].key))
@@ -183,8 +217,7 @@ def _read_trials(path: Path, language: str) -> pd.DataFrame:
 
 def _truth(folder: Path, listed: Path, language: str, track: str, keys: pd.Series) -> pd.Series:
     """(N,) labels of the keys, null without a file; it may be in any order."""
-    names = [f"{language}_test_{track or _PLAIN}.txt", *([] if track else [f"{language}_test.txt"])]
-    path = next((folder / name for name in names if (folder / name).is_file()), None)
+    path = next((path for path in _truth_files(folder, language, track) if path.is_file()), None)
     if path is None:
         return pd.Series(pd.NA, index=keys.index, dtype="Int64")
     labels: dict[str, int] = {}
@@ -216,19 +249,45 @@ def _lines(path: Path, widths: tuple[int, ...]) -> list[tuple[int, list[str]]]:
     return rows
 
 
-def _place(path: str, listed: Path, number: int) -> Place:
+def _place(path: str, modality: Modality, listed: Path, number: int) -> Place:
     place = place_of(path)
     if place is None:
         raise ProtocolError(f"{listed} line {number}: {path!r} is no path of MAV-Celeb's")
+    if shown_in(path) not in (modality, None):
+        raise ProtocolError(f"{listed} line {number}: {path!r} is no {modality}; the voice comes first, then the face")
     return place
 
 
-def _finder(index: pd.DataFrame) -> Finder:
+def _finder(index: pd.DataFrame, modality: Modality) -> Finder:
     rows: dict[tuple[str, str], int] = {}
     for row, item in enumerate(index["item"]):
-        if place := place_of(item):
+        if shown_in(item) in (modality, None) and (place := place_of(item)):
             rows.setdefault((place.track, place.key), row)
     return Finder(rows)
+
+
+def _refuse_ambiguous(items: pd.Series) -> None:
+    """Raise ProtocolError where a line of a list could name two media, or a person's are of two releases.
+
+    Two phases of a challenge, and two versions, call other people's media by the same names.
+    """
+    seen: dict[tuple[object, ...], str] = {}
+    for item in map(str, items):
+        if (place := place_of(item)) is None:
+            continue
+        shown = shown_in(item)
+        if (first := seen.setdefault((shown, place.track, place.key), item)) != item:
+            raise ProtocolError(
+                f"{first} and {item} are one to the lists: keep the media of one version, and of one phase of its "
+                "challenge, below manifest.media"
+            )
+        above = item.rpartition(".")[0].removesuffix(place.key)
+        if place.identity and seen.setdefault((shown, place.language, place.identity), above) != above:
+            other = seen[shown, place.language, place.identity]
+            raise ProtocolError(
+                f"{place.identity} has media in {place.language} below both {other or './'} and {above or './'}: two "
+                "versions call two people so; keep the media of one version below manifest.media"
+            )
 
 
 def _training_pairs(
@@ -293,16 +352,30 @@ def _splits(corpus: Corpus, pairs: pd.DataFrame, settings: ProtocolSettings) -> 
     return split
 
 
-def _own_lists(corpus: Corpus, subset: str, split: np.ndarray, settings: ProtocolSettings) -> list[CoveredList]:
-    """Labelled trials of people of one split, by language and track."""
-    members, lists = np.asarray(split == subset), []
+def _unrepeated(condition: TrialCondition, inputs: Inputs) -> TrialCondition:
+    """The condition without media that their person has in it under an earlier name, too.
+
+    Version 4 repeats an utterance for each of several faces. By their names they are two recordings, and would be a
+    genuine trial of one with itself.
+    """
+
+    def once(usable: Flags, index: pd.DataFrame) -> Flags:
+        items = index.loc[usable, ["item", "identity", "digest"]].drop_duplicates("item")
+        again = items["item"][items.duplicated(["identity", "digest"])]
+        return np.asarray(usable & ~index["item"].isin(again).to_numpy(dtype=np.bool_))
+
+    return replace(condition, faces=once(condition.faces, inputs.faces), voices=once(condition.voices, inputs.voices))
+
+
+def _own_lists(
+    corpus: Corpus, subset: str, split: np.ndarray, inputs: Inputs, settings: ProtocolSettings
+) -> list[CoveredList]:
+    """Labelled trials of people of one split, by language and track; absent ones with the reason."""
+    whole, lists = unseen_condition(corpus, subset, split), []
     for code, language in enumerate(corpus.values["language"]):
-        faces, voices = (
-            members[store.person] & (store.traits["language"] == code) for store in (corpus.faces, corpus.voices)
-        )
-        if not faces.any() and not voices.any():
-            continue
-        condition = TrialCondition(subset, UNSEEN, faces, voices)
+        faces = whole.faces & (corpus.faces.traits["language"] == code)
+        voices = whole.voices & (corpus.voices.traits["language"] == code)
+        condition = _unrepeated(replace(whole, faces=faces, voices=voices), inputs)
         for track, criterion in CHALLENGE_TRACKS.items():
             made = verification_list(corpus, condition, CROSS_MODAL, criterion, settings)
             table = made.table.assign(origin="own", language=language, track=track, key="")
@@ -312,12 +385,21 @@ def _own_lists(corpus: Corpus, subset: str, split: np.ndarray, settings: Protoco
 
 
 def _released(
-    one: TestList, finders: Mapping[Modality, Finder], corpus: Corpus, settings: ProtocolSettings
+    one: TestList,
+    every: Sequence[TestList],
+    finders: Mapping[Modality, Finder],
+    corpus: Corpus,
+    settings: ProtocolSettings,
 ) -> CoveredList:
-    """A list with all its trials: a submission has every key, so that one without media stays, with rows of -1."""
+    """A list with all its trials: a submission has every key, so that one without media stays, with rows of -1.
+
+    Media in folders without a track are those of a track's list only where its language has no other list.
+    """
     folder = one.path.parent.name if one.path.parent.name in CHALLENGE_TRACKS else ""
+    alone = sum(other.language == one.language for other in every) == 1
+    tracks = (folder, "") if alone else (folder,)
     rows = {
-        side: np.array([finders[side].find(key, folder) for key in one.trials[side]], dtype=np.int64)
+        side: np.array([finders[side].find(key, tracks) for key in one.trials[side]], dtype=np.int64)
         for side in ("voice", "face")
     }
     names = np.array([*corpus.people["identity"], ""], dtype=object)

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.errors import ProtocolError
 from pipeline.protocol import read_protocol
+from pipeline.protocol.tables import shaped
 from pipeline.training import TrainingLists, training_lists
 from tests.pipeline.settings_for_training import train_settings
 from tests.pipeline.training.protocol_files import FACES, VOICES, tables, write
@@ -128,3 +129,22 @@ def test_an_absent_or_damaged_file_is_named(tmp_path: Path, name: str) -> None:
     path.unlink()
     with pytest.raises(ProtocolError, match=name):
         read_protocol(tmp_path)
+
+
+def test_a_run_in_one_language_is_chosen_on_own_trials_in_it_and_says_where_there_are_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = tables()
+    parts["train_pairs"]["language"] = np.where(np.arange(len(parts["train_pairs"])) % 2, "Urdu", "English")
+    own = parts["verification"].query("subset == 'validation' and task == 'cross_modal' and criterion == 'G'")
+    own = own.assign(origin="own", language="English", track="no_gender", key="")
+    parts["challenge"] = shaped("challenge", own)
+    chosen = read(tmp_path, parts, language="English").validation
+    assert chosen is not None and np.array_equal(chosen.left, own["left_row"]) and not caplog.text
+    every = parts["verification"].query("subset == 'validation' and task == 'cross_modal' and criterion == 'random'")
+    stand_in = read(tmp_path, parts, language="Urdu").validation
+    assert stand_in is not None and np.array_equal(stand_in.left, every["left_row"])
+    assert "no validation trials in Urdu alone" in caplog.text
+    caplog.clear()
+    read(tmp_path, parts, language="all")
+    assert not caplog.text

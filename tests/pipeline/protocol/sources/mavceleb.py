@@ -120,6 +120,6 @@ def corpus_of(released: Released) -> Tables:
         )
     manifest = pd.DataFrame(rows)
     manifest = manifest.astype({"age": "Float64", **{name: "string" for name in manifest if name != "age"}})
-    index = manifest[["item", "identity", "clip"]].assign(frame=-1, digest="0", key="0")
+    index = manifest[["item", "identity", "clip"]].assign(frame=-1, digest=manifest["item"], key="0")
     is_voice = index["item"].str.endswith(".wav")
     return Tables(manifest, *(index[flags].reset_index(drop=True) for flags in (~is_voice, is_voice)))

@@ -191,6 +191,34 @@ def test_a_folder_of_several_versions_is_asked_for_one_and_a_folder_of_one_is_re
         ("v1", "English_test.txt", 4, "en00003 voices/Urdu/00003.wav faces/English/00003.jpg", r"media in Urdu"),
         ("v1", "English_test.txt", 4, "en00003 00003.wav faces/English/00003.jpg", r"'00003.wav' is no path of MAV"),
         (
+            "v1",
+            "English_test.txt",
+            4,
+            "en00003 faces/English/00003.jpg voices/English/00003.wav",
+            r"line 4: 'faces/English/00003.jpg' is no voice; the voice comes first",
+        ),
+        (
+            "v1",
+            "English_test.txt",
+            4,
+            "en00003 voices/English/00003.wav voices/English/00003.wav",
+            r"line 4: 'voices/English/00003.wav' is no face",
+        ),
+        (
+            "v1",
+            "English_test.txt",
+            4,
+            "en00003 id0001/English/video_0_Eng/00000.wav id0002/English/video_1_Eng/0000775.jpg",
+            r"line 4: names id0001, and a test list is anonymous",
+        ),
+        (
+            "v1",
+            "Urdu_train.txt",
+            1,
+            "id0001/Urdu/video_1_Urd/0000775.jpg id0001/Urdu/video_0_Urd/00000.wav",
+            r"line 1: .*0000775.jpg' is no voice",
+        ),
+        (
             "v4",
             "train_English.txt",
             1,
@@ -270,3 +298,113 @@ def test_people_of_the_media_whom_no_list_names_are_said_and_not_used(
     assert tables.identities.set_index("identity").loc["id0099", "split"] == NO_SPLIT
     assert "1 people of the media are in no training list and not used, such as id0099" in caplog.text
     assert not np.isin("id0099", tables.challenge[["left_identity", "right_identity"]])
+
+
+@pytest.mark.parametrize(
+    ("version", "more", "message"),
+    [
+        (
+            "v4",
+            "eval_set/gender/English_test/voices/00000.wav",
+            r"^dev_set/gender/English_test/voices/00000.wav and eval_set/.* are one to the lists: keep the",
+        ),
+        ("v1", "voices/English/00000.flac", r"voices/English/00000.(flac|wav) and .* are one to the lists"),
+        (
+            "v1",
+            "other/voices/id0001/English/another/00000.wav",
+            r"id0001 has media in English below both other/voices/ and voices/: two versions",
+        ),
+    ],
+)
+def test_media_that_the_names_of_a_list_do_not_tell_apart_are_refused(
+    tmp_path: Path, version: str, more: str, message: str
+) -> None:
+    released = write_lists(tmp_path, version)
+    with pytest.raises(ProtocolError, match=message):
+        protocol_of(Released(released.folder, {**released.media, more: "somebody"}))
+
+
+def test_media_of_a_track_are_not_those_of_the_other_track_that_are_named_alike(tmp_path: Path) -> None:
+    released = write_lists(tmp_path, "v4")
+    moved = {path.replace("dev_set/gender/", "dev_set/"): name for path, name in released.media.items()}
+    unnamed = {path: name for path, name in moved.items() if "no_gender" not in path}
+    with pytest.raises(ProtocolError, match=r"released/Bangla/gender: 6 of 6 rows .* not in the stores"):
+        protocol_of(Released(released.folder, moved))
+    for language in LANGUAGES["v4"]:
+        (released.folder / "no_gender" / f"{language}_test.txt").unlink()
+    trials = protocol_of(Released(released.folder, unnamed)).challenge.query("origin == 'released'")
+    assert (trials[["left_row", "right_row"]] >= 0).all(axis=None) and set(trials["track"]) == {"gender"}
+
+
+def test_two_lists_of_one_language_and_track_are_refused(tmp_path: Path) -> None:
+    released = write_lists(tmp_path, "v4")
+    (released.folder / "English_test.txt").write_text((released.folder / "no_gender/English_test.txt").read_text())
+    with pytest.raises(ProtocolError, match=r"v4/English_test.txt and .*no_gender/English_test.txt are both the list"):
+        protocol_of(released)
+    (released.folder / "English_test.txt").unlink()
+    (released.folder / "English_train.txt").write_text("")
+    with pytest.raises(ConfigError, match=r"English_train.txt and .*train_English.txt are both the training list"):
+        protocol_of(released)
+
+
+def test_lists_in_a_folder_that_names_no_version_are_refused(tmp_path: Path) -> None:
+    released = write_lists(tmp_path, "v3")
+    renamed = released.folder.rename(tmp_path / "german")
+    with pytest.raises(ConfigError, match=r"its name does not say of which version: call it v1, v2"):
+        protocol_of(Released(renamed, released.media))
+
+
+def test_own_impostors_can_be_asked_to_speak_the_same_language(tmp_path: Path) -> None:
+    released = write_lists(tmp_path, "v2")
+    corpus = corpus_of(released)
+    tables = protocol_of(released, criteria=["random", "L"])
+    language = corpus.manifest.set_index("item")["language"]
+    for criterion, shared in (("L", True), ("random", False)):
+        trials = tables.trials("test", "unseen_unheard", "cross_modal", criterion)
+        spoken = [
+            language[index["item"].iloc[trials[f"{side}_row"]]].to_numpy()
+            for index, side in ((corpus.voices, "left"), (corpus.faces, "right"))
+        ]
+        assert len(trials) and (spoken[0] == spoken[1]).all() == shared
+        assert set(spoken[0]) == set(LANGUAGES["v2"])
+
+
+def test_an_utterance_that_a_person_has_under_several_names_is_in_own_trials_under_one(tmp_path: Path) -> None:
+    released = write_lists(tmp_path, "v4")
+    parts = corpus_of(released)
+    parts.voices["digest"] = parts.voices["item"].str.replace("/00002.wav", "/00001.wav")
+    tables = built(parts, SOURCE, released.folder)
+    rows = pd.concat([*(tables.verification.query("task == 'voice'")[f"{side}_row"] for side in ("left", "right"))])
+    rows = pd.concat([rows, tables.challenge.query("origin == 'own'")["left_row"]])
+    used = parts.voices["item"].iloc[rows]
+    assert used.str.endswith("/00001.wav").any() and not used.str.endswith("/00002.wav").any()
+    trained = parts.voices["item"].iloc[tables.train_pairs["voice_row"]]
+    assert trained.str.endswith("/00002.wav").any(), "a training list is as it is"
+
+
+def test_a_language_that_nobody_kept_from_training_speaks_is_absent_with_a_reason_and_others_are_as_they_were(
+    tmp_path: Path,
+) -> None:
+    coverage = protocol_of(write_lists(tmp_path, "v4")).coverage.set_index("list")["reason"]
+    assert (
+        coverage["challenge/validation/own/Bangla/no_gender"] == "absent: 0 identities have rows for it; two are needed"
+    )
+    released = write_lists(tmp_path, "v1")
+    parts, before = corpus_of(released), protocol_of(released).challenge
+    parts.voices["digest"] = parts.voices["item"].str.replace("Urdu", "English").str.replace("_Urd", "_Eng")
+    tables = built(parts, SOURCE, released.folder)
+    pd.testing.assert_frame_equal(tables.challenge, before)
+
+
+def test_a_truth_that_is_named_like_no_list_is_said_to_do_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    released = write_lists(tmp_path, "v4", truth=True)
+    protocol_of(released)
+    assert "truth of no list" not in caplog.text
+    truths = released.folder / "ground_truth"
+    (truths / "Bangla_test_gender.txt").rename(truths / "Bangla_test.txt")
+    tables = protocol_of(released)
+    assert "Bangla_test.txt is the truth of no list here" in caplog.text
+    withheld = tables.challenge[tables.challenge["label"].isna()]
+    assert set(zip(withheld["language"], withheld["track"], strict=True)) == {("Bangla", "gender")}
