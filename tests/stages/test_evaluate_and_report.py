@@ -212,6 +212,18 @@ def test_run_is_exported_with_a_card_that_has_its_figures(project: Project, tmp_
     assert card.startswith(f"# Model card: {RUN}\n") and "STAND-IN weights" in card
 
 
+def test_closed_form_is_exported_although_keys_of_training_do_nothing_in_it(project: Project, tmp_path: Path) -> None:
+    """And before it is evaluated."""
+    project.run("train", "best")
+    project.run("export", "best", "--to", "onnx", "--out", str(tmp_path / "onnx"))
+    model = load_model(project.folder / "artifacts" / "runs" / "best" / "model.safetensors")
+    vectors = project.store("voices").matrix[:5]
+    session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / "voice.onnx"))
+    (embeddings,) = session.run(None, {"vectors": vectors})
+    assert np.abs(embeddings - model.embed("voice", vectors)).max() <= 1e-5
+    assert "None: the run was not evaluated" in (tmp_path / "onnx" / "README.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
