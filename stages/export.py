@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.config import load_params, run_settings
+from pipeline.config import load_params
 from pipeline.errors import CheckpointError, ConfigError, StoreError
 from pipeline.export.authors_csv import write_authors_csv
 from pipeline.export.card import CARD, model_card
@@ -22,6 +22,7 @@ from pipeline.protocol.vocabulary import MODALITIES
 from pipeline.report.header import report_header
 from pipeline.report.leaks import leaks
 from pipeline.report.runs import read_runs
+from pipeline.resolved import resolved
 from pipeline.scoring.fusion import Fusion, load_trained
 from pipeline.scoring.model import MODEL
 from pipeline.scoring.vectors import MediaVectors
@@ -54,7 +55,7 @@ def main() -> None:
 
 def export_onnx(params: Params, deps: Artifacts, out: Path, name: str, with_extractors: bool) -> None:
     """The branches of a run, if asked for the networks of its extractors, and a card that says what they are."""
-    settings, path = run_settings(params, name), deps.runs / name / MODEL
+    settings, path = resolved(params, name), deps.runs / name / MODEL
     model, protocol = load_trained(path, cpu := torch.device("cpu")), read_protocol(deps.protocol)
     if not model.was_trained_with(settings):
         raise CheckpointError(

@@ -11,13 +11,16 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
 
-from pipeline.errors import CheckpointError, MediaError, PipelineError, first_of
+from pipeline.errors import CheckpointError, MediaError, PipelineError, StoreError, first_of
 from pipeline.scoring import Scorer
-from pipeline.scoring.scorer import Ranking, Side, Verdict
+from pipeline.scoring.scorer import EVEN, Ranking, Side, Verdict
 from stages.common import Artifacts, run_command
 
 _SHOWN = 5
+_FILES: dict[str, Any] = {"nargs": "+", "action": "extend", "metavar": "FILE"}  # an option given twice adds files
 _NAMED = {
     "eer": "at the equal error rate",
     "far_1": "at 1 % of false accepts",
@@ -73,6 +76,7 @@ def _retrieve(scorer: Scorer, options: argparse.Namespace) -> Answer:
 
 def _index(scorer: Scorer, options: argparse.Namespace) -> Answer:
     """A folder's media to a store."""
+    _make_folder(Path(options.out))
     counts = scorer.index(options.folder, options.out)
     words = f"{counts['face']} faces and {counts['voice']} voices; skipped: {counts['skipped']}"
     remark = f" (see {Path(options.out) / 'skipped.csv'})" if counts["skipped"] else ""
@@ -84,6 +88,9 @@ def _pairs(scorer: Scorer, options: argparse.Namespace) -> Answer:
     from pipeline.scoring.pairs import read_pairs, score_pairs, write_scores
 
     table, columns = read_pairs(Path(options.table))
+    if Path(options.out).is_dir():
+        raise StoreError(f"{options.out} is a folder: give the path of a table as --out")
+    _make_folder(Path(options.out).parent)
     scores = score_pairs(scorer, table, columns, Path(options.media), options.threshold, options.prior)
     write_scores(Path(options.out), scores)
     failed = scores[scores["reason"] != ""]
@@ -99,6 +106,16 @@ def _pairs(scorer: Scorer, options: argparse.Namespace) -> Answer:
     return Answer(result, f"{options.out}: {scored} of {len(scores)} pairs scored", failure)
 
 
+def _make_folder(folder: Path) -> None:
+    """Make the folder that results go to, before anything is scored; raises StoreError where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written to ({error.strerror}): give another --out") from error
+
+
 def _in_words(verdict: Verdict) -> str:
     sides = " and ".join(_of(side) for side in (verdict.left, verdict.right))
     known = [f"similarity {verdict.similarity:z.3f}"]
@@ -109,6 +126,8 @@ def _in_words(verdict: Verdict) -> str:
         known.append(f"probability {verdict.probability:.1%} where {verdict.prior:.0%} of pairs are of one person")
     found = "; ".join(known)
     remark = f"\nNot calibrated: {verdict.reason}" if verdict.reason else ""
+    if verdict.same is not None and verdict.probability is not None and verdict.same != (verdict.probability >= EVEN):
+        remark += "\nThe threshold and the probability disagree: they answer two questions (docs/scoring.md)."
     if verdict.same is None:
         return f"Whether {sides} are of one person cannot be said ({found}).{remark}"
     return f"{sides[0].upper()}{sides[1:]} are {'' if verdict.same else 'not '}of one person ({found}).{remark}"
@@ -150,16 +169,16 @@ def _parser() -> argparse.ArgumentParser:
     several = "; several files of one person are averaged"
 
     verify = _command(commands, "verify", _verify, "whether a face and a voice, two faces or two voices are one person")
-    verify.add_argument("--face", nargs="+", metavar="FILE", help=f"image or video{several}")
-    verify.add_argument("--voice", nargs="+", metavar="FILE", help=f"sound, or video with sound{several}")
-    verify.add_argument("--other-face", nargs="+", metavar="FILE", help="to compare two faces")
-    verify.add_argument("--other-voice", nargs="+", metavar="FILE", help="to compare two voices")
+    verify.add_argument("--face", **_FILES, help=f"image or video{several}")
+    verify.add_argument("--voice", **_FILES, help=f"sound, or video with sound{several}")
+    verify.add_argument("--other-face", **_FILES, help="to compare two faces")
+    verify.add_argument("--other-voice", **_FILES, help="to compare two voices")
     _judging(verify)
 
     match = _command(commands, "match", _match, "which of several faces or voices is the person of a voice or a face")
     _probe(match, several)
-    match.add_argument("--faces", nargs="+", metavar="FILE", help="candidates, a file each")
-    match.add_argument("--voices", nargs="+", metavar="FILE", help="candidates, a file each")
+    match.add_argument("--faces", **_FILES, help="candidates, a file each")
+    match.add_argument("--voices", **_FILES, help="candidates, a file each")
 
     index = _command(commands, "index", _index, "a folder's faces and voices to a store")
     index.add_argument("folder", metavar="FOLDER")
@@ -188,7 +207,7 @@ def _command(
     parser = commands.add_parser(name, help=does, description=does)
     parser.set_defaults(command=command)
     model = parser.add_mutually_exclusive_group(required=True)
-    model.add_argument("--run", metavar="NAME", help="a run of experiments: that was trained here")
+    model.add_argument("--run", metavar="NAME", help="a run of experiments: or fusions: that was trained here")
     model.add_argument("--model", metavar="PATH", help="a run's model.safetensors, wherever it is")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, for machines")
     return parser
@@ -196,8 +215,8 @@ def _command(
 
 def _probe(parser: argparse.ArgumentParser, several: str) -> None:
     probe = parser.add_mutually_exclusive_group(required=True)
-    probe.add_argument("--face", nargs="+", metavar="FILE", help=f"image or video{several}")
-    probe.add_argument("--voice", nargs="+", metavar="FILE", help=f"sound, or video with sound{several}")
+    probe.add_argument("--face", **_FILES, help=f"image or video{several}")
+    probe.add_argument("--voice", **_FILES, help=f"sound, or video with sound{several}")
 
 
 def _judging(parser: argparse.ArgumentParser) -> None:
@@ -217,7 +236,9 @@ def _threshold(text: str) -> str | float:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    """Write lines to stdout; what its encoding lacks, such as bytes of a path that are no text, is escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
 
 if __name__ == "__main__":

@@ -50,8 +50,8 @@ class ItemCache:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._users = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o666)
             fcntl.flock(self._users, fcntl.LOCK_SH)  # held as long as the file is open
         except OSError as error:

@@ -36,6 +36,8 @@ def read_pairs(path: Path) -> tuple[pd.DataFrame, tuple[str, str]]:
     except (OSError, ValueError) as error:
         raise ScoreError(f"{path} cannot be read as a CSV table of pairs ({error})") from error
     columns = _columns_of(table, path)
+    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for labels: all others have moved
+        raise ScoreError(f"{path}: its rows have more fields than its header has names")
     if table.empty:
         raise ScoreError(f"{path} holds no pair")
     if clash := [name for name in table.columns if name in _ADDED or name.startswith("score_")]:
@@ -68,6 +70,7 @@ def score_pairs(
     """
     left, right = (column.removeprefix("other_") for column in columns)
     scorer.refuse_pairs(left, right)
+    prior = scorer.checked_prior(prior)
     limit, _, lacking = scorer.threshold(left, right, threshold)
     sides = [_vectors(scorer, table, column, media) for column in columns]
     reasons = ["; ".join(one for one in row if isinstance(one, str)) for row in zip(*sides, strict=True)]
@@ -84,7 +87,7 @@ def score_pairs(
     added |= {f"score_{network}": own for network, own in enumerate(scores)}
     ratios = meaning.log_likelihood_ratio
     added["log_likelihood_ratio"] = ratios
-    added["probability"] = None if ratios is None else probability_of(ratios, scorer.prior if prior is None else prior)
+    added["probability"] = None if ratios is None else probability_of(ratios, prior)
     added["same"] = None if limit is None else np.asarray(similarity >= limit, dtype=object)
     result = table.assign(**{name: _spread(values, rows, len(table)) for name, values in added.items()})
     return result.assign(threshold=np.nan if limit is None else limit, reason=reasons)

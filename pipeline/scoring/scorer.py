@@ -128,7 +128,7 @@ class Scorer:
     @property
     def run(self) -> str:
         """The run's name: that of the folder the model is in."""
-        return self.path.resolve().parent.name
+        return self.path.absolute().parent.name  # not resolved: DVC may have made the file a link into its cache
 
     @property
     def prior(self) -> float:
@@ -170,7 +170,7 @@ class Scorer:
         person, by default the one that the run was calibrated at. Raises ScoreError for a method whose scores compare
         the candidates of one probe only.
         """
-        prior = self.prior if prior is None else prior
+        prior = self.checked_prior(prior)
         (left, first), (right, second) = self._sides(face, voice, other_face, other_voice)
         self.refuse_pairs(left, right)
         probe, other = (self._one(modality, media)[None] for modality, media in ((left, first), (right, second)))
@@ -273,6 +273,8 @@ class Scorer:
     def threshold(self, left: str, right: str, threshold: str | float) -> tuple[float | None, str, str]:
         """A threshold's value (the mean of the networks'), its name, and why there is none of that name."""
         if not isinstance(threshold, str):
+            if not np.isfinite(threshold):
+                raise ScoreError(f"threshold {threshold}: give a finite similarity")
             return float(threshold), "given", ""
         if threshold not in THRESHOLDS:
             raise ScoreError(f"threshold {threshold!r}: give one of {', '.join(THRESHOLDS)}, or a number")
@@ -282,6 +284,13 @@ class Scorer:
             reason = next((own.reason for own in calibrations if own.reason), "")
             return None, threshold, reason or f"the model holds no threshold {threshold}"
         return float(np.mean(values)), threshold, ""
+
+    def checked_prior(self, prior: float | None) -> float:
+        """A prior of genuine pairs, by default the run's; raises ScoreError for one that is not within (0, 1)."""
+        own = self.prior if prior is None else prior
+        if not 0.0 < own < 1.0:
+            raise ScoreError(f"prior {own} of a genuine pair must be above 0 and below 1")
+        return own
 
     def refuse_without_embeddings(self, what: str) -> None:
         """Raise ScoreError for a method without embeddings."""

@@ -57,11 +57,10 @@ class Medium:
 
 def medium_of(path: Path, item: str) -> Medium:
     """The file at `path`, whose bytes are read once; raises MediaError for one that is absent, no file or closed."""
-    if not path.is_file():
-        raise MediaError(
-            f"{item}: {'is no file' if path.exists() else 'does not exist'}; name an image, video or sound"
-        )
     try:
+        if not path.is_file():
+            lacks = "is no file" if path.exists() else "does not exist"
+            raise MediaError(f"{item or 'an empty path'}: {lacks}; name an image, video or sound")
         return Medium(item, path, sha256_of(path), path.stat().st_size)
     except OSError as error:
         raise MediaError(f"{item}: cannot be read ({error.strerror})") from error

@@ -94,8 +94,8 @@ def test_report_shows_the_run_and_says_what_was_not_run(project: Project) -> Non
     assert f"{figures['eer']:.1f} / {figures['auc']:.1f}" in html
     assert "STAND-IN weights" in html
     table = pd.read_csv(report / "tables" / "table1.csv")
-    # Three losses, single and two branches, voice and face alone, an EER and an AUC of each; one run was.
-    assert (table["run"] == "not run").sum() == 3 * 4 * 2 - 2
+    # Three losses and a floor, single and two branches, voice and face alone, an EER and an AUC of each; one run was.
+    assert (table["run"] == "not run").sum() == (3 + 1) * 4 * 2 - 2
     assert Path(report / "figures" / "figure3_fop.svg").exists()
 
 
@@ -210,6 +210,18 @@ def test_run_is_exported_with_a_card_that_has_its_figures(project: Project, tmp_
     figures = metrics(project)["verification"]["cross_modal"]["random"]
     assert f"| {figures['eer']:.1f} [{figures['eer_low']:.1f}, " in (card := (out / "README.md").read_text())
     assert card.startswith(f"# Model card: {RUN}\n") and "STAND-IN weights" in card
+
+
+def test_closed_form_is_exported_although_keys_of_training_do_nothing_in_it(project: Project, tmp_path: Path) -> None:
+    """And before it is evaluated."""
+    project.run("train", "best")
+    project.run("export", "best", "--to", "onnx", "--out", str(tmp_path / "onnx"))
+    model = load_model(project.folder / "artifacts" / "runs" / "best" / "model.safetensors")
+    vectors = project.store("voices").matrix[:5]
+    session = onnxruntime.InferenceSession(str(tmp_path / "onnx" / "voice.onnx"))
+    (embeddings,) = session.run(None, {"vectors": vectors})
+    assert np.abs(embeddings - model.embed("voice", vectors)).max() <= 1e-5
+    assert "None: the run was not evaluated" in (tmp_path / "onnx" / "README.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,37 @@ def test_match_lists_candidates_best_first(capsys: pytest.CaptureFixture[str]) -
     assert {"medium", "similarity", "log_likelihood_ratio", "rank", "probability"} == set(found["candidates"][0])
 
 
+def test_option_given_twice_adds_its_files(capsys: pytest.CaptureFixture[str]) -> None:
+    together = Said(capsys, "verify", "--face", FACE, OTHER, "--voice", VOICE, "--json").json
+    assert Said(capsys, "verify", "--face", FACE, "--face", OTHER, "--voice", VOICE, "--json").json == together
+    found = Said(capsys, "match", "--voice", VOICE, "--faces", FACE, "--faces", OTHER, "--json").json
+    assert {one["medium"] for one in found["candidates"]} == {FACE, OTHER}
+
+
+def test_sentence_says_that_threshold_and_probability_disagree(capsys: pytest.CaptureFixture[str]) -> None:
+    for threshold, prior in ((-9.0, 1e-6), (9.0, 1 - 1e-6)):
+        said = Said(capsys, "verify", "--face", FACE, "--voice", VOICE, "--threshold", threshold, "--prior", prior)
+        assert "The threshold and the probability disagree" in said.out
+    said = Said(capsys, "verify", "--face", FACE, "--voice", VOICE, "--threshold", -9.0, "--prior", 1 - 1e-6)
+    assert "disagree" not in said.out
+
+
+def test_path_that_is_no_text_is_escaped(capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -> None:
+    face = tmp_path / os.fsdecode(b"\xff.mp4")
+    face.write_bytes(Path(FACE).read_bytes())
+    score.main(["verify", "--run", "mine", "--face", str(face), "--voice", VOICE])
+    assert rb"\udcff.mp4" in capfdbinary.readouterr().out
+
+
+def test_model_that_is_a_link_has_the_name_of_its_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """As DVC makes them with cache.type symlink."""
+    (tmp_path / "linked").mkdir()
+    link = tmp_path / "linked" / "model.safetensors"
+    link.symlink_to(Path("artifacts/runs/mine/model.safetensors").resolve())
+    score.main(["verify", "--model", str(link), "--face", FACE, "--voice", VOICE, "--json"])
+    assert json.loads(capsys.readouterr().out)["run"] == "linked"
+
+
 def test_index_then_retrieve(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     store = tmp_path / "store"
     said = Said(capsys, "index", "media", "--out", store)
@@ -156,6 +187,7 @@ def test_everything_that_cannot_be_scored_is_exit_code_1_and_a_reason(
 ) -> None:
     faceless = write_image(tmp_path / "faceless.jpg")
     silent = write_sound(tmp_path / "silent.wav", np.zeros(16000, np.float32))
+    (table := tmp_path / "pairs.csv").write_text(f"face,voice\n{FACE},{VOICE}\n")
     good = ["--face", FACE, "--voice", VOICE]
     refused: list[tuple[str, list[object], str]] = [
         ("mine", ["verify", "--face", faceless, "--voice", VOICE], "faceless.jpg: no face in 1 sampled frame"),
@@ -163,6 +195,15 @@ def test_everything_that_cannot_be_scored_is_exit_code_1_and_a_reason(
         ("mine", ["verify", "--face", "nothing.jpg", "--voice", VOICE], "nothing.jpg: does not exist"),
         ("mine", ["verify", "--face", FACE], "verify takes face and voice"),
         ("mine", ["verify", *good, "--threshold", "far_3"], "threshold 'far_3'"),
+        ("mine", ["verify", *good, "--threshold", "nan"], "threshold nan: give a finite similarity"),
+        ("mine", ["verify", *good, "--threshold", "inf"], "threshold inf: give a finite similarity"),
+        ("uncalibrated", ["verify", *good, "--prior", "nan"], "prior nan"),
+        ("uncalibrated", ["verify", *good, "--prior", "7"], "prior 7.0"),
+        ("mine", ["verify", "--face", "n" * 300, "--voice", VOICE], "File name too long"),
+        ("mine", ["verify", "--face", "", "--voice", VOICE], "an empty path: is no file"),
+        ("mine", ["index", "media", "--out", faceless], "faceless.jpg: cannot be written to"),
+        ("mine", ["pairs", table, "--out", tmp_path], "is a folder"),
+        ("mine", ["pairs", table, "--out", faceless / "scores.csv"], "faceless.jpg: cannot be written to"),
         ("mine", ["match", "--voice", VOICE, "--faces", FACE], "two candidates"),
         ("mine", ["index", tmp_path / "no folder", "--out", tmp_path / "store"], "no folder"),
         ("mine", ["retrieve", "--voice", VOICE, "--store", tmp_path, "--top", 1], "holds no faces"),

@@ -222,6 +222,9 @@ def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "items.sqlite").mkdir()
     with pytest.raises(StoreError, match=r"items\.sqlite"):
         ItemCache(tmp_path / "items.sqlite")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="set SBNET_HOME"):
+        ItemCache(tmp_path / "file" / "items.sqlite")
 
 
 def test_full_disk_leaves_the_old_entries(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def pair_of(task: str, clips: list[str]) -> dict[str, str]:
 @pytest.mark.parametrize("task", ["face", "voice"])
 def test_pairs_within_a_modality_have_their_own_calibration(origin: dict[str, Any], task: str, tmp_path: Path) -> None:
     clips = sorted(demo_clips(PEOPLE, CLIPS))
-    own = {**CALIBRATED, "cross_modal": []}
+    own = {task: CALIBRATED[task]}
     scorer = Scorer.load(write_run(tmp_path, origin, calibrations=own))
     verdict = scorer.verify(**pair_of(task, clips))
     assert verdict.left.modality == verdict.right.modality == task and verdict.probability is not None
@@ -357,6 +357,7 @@ def test_pairs_of_one_modality(scorer: Scorer, clips: list[str], tmp_path: Path,
         ("voice,name\na,b\n", "must have the columns voice and face, or"),
         ("voice,face,other_face\na,b,c\n", "must have the columns"),
         ("voice,face,similarity\na,b,1\n", "column 'similarity'.*rename"),
+        ("voice,face\na,b,c\n", "more fields than its header"),
         ("voice,face\n", "holds no pair"),
         ("", "cannot be read"),
     ],
