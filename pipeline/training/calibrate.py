@@ -69,6 +69,9 @@ def calibrate(
             found[name] = (absent(reason),) * model.judges
             continue
         trials = with_all_impostors(validation[name])
+        if len(np.unique(trials.labels)) < 2:  # of two people within a modality, no pair of rows may be left
+            found[name] = (absent(f"validation people have no two kinds of trial of {task.words}"),) * model.judges
+            continue
         scores = model_scores(model, trials, stores)  # (S, N)
         chosen_on = history if task == judged else None
         found[name] = tuple(

@@ -63,6 +63,18 @@ def test_probabilities_hold_for_people_that_nothing_was_fitted_on(wide: World, m
         assert min_cllr(row, labels) <= best <= found < best + 0.05
 
 
+def test_validation_without_an_impostor_gives_a_reason_and_no_error(model: Model, wide: World) -> None:
+    trials = wide.unseen
+    genuine = trials.labels == 1
+    first = genuine & (trials.left_person == trials.left_person[genuine][0])
+    parts = (getattr(trials, name)[first] for name in ("left", "right", "labels"))
+    people = (getattr(trials, name)[first] for name in ("left_person", "right_person"))
+    left, right, labels = parts
+    alone = Trials(left, right, labels, trials.sides, *people)  # of one person
+    found = calibrate(model, {"cross_modal": alone}, stores(wide), 0.5)["cross_modal"]
+    assert len(found) == 3 and all("no two kinds of trial of voice against face" in own.reason for own in found)
+
+
 def test_tasks_that_a_run_has_not_learnt_or_has_no_trials_of_say_so(model: Model, wide: World) -> None:
     assert "names no validation people" in model.calibration("face", "face")[0].reason  # the world has no such list
     alone = make_world(validation=20, sides=("voice", "voice")).train(train_settings(modality="voice", epochs=1)).model
