@@ -1,11 +1,12 @@
 """`dvc repro` with the runs of params.yaml side by side: `python -m tools.parallel_repro [--jobs N]`.
 
 DVC runs one stage after another, and a run trains on one core, so that the other cores wait. Here everything that runs
-depend on is made first; then N processes of `dvc repro` train and evaluate a share of the runs each, which DVC allows
-as they write different files; last comes a plain `dvc repro`, which makes what is left and finds that nothing else is.
+depend on is made first; then N processes of `dvc repro` train and evaluate a share each of the runs that DVC finds
+changed, which it allows as they write different files; last comes a plain `dvc repro`, which makes what is left.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -31,14 +32,23 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     parser.add_argument("--jobs", type=int, default=cores, help="runs at a time (default: the number of cores)")
     jobs = max(1, parser.parse_args().jobs)
-    runs = list(load_params(PARAMS).experiments)
-    if jobs > 1 and len(runs) > 1:
+    if jobs > 1 and _changed():
         _finish([subprocess.Popen([*_DVC, "repro", *_BEFORE])])
+        stages = _changed()
+        runs = [run for run in load_params(PARAMS).experiments if {f"train@{run}", f"evaluate@{run}"} & stages]
         # Stages by themselves: what they depend on is done, and two processes that look at one would lock each other.
         shares = lanes(runs, jobs)
         command = [*_DVC, "--wait-for-lock", "repro", "--single-item"]
         _finish([subprocess.Popen([*command, *share], env=_own_threads(len(shares))) for share in shares])
     _finish([subprocess.Popen([*_DVC, "repro"])])
+
+
+def _changed() -> set[str]:
+    """The stages that DVC would run."""
+    answer = subprocess.run([*_DVC, "status", "--json"], stdout=subprocess.PIPE, check=False)
+    if answer.returncode:
+        sys.exit(answer.returncode)  # DVC has said why
+    return set(json.loads(answer.stdout))
 
 
 def _own_threads(processes: int) -> dict[str, str]:

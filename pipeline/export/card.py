@@ -86,7 +86,9 @@ def _facts(run: Run, model: Model) -> list[str]:
     return [
         f"Method {settings['method']}, loss {settings['loss']}, recipe {settings['recipe']}, modality "
         f"{settings['modality']}, {model.sizes.classes} training identities.",
-        f"Networks: {len(model.methods)}, of seeds {seeds}, after epoch {epochs}, chosen on {settings['selection']}.",
+        f"Fitted in closed form, for each of the seeds {seeds}."
+        if model.methods[0].epochless
+        else f"Networks: {len(model.methods)}, of seeds {seeds}, after epoch {epochs}; rule: {settings['selection']}.",
         *(f"{name}: {value}" for name, value in model.summary().items() if name in ("ensemble", "padded", "released")),
     ]
 

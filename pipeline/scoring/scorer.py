@@ -206,6 +206,8 @@ class Scorer:
         names = _names(files)
         if len(names) < 2:
             raise ScoreError("match chooses among two candidates at least")
+        if repeated := next((name for name in names if names.count(name) > 1), None):
+            raise ScoreError(f"{repeated} is named twice among the candidates: each would have half the probability")
         self._refuse_modalities(left, right)
         vector = self._one(left, probe)
         found = self._extract(right, names)

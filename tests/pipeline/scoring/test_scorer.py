@@ -205,6 +205,11 @@ def test_lone_vector_is_left_as_it_is_and_opposite_ones_have_no_mean() -> None:
         mean_vector([vector, -vector])
 
 
+def test_a_candidate_that_is_named_twice_is_refused(scorer: Scorer, clips: list[str]) -> None:
+    with pytest.raises(ScoreError, match="is named twice among the candidates"):
+        scorer.match(voice=clips[0], faces=[clips[0], clips[1], clips[0]])
+
+
 def test_match_ranks_candidates_and_shares_sum_to_one(scorer: Scorer, clips: list[str]) -> None:
     ranking = scorer.match(voice=clips[0], faces=clips)
     each = {clip: scorer.verify(voice=clips[0], face=clip) for clip in clips}
