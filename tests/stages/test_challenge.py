@@ -337,6 +337,7 @@ def repro(repository: Repository, version: str, writes: Callable[[Path, Released
     return repository.dvc("repro").ran
 
 
+@pytest.mark.slow
 def test_media_in_the_fourth_versions_folders_go_to_the_table_and_a_submission(tmp_path: Path) -> None:
     repository = copy_pipeline(tmp_path / "sbnet")
     assert "report" in repro(repository, "v4", write_media)

@@ -72,6 +72,7 @@ def features(tmp_path: Path) -> Path:
     return write_features(tmp_path / "features")
 
 
+@pytest.mark.slow
 def test_a_script_of_2020_runs_with_its_seed_and_its_rates_come_back_in_percent(checkout: Path, features: Path) -> None:
     found = [run_official(checkout, features, TRAINING, seed, epochs=2) for seed in (3, 3, 4)]
     assert [len(run) for run in found] == [2, 2, 2]
@@ -81,6 +82,7 @@ def test_a_script_of_2020_runs_with_its_seed_and_its_rates_come_back_in_percent(
     assert found[0][0].read is not None and found[0][0].read > 0
 
 
+@pytest.mark.slow
 def test_a_run_is_remembered_until_features_or_code_change(
     checkout: Path, features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +111,7 @@ def test_a_script_that_fails_or_is_of_another_version_is_named(
         run_official(checkout, features, TRAINING, 0, epochs=1)
 
 
+@pytest.mark.slow
 def test_a_rate_of_both_sides_is_in_the_name_and_stands_in_for_the_official_one_alone(
     checkout: Path, features: Path, tmp_path: Path
 ) -> None:
@@ -144,6 +147,7 @@ def test_best_and_last_stand_side_by_side_as_mean_and_range_over_the_seeds() -> 
     assert course.query("side == 'ours' and seed == 1")["eer"].tolist() == [27.0, 30.0, 24.0]
 
 
+@pytest.mark.slow
 @pytest.mark.stage
 def test_our_side_trains_on_every_row_and_is_tested_on_the_random_list_after_every_epoch(
     features: Path, tmp_path: Path
@@ -156,6 +160,7 @@ def test_our_side_trains_on_every_row_and_is_tested_on_the_random_list_after_eve
     assert len(pd.read_parquet(tmp_path / "ours/artifacts/protocol/train_pairs.parquet")) == 8 * 6
 
 
+@pytest.mark.slow
 @pytest.mark.stage
 def test_what_is_not_at_hand_is_named_and_the_rest_is_compared(checkout: Path, features: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tools.benchmarks.fidelity", "--official", str(checkout), "--orders", "vfvf"]
