@@ -27,7 +27,7 @@ _CODE = "pipeline/"  # the stage settings depends on this folder, so that it see
 _PLUMBING = ("config.py", "errors.py", "files.py", "registry.py", "resolved.py", "settings.py", "store.py", "runtime/")
 _NOT_FOLLOWED = tuple(f"{_CODE}{name}" for name in _PLUMBING)
 # Stand for what params.yaml says but the run does not do.
-_IDLE = {**NOT_TRAINED, "ensemble": "none", "loss": "own", "loss_options": {}}
+_IDLE = {**NOT_TRAINED, "loss": "own", "loss_options": {}}
 _RELEASED_CODE = "pipeline/methods/official.py"
 
 
