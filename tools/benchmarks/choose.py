@@ -6,6 +6,10 @@ people, the next one in that of the validation people, and the others train, wit
 them. Figures are means over all rotations and seeds; test people are in none of them.
 
     python -m tools.benchmarks.choose --runs pins multi_view --rates 1e-3 2e-3 5e-3
+
+Cllr and its minimum are of all rotations' trials together, each with the log-likelihood ratios of its own network's
+calibration: pooled over so many people, the minimum is hardly fitted to chance any more, as that of one list is
+(docs/calibration.md).
 """
 
 import argparse
@@ -22,6 +26,7 @@ import torch
 from pipeline.config import load_params
 from pipeline.errors import ConfigError
 from pipeline.evaluation import evaluate, lists_of
+from pipeline.metrics import cllr, min_cllr
 from pipeline.protocol import ProtocolTables, read_protocol
 from pipeline.protocol.assemble import Splits, assemble
 from pipeline.protocol.corpus import Corpus, Flags, read_corpus
@@ -32,6 +37,7 @@ from pipeline.protocol.splits import held_out_clips
 from pipeline.protocol.trials import unseen_condition, verification_list
 from pipeline.protocol.vocabulary import CROSS_MODAL, F2V, RANDOM, V2F, criterion_named
 from pipeline.resolved import resolved
+from pipeline.scoring.model import Model
 from pipeline.settings import EvaluateSettings, ProtocolSettings, RunSettings
 from pipeline.store import Store, read_store
 from pipeline.training import train_run, training_lists
@@ -50,6 +56,8 @@ class Figures:
     eer_within_gender: float
     auc_within_gender: float
     matching: float  # accuracy 1:2, mean of both directions
+    ratios: Sequence[float] = ()  # LLRs of the random list's trials; none where the model has no map to them
+    labels: Sequence[int] = ()  # of these trials
 
     @property
     def error(self) -> float:
@@ -103,7 +111,8 @@ def measured(
     """Train in this process and measure on the test lists of the tables; nothing of it stays on disk."""
     lists = training_lists(tables, run, len(faces.matrix), len(voices.matrix))
     model = train_run(run, lists, faces.matrix, voices.matrix, torch.device("cpu")).model
-    metrics = evaluate(model, settings, lists_of(tables, faces, voices), faces, voices).metrics
+    evaluation = evaluate(model, settings, lists_of(tables, faces, voices), faces, voices)
+    metrics = evaluation.metrics
 
     def figure(*path: str) -> float:
         group: object = metrics
@@ -112,8 +121,22 @@ def measured(
         return float(group) if isinstance(group, int | float) else float("nan")
 
     lists_named = [("verification", CROSS_MODAL.name, criterion.name) for criterion in (RANDOM, SAME_GENDER)]
-    rates = [figure(*name, rate) for name in lists_named for rate in ("eer", "auc")]
-    return Figures(*rates, mean(figure("matching", task.name, "2", "accuracy") for task in (F2V, V2F)))
+    eer, auc, eer_within, auc_within = (figure(*name, rate) for name in lists_named for rate in ("eer", "auc"))
+    accuracy = mean(figure("matching", task.name, "2", "accuracy") for task in (F2V, V2F))
+    ratios, labels = _ratios(model, evaluation.scores)
+    return Figures(eer, auc, eer_within, auc_within, accuracy, ratios, labels)
+
+
+def _ratios(model: Model, scores: pd.DataFrame) -> tuple[list[float], list[int]]:
+    """LLRs of the random list's cross-modal trials by each calibrated judge of a model, and their labels."""
+    random = scores[(scores["task"] == CROSS_MODAL.name) & (scores["criterion"] == RANDOM.name)]
+    ratios: list[float] = []
+    labels: list[int] = []
+    for judge, one in enumerate(model.calibration(*CROSS_MODAL.sides)):
+        if not one.reason:
+            ratios += one.log_likelihood_ratio(random[f"score_{judge}"]).tolist()
+            labels += random["label"].tolist()
+    return ratios, labels
 
 
 def line(name: str, rate: float, found: Sequence[Figures]) -> str:
@@ -122,7 +145,16 @@ def line(name: str, rate: float, found: Sequence[Figures]) -> str:
     spread = stdev(error) / len(error) ** 0.5 if len(error) > 1 else float("nan")
     columns = ("eer", "auc", "eer_within_gender", "auc_within_gender", "matching")
     values = " | ".join(f"{mean(getattr(one, column) for one in found):.2f}" for column in columns)
-    return f"| {name} | {rate:g} | {mean(error):.2f} ± {spread:.2f} | {values} |\n"
+    return f"| {name} | {rate:g} | {mean(error):.2f} ± {spread:.2f} | {values} | {_pooled(found)} |\n"
+
+
+def _pooled(found: Sequence[Figures]) -> str:
+    """Cllr and minimum Cllr of the trials of all rotations; a dash each without calibrated ones."""
+    ratios = [value for one in found for value in one.ratios]
+    labels = [value for one in found for value in one.labels]
+    if not ratios:
+        return "- | -"
+    return f"{cllr(ratios, labels):.3f} | {min_cllr(ratios, labels):.3f}"
 
 
 def main() -> None:
@@ -141,8 +173,10 @@ def main() -> None:
     tested = corpus.people["identity"].isin(identities.loc[identities["split"] == "test", "identity"]).to_numpy()
     tables = list(rotations(corpus, tested, params.protocol, arguments.folds, arguments.draws))
     quick = params.evaluate.model_copy(update={"bootstrap": 0, "matching_sizes": [2], "retrieval_rows": 2})
-    sys.stdout.write("| run | learning rate | error | EER | AUC | EER, same gender | AUC, same gender | 1:2 |\n")
-    sys.stdout.write("|---|---|---|---|---|---|---|---|\n")
+    sys.stdout.write(
+        "| run | learning rate | error | EER | AUC | EER, same gender | AUC, same gender | 1:2 | Cllr | minimum |\n"
+    )
+    sys.stdout.write("|---|---|---|---|---|---|---|---|---|---|\n")
     best = []
     for name in arguments.runs:
         run = resolved(params, name)

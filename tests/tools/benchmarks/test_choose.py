@@ -17,7 +17,7 @@ from pipeline.protocol.sources import build_protocol
 from pipeline.resolved import resolved
 from pipeline.store import Store, write_store
 from tests.pipeline.settings_for_training import shipped
-from tools.benchmarks.choose import Figures, measured, rotations
+from tools.benchmarks.choose import Figures, line, measured, rotations
 
 ROOT = Path(__file__).resolve().parents[3]
 PEOPLE, CLIPS, LATENTS, FOLDS = 60, 3, 5, 3
@@ -115,6 +115,25 @@ def test_a_run_that_only_matches_is_chosen_by_that() -> None:
     nan = float("nan")
     assert Figures(nan, nan, nan, nan, 80.0).error == 20.0
     assert Figures(23.0, 80.0, 30.0, 70.0, 80.0).error == 23.0
+
+
+def test_cllr_is_of_the_trials_of_all_rotations_together(corpus: Corpus, stores: tuple[Store, Store]) -> None:
+    params = shipped()
+    quick = params.evaluate.model_copy(update={"bootstrap": 0, "matching_sizes": [2], "retrieval_rows": 2})
+    wide = {"methods": {"identity_cca": {"face_components": 32, "voice_components": 32}}}
+    run = resolved(params.model_copy(update={"experiments": {"good": {"recipe": "best", **wide}}}), "good")
+    found = [measured(run, one, *stores, quick) for one in rotated(corpus)[1]]
+    ratios, labels = (np.concatenate([getattr(one, part) for one in found]) for part in ("ratios", "labels"))
+    genuine, impostor = ratios[labels == 1], ratios[labels == 0]
+    expected = (np.log2(1 + np.exp(-genuine)).mean() + np.log2(1 + np.exp(impostor)).mean()) / 2  # by the definition
+    columns = line("good", 1.0, found).strip(" |\n").split(" | ")
+    assert [len(one.labels) for one in found] == [len(found[0].labels)] * FOLDS
+    assert float(columns[-2]) == pytest.approx(expected, abs=5e-4)
+    assert 0.0 < float(columns[-1]) < float(columns[-2]) < 1.0
+
+
+def test_cllr_of_a_run_without_calibration_is_a_dash() -> None:
+    assert line("svhf", 1.0, [Figures(50.0, 50.0, 50.0, 50.0, 50.0)] * 2).endswith(" | - | - |\n")
 
 
 def test_command_prints_a_row_for_each_rate_and_the_best(
