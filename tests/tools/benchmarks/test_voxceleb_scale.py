@@ -23,7 +23,7 @@ from tools.benchmarks.voxceleb_scale.planted import FACE, VOICE, Planted, Streng
 from tools.benchmarks.voxceleb_scale.world import Size, open_world
 
 ROOT = Path(__file__).resolve().parents[3]
-NOTHING = Strengths(gender=0.0, age=0.0, nationality=0.0, shared=0.0)
+NOTHING = Strengths(gender=0.0, age=0.0, accent=0.0, shared=0.0)
 ATTRIBUTES = Strengths(shared=0.0)
 TINY = Size(train=12, validation=4, test=6, pairs_a_person=4, trials=40)
 
@@ -76,7 +76,7 @@ def test_attributes_alone_tell_nobody_from_impostors_who_have_the_same() -> None
 
 
 def test_ratios_are_those_of_a_sum_over_everything_that_a_person_may_be() -> None:
-    face, voice = replace(FACE, shared=1.5, age=1.0, gender=0.7), replace(VOICE, shared=0.8, nationality=1.5)
+    face, voice = replace(FACE, shared=1.5, age=1.0, gender=0.7), replace(VOICE, shared=0.8, accent=1.5)
     world = planted(6, 1, 2, 3, face, voice)
     faces, voices = np.array([0, 5, 8]), np.array([1, 2, 3])
     found = log_likelihood_ratios(world, faces, voices, face, voice)
@@ -92,25 +92,22 @@ def test_ratios_are_those_of_a_sum_over_everything_that_a_person_may_be() -> Non
             share *= shares[nation] / sum(shares)
             sign = 1.0 if gender == "f" else -1.0
             old = (age - world_of.AGE_MEAN) / world_of.AGE_SCALE
-            place = world.people.places[nation]
+            accent = world_of.accents()[nation]
             seen = [
-                stats.norm.pdf(x[:6], [own.gender * sign, own.age * old, *(own.nationality * place)], deviation).prod()
+                stats.norm.pdf(x[:3], [own.gender * sign, own.age * old, own.accent * accent], deviation).prod()
                 for x, own, deviation in ((f, face, a), (v, voice, b))
             ]
             one, two_f, two_v = one + share * seen[0] * seen[1], two_f + share * seen[0], two_v + share * seen[1]
-        expected = np.log(one / (two_f * two_v)) + shared_ratio(f[6:], v[6:], a, b, face.shared, voice.shared)
+        expected = np.log(one / (two_f * two_v)) + shared_ratio(f[3:], v[3:], a, b, face.shared, voice.shared)
         assert ratio == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
 def shared_ratio(f: np.ndarray, v: np.ndarray, a: float, b: float, s: float, t: float) -> float:
-    """Of the shared latent, which a share of people have, by densities of pairs."""
-    shown, covariance = world_of.SHOWN, [[s * s + a * a, s * t], [s * t, t * t + b * b]]
-    with_f, with_v = (stats.norm.pdf(x, 0.0, np.hypot(k, d)).prod() for x, k, d in ((f, s, a), (v, t, b)))
-    without_f, without_v = (stats.norm.pdf(x, 0.0, d).prod() for x, d in ((f, a), (v, b)))
+    """Of the shared latent, by densities of pairs."""
+    covariance = [[s * s + a * a, s * t], [s * t, t * t + b * b]]
+    alone = [stats.norm.pdf(x, 0.0, np.hypot(k, d)).prod() for x, k, d in ((f, s, a), (v, t, b))]
     pair = stats.multivariate_normal.pdf(np.column_stack([f, v]), cov=covariance).prod()
-    one = shown * pair + (1.0 - shown) * without_f * without_v
-    two = (shown * with_f + (1.0 - shown) * without_f) * (shown * with_v + (1.0 - shown) * without_v)
-    return float(np.log(one / two))
+    return float(np.log(pair / (alone[0] * alone[1])))
 
 
 def test_rows_are_unit_vectors_sorted_by_person_and_the_same_again() -> None:

@@ -1,7 +1,7 @@
 """How well anybody could do in the planted world: trials scored by its own likelihood ratio.
 
 It is that of a face and a voice of one person against those of two, from their coordinates before they are mixed. It
-knows every strength and distribution, where nationalities lie and how poor a row is: nothing learnt can do better.
+knows every strength and distribution, and how poor a row is: nothing learnt can do better.
 """
 
 from pathlib import Path
@@ -18,9 +18,6 @@ from tools.benchmarks.voxceleb_scale.planted import (
     AGE_SCALE,
     AGES,
     FACE,
-    NATIONALITIES,
-    NATIONALITY,
-    SHOWN,
     VOICE,
     WOMEN,
     Codes,
@@ -28,9 +25,11 @@ from tools.benchmarks.voxceleb_scale.planted import (
     Rows,
     Strengths,
     Vector,
+    accents,
+    nationality_shares,
 )
 
-_PERSON, _PLACE, _SHARED = slice(0, 2), slice(2, 2 + NATIONALITY), slice(2 + NATIONALITY, None)  # of the coordinates
+_PERSON, _ACCENT, _SHARED = slice(0, 2), slice(2, 3), slice(3, None)  # of the coordinates
 
 
 def log_likelihood_ratios(
@@ -39,10 +38,10 @@ def log_likelihood_ratios(
     """(N,) of N trials of rows `faces` and rows `voices` of a world made with these strengths; natural logarithm."""
     sides = (world.faces, faces, face), (world.voices, voices, voice)
     ages, age_weights = _gender_and_age()
-    places, place_weights = world.people.places, _shares()
+    accent = accents()[:, None]
     of_age = [_log_densities(rows, at, _PERSON, _shown(ages, own)) for rows, at, own in sides]
-    of_place = [_log_densities(rows, at, _PLACE, own.nationality * places) for rows, at, own in sides]
-    return _of_profiles(age_weights, *of_age) + _of_profiles(place_weights, *of_place) + _of_shared(*sides)
+    of_accent = [_log_densities(rows, at, _ACCENT, own.accent * accent) for rows, at, own in sides]
+    return _of_profiles(age_weights, *of_age) + _of_profiles(nationality_shares(), *of_accent) + _of_shared(*sides)
 
 
 def limits(world: Planted, protocol: Path) -> dict[str, float]:
@@ -60,11 +59,6 @@ def limits(world: Planted, protocol: Path) -> dict[str, float]:
         if name == RANDOM.name:
             found["eer"] = equal_error_rate(scores, labels)
     return found
-
-
-def _shares() -> Vector:
-    shares = np.array(list(NATIONALITIES.values()))
-    return np.asarray(shares / shares.sum())
 
 
 def _gender_and_age() -> tuple[Vector, Vector]:
@@ -96,21 +90,11 @@ def _of_profiles(weights: Vector, left: Vector, right: Vector) -> Vector:
 
 
 def _of_shared(*sides: tuple[Rows, Codes, Strengths]) -> Vector:
-    """(N,) ratios of the shared latent: normal with a correlation for those who have one, apart for the others."""
-    seen = [rows.seen[at, _SHARED].astype(np.float64) for rows, at, _ in sides]
-    plain = [rows.deviation[at, None] ** 2 for rows, at, _ in sides]
-    wide = [variance + own.shared**2 for variance, (_, _, own) in zip(plain, sides, strict=True)]
-    correlation = sides[0][2].shared * sides[1][2].shared / np.sqrt(wide[0] * wide[1])
-    with_it, without = ([_normal(x, v) for x, v in zip(seen, variances, strict=True)] for variances in (wide, plain))
-    x, y = (value / np.sqrt(variance) for value, variance in zip(seen, wide, strict=True))
-    together = _correlated(x, y, correlation)
-    one = np.logaddexp(_log(SHOWN) + sum(with_it) + together, _log(1.0 - SHOWN) + sum(without))
-    two = [np.logaddexp(_log(SHOWN) + a, _log(1.0 - SHOWN) + b) for a, b in zip(with_it, without, strict=True)]
-    return np.asarray(one - two[0] - two[1])
-
-
-def _normal(seen: Vector, variance: Vector) -> Vector:
-    return np.asarray(stats.norm.logpdf(seen, scale=np.sqrt(variance)).sum(axis=1))
+    """(N,) ratios of the shared latent, which a face and a voice of one person have in common: normal, correlated."""
+    wide = [np.sqrt(rows.deviation[at, None] ** 2 + own.shared**2) for rows, at, own in sides]
+    correlation = sides[0][2].shared * sides[1][2].shared / (wide[0] * wide[1])
+    x, y = (rows.seen[at, _SHARED].astype(np.float64) / own for (rows, at, _), own in zip(sides, wide, strict=True))
+    return _correlated(x, y, correlation)
 
 
 def _correlated(x: Vector, y: Vector, correlation: Vector) -> Vector:
@@ -118,7 +102,3 @@ def _correlated(x: Vector, y: Vector, correlation: Vector) -> Vector:
     rest = 1.0 - correlation**2
     quadratic = (correlation**2 * (x**2 + y**2) - 2.0 * correlation * x * y) / rest
     return np.asarray(-0.5 * (quadratic + np.log(rest)).sum(axis=1))
-
-
-def _log(share: float) -> float:
-    return float(np.log(share)) if share > 0.0 else -np.inf
