@@ -1,38 +1,23 @@
-"""The loop of every extraction stage: results come from the cache; the rest is decoded, inferred and cached."""
+"""The loop of every extraction stage: results come from the cache; an executor makes the rest; this alone writes."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from pipeline.errors import ExtractionError, GoneError, LimitError, MediaError, first_of
 from pipeline.extraction.executors import chosen_executor
 from pipeline.extraction.item_cache import Arrays, ItemCache
 from pipeline.extraction.skips import Skip
-from pipeline.extraction.tasks import Task, prepared
+from pipeline.extraction.tasks import Task
+from pipeline.extraction.work import Outcome, Work
 from pipeline.runtime.progress import progress
 
 PayloadT = TypeVar("PayloadT")
 
 _SHOWN = 5  # of the media that are not what the manifest says
-_GPU_BATCH = 16  # items; a clip has a few faces, so FaceNet sees some 64 crops
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Work(Generic[PayloadT]):
-    """What a stage does with the payloads of its tasks.
-
-    `infer` turns the payloads of several items into as many results, or into the MediaError of an item whose result is
-    unusable. It gets `batch` items at a time: 1 on a CPU, so that an item's bytes cannot depend on its neighbours. It
-    is picklable, so that an executor may run it elsewhere.
-    """
-
-    stage: str
-    infer: Callable[[Sequence[PayloadT]], Sequence[Arrays | MediaError]]
-    batch: int
-    delay: float = 0.0  # s before the bar shows
 
 
 @dataclass(frozen=True)
@@ -41,11 +26,6 @@ class Extraction:
 
     results: dict[str, Arrays]
     skips: list[Skip]
-
-
-def items_at_once(device_type: str) -> int:
-    """How many items go through the model together: one on a CPU (see Work), more on a GPU, to fill it."""
-    return 1 if device_type == "cpu" else _GPU_BATCH
 
 
 def extract(work: Work[PayloadT], tasks: Sequence[Task[PayloadT]], cache: ItemCache) -> Extraction:
@@ -61,13 +41,14 @@ def extract(work: Work[PayloadT], tasks: Sequence[Task[PayloadT]], cache: ItemCa
     shown = {"desc": work.stage, "unit": "item", "delay": work.delay, "disable": not tasks}
     with progress(total=len(tasks), initial=cached, **shown) as bar:
         bar.set_postfix(cached=cached, skipped=0, refresh=not work.delay)
-        for task, outcome in _fresh(work, list(pending.values()), cache):
-            if isinstance(outcome, MediaError):
-                failures[task.key] = outcome
-                bar.set_postfix(cached=cached, skipped=len(failures), refresh=not work.delay)
-            else:
-                results[task.key] = outcome
-            bar.update()
+        for outcomes in _fresh(work, list(pending.values()), cache):
+            for task, outcome in outcomes:
+                if isinstance(outcome, MediaError):
+                    failures[task.key] = outcome
+                    bar.set_postfix(cached=cached, skipped=len(failures), refresh=not work.delay)
+                else:
+                    results[task.key] = outcome
+            bar.update(len(outcomes))
     failed = {task.item: failures[task.key] for task in tasks if task.key in failures}
     done = len(pending) - len(failures)
     counts = (len(tasks), done, len(tasks) - done - len(failed), len(failed))
@@ -98,38 +79,10 @@ def _warn_of_limits(stage: str, failed: Mapping[str, MediaError]) -> None:
         )
 
 
-def _fresh(
-    work: Work[PayloadT], pending: Sequence[Task[PayloadT]], cache: ItemCache
-) -> Iterator[tuple[Task[PayloadT], Arrays | MediaError]]:
+def _fresh(work: Work[PayloadT], pending: Sequence[Task[PayloadT]], cache: ItemCache) -> Iterator[list[Outcome]]:
+    """Outcomes as an executor finishes them; results are cached before they are counted."""
     if not pending:
         return
-    batch: list[tuple[Task[PayloadT], PayloadT]] = []
-    for task, payload in chosen_executor().map(prepared, pending, lambda task: task.minutes):
-        if isinstance(payload, MediaError):
-            yield task, payload
-            continue
-        batch.append((task, payload))
-        if len(batch) == work.batch:
-            yield from _infer(work, batch, cache)
-            batch = []
-    if batch:
-        yield from _infer(work, batch, cache)
-
-
-def _infer(
-    work: Work[PayloadT], batch: Sequence[tuple[Task[PayloadT], PayloadT]], cache: ItemCache
-) -> list[tuple[Task[PayloadT], Arrays | MediaError]]:
-    try:
-        outcomes = work.infer([payload for _, payload in batch])
-        if len(outcomes) != len(batch):
-            raise ExtractionError(f"the extractor gave {len(outcomes)} results for {len(batch)} item(s)")
-    except MediaError as error:  # raised, not returned: then of which item is only seen by asking one by one
-        if len(batch) > 1:
-            return [pair for one in batch for pair in _infer(work, [one], cache)]
-        outcomes = [error]
-    except ExtractionError as error:
-        items = ", ".join(task.item for task, _ in batch)
-        raise ExtractionError(f"{work.stage}, item {items}: {error}; nothing of it is cached") from error
-    pairs = [(task, outcome) for (task, _), outcome in zip(batch, outcomes, strict=True)]
-    cache.put({task.key: outcome for task, outcome in pairs if not isinstance(outcome, MediaError)})
-    return pairs
+    for outcomes in chosen_executor().run(work, pending):
+        cache.put({task.key: outcome for task, outcome in outcomes if not isinstance(outcome, MediaError)})
+        yield outcomes

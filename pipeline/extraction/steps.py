@@ -13,9 +13,9 @@ import numpy as np
 
 from pipeline.extraction.decoding import CutFaces, Prepared, PrepareFace, PrepareVoice, ReadUtterance, SampleFrames
 from pipeline.extraction.face_table import Detect, Face
-from pipeline.extraction.loop import Work, items_at_once
 from pipeline.extraction.packing import Embed, Outcomes
 from pipeline.extraction.tasks import Task, task_of
+from pipeline.extraction.work import Work, items_at_once
 from pipeline.media import SampledFrame
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ class Extracting(Protocol):
     @property
     def device(self) -> "torch.device":
         """Where its networks are."""
+        ...
+
+    @property
+    def independent(self) -> bool:
+        """Whether what it gives of an item has the same bytes whatever else is in the call."""
         ...
 
     def fingerprint(self) -> str:
@@ -94,7 +99,7 @@ class FaceDetection:
     @property
     def work(self) -> Work[list[SampledFrame]]:
         """What the loop of extraction does."""
-        return Work("detect_faces", Detect(self.detector), items_at_once(self.detector.device.type))
+        return Work("detect_faces", Detect(self.detector), _at_once(self.detector))
 
     def tasks(self, rows: Iterable[Any], place: Place) -> list[Task[list[SampledFrame]]]:
         """One a row."""
@@ -117,7 +122,7 @@ class FaceEmbedding:
     @property
     def work(self) -> Work[Prepared]:
         """What the loop of extraction does."""
-        return Work("embed_faces", Embed(self.extractor), items_at_once(self.extractor.device.type))
+        return Work("embed_faces", Embed(self.extractor), _at_once(self.extractor))
 
     def tasks(self, faces: Iterable[tuple[Any, FoundFaces]], place: Place) -> list[Task[Prepared]]:
         """One a row, with the faces that were found in its medium."""
@@ -141,7 +146,7 @@ class VoiceEmbedding:
     @property
     def work(self) -> Work[Prepared]:
         """What the loop of extraction does."""
-        return Work("embed_voices", Embed(self.extractor), items_at_once(self.extractor.device.type))
+        return Work("embed_voices", Embed(self.extractor), _at_once(self.extractor))
 
     def tasks(self, rows: Iterable[Any], place: Place) -> list[Task[Prepared]]:
         """One a row."""
@@ -157,3 +162,7 @@ class VoiceEmbedding:
             "sample_rate": self.extractor.sample_rate,
             "reading": {"remove_offset": self.remove_offset, "trim": self.trim},
         }
+
+
+def _at_once(extractor: Extracting) -> int:
+    return items_at_once(extractor.device.type, extractor.independent)

@@ -22,7 +22,7 @@ from pipeline.errors import CheckpointError, ConfigError, MediaError
 from pipeline.extraction.decoding import SampleFrames
 from pipeline.extraction.face_table import LANDMARKS, faceless
 from pipeline.extraction.item_cache import Arrays, ItemCache
-from pipeline.extraction.loop import Extraction, Work, extract
+from pipeline.extraction.loop import Extraction, extract
 from pipeline.extraction.skips import Skip
 from pipeline.extraction.steps import (
     EmbeddingFaces,
@@ -33,6 +33,7 @@ from pipeline.extraction.steps import (
     VoiceEmbedding,
 )
 from pipeline.extraction.tasks import Task
+from pipeline.extraction.work import Work
 from pipeline.files import sha256_of
 from pipeline.runtime.workspace import items_path
 from pipeline.scoring.provenance import RELEASED, Provenance, check_provenance, described

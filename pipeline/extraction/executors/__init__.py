@@ -1,4 +1,4 @@
-"""Where the items of an extraction are prepared. The environment says, so that the cache does not split by machine.
+"""Where items are extracted. The environment says, so that the cache does not split by machine.
 
 SBNET_EXECUTOR names it: `local` (the default), worker processes on this machine.
 """
@@ -10,35 +10,42 @@ from typing import Protocol, TypeVar
 from pipeline.errors import ConfigError, MediaError
 from pipeline.extraction.executors.local import decode_all
 from pipeline.extraction.limits import worker_count
+from pipeline.extraction.tasks import Task, prepared
+from pipeline.extraction.work import Outcome, Work, inferred
 
-TaskT = TypeVar("TaskT")
 PayloadT = TypeVar("PayloadT")
 
 VARIABLE = "SBNET_EXECUTOR"
 
 
 class Executor(Protocol):
-    """Runs a function on many tasks somewhere."""
+    """Takes tasks to their results somewhere."""
 
-    def map(
-        self, function: Callable[[TaskT], PayloadT], tasks: Sequence[TaskT], minutes: Callable[[TaskT], float]
-    ) -> Iterator[tuple[TaskT, PayloadT | MediaError]]:
-        """Each task with its payload, or with the MediaError that says why there is none, in the order of the tasks.
+    def run(self, work: Work[PayloadT], tasks: Sequence[Task[PayloadT]]) -> Iterator[list[Outcome]]:
+        """Every task once, with its result or the MediaError that says why it has none: lists of them as they come.
 
-        `function` and tasks are picklable; `minutes` says how long a task's medium lasts, by which its time limit
-        grows. The payloads are the same, wherever it runs.
+        Their order is free, their bytes are the same wherever they are made. Nothing is written: the loop that takes
+        them caches them (pipeline.extraction.loop). Raises ExtractionError for what is no matter of one item.
         """
         ...
 
 
 class LocalExecutor:
-    """Worker processes on this machine, as many as SBNET_WORKERS says."""
+    """Decode workers on this machine, as many as SBNET_WORKERS says; the model is in the stage's own process."""
 
-    def map(
-        self, function: Callable[[TaskT], PayloadT], tasks: Sequence[TaskT], minutes: Callable[[TaskT], float]
-    ) -> Iterator[tuple[TaskT, PayloadT | MediaError]]:
+    def run(self, work: Work[PayloadT], tasks: Sequence[Task[PayloadT]]) -> Iterator[list[Outcome]]:
         """See Executor."""
-        return decode_all(tasks, function, worker_count(), minutes)
+        batch: list[tuple[Task[PayloadT], PayloadT]] = []
+        for task, payload in decode_all(tasks, prepared, worker_count(), lambda task: task.minutes):
+            if isinstance(payload, MediaError):
+                yield [(task, payload)]
+                continue
+            batch.append((task, payload))
+            if len(batch) == work.batch:
+                yield inferred(work, batch)
+                batch = []
+        if batch:
+            yield inferred(work, batch)
 
 
 _EXECUTORS: dict[str, Callable[[], Executor]] = {"local": LocalExecutor}

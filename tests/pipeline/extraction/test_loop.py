@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.errors import ConfigError, ExtractionError, MediaError
 from pipeline.extraction.item_cache import Arrays, ItemCache
-from pipeline.extraction.loop import Extraction, Work, extract, items_at_once
+from pipeline.extraction.loop import Extraction, extract
+from pipeline.extraction.work import Work, items_at_once
 from tests.pipeline.extraction.executors.worker_tasks import make_task
 
 
@@ -180,5 +181,6 @@ def test_nothing_to_do_is_no_error(cache) -> None:
     assert extract(Model().work, [], cache) == Extraction({}, [])
 
 
-def test_cpu_takes_items_alone() -> None:
-    assert items_at_once("cpu") == 1 < items_at_once("cuda")
+def test_cpu_takes_items_alone_unless_they_do_not_touch_each_other() -> None:
+    assert items_at_once("cpu", independent=False) == 1
+    assert items_at_once("cpu", independent=True) == items_at_once("cuda", independent=False) > 1
