@@ -29,6 +29,24 @@ class Work(Generic[PayloadT]):
     delay: float = 0.0  # s before the bar shows
 
 
+@dataclass
+class Spent:
+    """Where an executor's time goes, s; it adds up while it runs."""
+
+    decoding: float = 0.0  # of all that decode, together
+    model: float = 0.0  # of all that hold a model, together
+    waiting: float = 0.0  # of these for something to be decoded
+
+    def described(self, whole: float, writing: float) -> str:
+        """One line that says what took the time, and what would make it less."""
+        if self.waiting > self.model:
+            neck = "the decoders are the neck: more cores, or more SBNET_WORKERS, would help"
+        else:
+            neck = "the model is the neck: a faster device would help"
+        parts = f"model {self.model:.1f}, waiting for decoders {self.waiting:.1f}, writing {writing:.1f}"
+        return f"{whole:.1f} s: {parts}; decoders worked {self.decoding:.1f} s; {neck}"
+
+
 def items_at_once(device_type: str, independent: bool) -> int:
     """How many items go through a model together.
 

@@ -4,14 +4,15 @@ SBNET_EXECUTOR names it: `local` (the default), worker processes on this machine
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from pipeline.errors import ConfigError, MediaError
 from pipeline.extraction.executors.local import decode_all
 from pipeline.extraction.limits import worker_count
 from pipeline.extraction.tasks import Task, prepared
-from pipeline.extraction.work import Outcome, Work, inferred
+from pipeline.extraction.work import Outcome, Spent, Work, inferred
 
 PayloadT = TypeVar("PayloadT")
 
@@ -21,11 +22,17 @@ VARIABLE = "SBNET_EXECUTOR"
 class Executor(Protocol):
     """Takes tasks to their results somewhere."""
 
-    def run(self, work: Work[PayloadT], tasks: Sequence[Task[PayloadT]]) -> Iterator[list[Outcome]]:
+    @property
+    def spent(self) -> Spent:
+        """Where its time went."""
+        ...
+
+    def run(self, work: Work[PayloadT], tasks: Iterable[Task[PayloadT]]) -> Iterator[list[Outcome]]:
         """Every task once, with its result or the MediaError that says why it has none: lists of them as they come.
 
-        Their order is free, their bytes are the same wherever they are made. Nothing is written: the loop that takes
-        them caches them (pipeline.extraction.loop). Raises ExtractionError for what is no matter of one item.
+        Tasks are taken as they are needed. The order of outcomes is free, their bytes are the same wherever they are
+        made. Nothing is written: the loop that takes them caches them (pipeline.extraction.loop). Raises
+        ExtractionError for what is no matter of one item.
         """
         ...
 
@@ -33,19 +40,41 @@ class Executor(Protocol):
 class LocalExecutor:
     """Decode workers on this machine, as many as SBNET_WORKERS says; the model is in the stage's own process."""
 
-    def run(self, work: Work[PayloadT], tasks: Sequence[Task[PayloadT]]) -> Iterator[list[Outcome]]:
+    def __init__(self) -> None:
+        self.spent = Spent()
+
+    def run(self, work: Work[PayloadT], tasks: Iterable[Task[PayloadT]]) -> Iterator[list[Outcome]]:
         """See Executor."""
         batch: list[tuple[Task[PayloadT], PayloadT]] = []
-        for task, payload in decode_all(tasks, prepared, worker_count(), lambda task: task.minutes):
+        for task, payload in self._decoded(tasks):
             if isinstance(payload, MediaError):
                 yield [(task, payload)]
                 continue
             batch.append((task, payload))
             if len(batch) == work.batch:
-                yield inferred(work, batch)
+                yield self._inferred(work, batch)
                 batch = []
         if batch:
-            yield inferred(work, batch)
+            yield self._inferred(work, batch)
+
+    def _decoded(self, tasks: Iterable[Task[PayloadT]]) -> Iterator[tuple[Task[PayloadT], PayloadT | MediaError]]:
+        stream = decode_all(tasks, prepared, worker_count(), lambda task: task.minutes, self._count_decoding)
+        while True:
+            start = time.perf_counter()
+            found = next(stream, None)
+            self.spent.waiting += time.perf_counter() - start
+            if found is None:
+                return
+            yield found
+
+    def _count_decoding(self, seconds: float) -> None:
+        self.spent.decoding += seconds
+
+    def _inferred(self, work: Work[PayloadT], batch: Sequence[tuple[Task[PayloadT], PayloadT]]) -> list[Outcome]:
+        start = time.perf_counter()
+        outcomes = inferred(work, batch)
+        self.spent.model += time.perf_counter() - start
+        return outcomes
 
 
 _EXECUTORS: dict[str, Callable[[], Executor]] = {"local": LocalExecutor}

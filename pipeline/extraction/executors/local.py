@@ -48,16 +48,22 @@ def decode_all(
     decode: Callable[[TaskT], PayloadT],
     workers: int,
     minutes: Callable[[TaskT], float] = lambda _: 0.0,
+    spent: Callable[[float], None] = lambda _: None,
 ) -> Iterator[tuple[TaskT, PayloadT | MediaError]]:
     """Yield each task with its decoded payload, or with the MediaError that explains why there is none, in order.
 
     Tasks are taken as they are needed. `decode` must be importable by name (it is sent to the workers); `minutes` says
-    how long a task's medium lasts. Raises ExtractionError when `decode` fails otherwise.
+    how long a task's medium lasts; `spent` is called with seconds of decoding, now and then. Raises ExtractionError
+    when `decode` fails otherwise.
     """
     if workers == 0:
-        yield from ((task, decode_one(decode, task)) for task in tasks)
+        for task in tasks:
+            start = time.perf_counter()
+            answer = decode_one(decode, task)
+            spent(time.perf_counter() - start)
+            yield task, answer
         return
-    pool = _Pool(tasks, decode, workers, minutes)
+    pool = _Pool(tasks, decode, workers, minutes, spent)
     try:
         yield from pool.run()
     finally:
@@ -122,7 +128,9 @@ class _Pool(Generic[TaskT, PayloadT]):
         decode: Callable[[TaskT], PayloadT],
         workers: int,
         minutes: Callable[[TaskT], float],
+        spent: Callable[[float], None],
     ) -> None:
+        self._spent = spent
         self._decode = decode
         self._minutes = minutes
         self._seconds = item_seconds()
@@ -263,6 +271,7 @@ class _Pool(Generic[TaskT, PayloadT]):
         if isinstance(answers[0], Started):
             worker.started = True
         else:
+            self._spent(seconds)
             self._measure(seconds / len(answers), len(message) / len(answers))
             self._accept(worker, answers)
         if worker.given:
