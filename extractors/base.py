@@ -66,6 +66,8 @@ class Extractor(ABC):
     name: ClassVar[str]  # set by the decorator that registers it
     version: ClassVar[int]  # raised when results change by what is not below extractors/, such as a library
     Options: ClassVar[type[ExtractorOptions]] = NoOptions
+    # Whether an input's result has the same bytes whatever else is in the call: a CPU then gets several items at once.
+    independent: ClassVar[bool] = False
 
     def __init__(self, options: ExtractorOptions, device: "torch.device") -> None:
         """Loads the networks onto `device`; raises WeightsError where their weights cannot be had."""

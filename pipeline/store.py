@@ -5,19 +5,23 @@ sorted, so that the same items give the same bytes whatever the order they were 
 holds the digests of the vectors and of the index file: one flipped bit is noticed, and so are files of two runs.
 """
 
+import hashlib
 import json
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from pipeline.errors import StoreError
-from pipeline.files import atomic_path, sha256_hex, sha256_of
+from pipeline.files import atomic_path, sha256_of
+from pipeline.parquet import write_parts
 
 MATRIX, INDEX = "embeddings.safetensors", "index.parquet"
 # frame: -1 where the row is a whole utterance; key: of the item cache, so that a store can fill an empty cache
@@ -25,6 +29,8 @@ INDEX_COLUMNS = ("item", "frame", "identity", "clip", "digest", "key")
 _SORT = ["item", "frame"]
 _REMEDY = "remove it and run `dvc repro` or `dvc pull` again"
 _NORM_TOLERANCE = 1e-3
+_TENSOR = "embeddings"  # its name in the matrix file
+_CHUNK = 1 << 20  # bytes
 _DIGEST, _INDEX_DIGEST = "digest", "index_digest"  # beside the provenance, in the one metadata key
 
 
@@ -52,14 +58,55 @@ def write_store(folder: Path, matrix: np.ndarray, index: pd.DataFrame, provenanc
     Store(matrix, index, provenance)  # refuses a matrix that does not fit, before rows are picked from it
     order = index.reset_index(drop=True).sort_values(_SORT, kind="stable").index.to_numpy()
     matrix, index = np.ascontiguousarray(matrix, dtype=np.float32)[order], index.iloc[order].reset_index(drop=True)
-    _check_vectors(matrix, index)
-    with atomic_path(folder / MATRIX) as matrix_file, atomic_path(folder / INDEX) as index_file:  # renamed last
-        index.to_parquet(index_file, index=False)
+    stream_store(folder, index.iloc[:0], [(matrix, index)], matrix.shape[1], provenance)
+
+
+def stream_store(
+    folder: Path,
+    empty: pd.DataFrame,
+    parts: Iterable[tuple[np.ndarray, pd.DataFrame]],
+    dimension: int,
+    provenance: Mapping[str, object],
+) -> None:
+    """Write a store of parts (matrix (n, D) float32, its n rows of the index), as write_store writes the whole.
+
+    The rows come in their order: by item, then by frame. `empty` is an index without a row, with its types. One part
+    is in memory at a time; the vectors wait in a file without a name, since the header in front of them has their
+    digest. Raises StoreError as write_store does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        atomic_path(folder / MATRIX) as matrix_file,
+        atomic_path(folder / INDEX) as index_file,  # renamed last
+        tempfile.TemporaryFile(dir=folder) as vectors,
+    ):
+        rows = write_parts(index_file, empty, _keeping_vectors(parts, vectors))
         described = {**provenance, _INDEX_DIGEST: sha256_of(index_file)}
-        # One metadata key only: safetensors writes several in an order that changes from run to run.
-        metadata = {"provenance": json.dumps({**described, _DIGEST: _digest(matrix, described)}, sort_keys=True)}
-        # not save_file: it keeps the file from all other users, also in a shared DVC cache
-        matrix_file.write_bytes(save({"embeddings": matrix}, metadata=metadata))
+        vectors.seek(0)
+        digest = _digest(vectors, (rows, dimension), described)
+        # One metadata key only: readers of safetensors have several in an order that changes from run to run.
+        metadata = {"provenance": json.dumps({**described, _DIGEST: digest}, sort_keys=True)}
+        vectors.seek(0)
+        with matrix_file.open("wb") as file:
+            file.write(_header(rows, dimension, metadata))
+            shutil.copyfileobj(vectors, file, _CHUNK)
+
+
+def _keeping_vectors(parts: Iterable[tuple[np.ndarray, pd.DataFrame]], vectors: IO[bytes]) -> Iterator[pd.DataFrame]:
+    """The index of each part; its vectors are checked and written to a file."""
+    for matrix, index in parts:
+        _check_vectors(matrix, index)
+        vectors.write(np.ascontiguousarray(matrix, dtype="<f4").data)
+        yield index
+    vectors.flush()
+
+
+def _header(rows: int, dimension: int, metadata: Mapping[str, str]) -> bytes:
+    """What a safetensors file of one matrix (rows, dimension) float32 has in front of it."""
+    tensor = {"dtype": "F32", "shape": [rows, dimension], "data_offsets": [0, 4 * rows * dimension]}
+    text = json.dumps({"__metadata__": metadata, _TENSOR: tensor}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
 
 
 def read_store(folder: Path) -> Store:
@@ -94,20 +141,32 @@ def read_matrix(path: Path) -> tuple[np.ndarray, Mapping[str, object]]:
 
 
 def _read_matrix(path: Path) -> tuple[np.ndarray, dict[str, object], str]:
+    """Matrix, provenance and digest of the index; the matrix stays on the disk until its rows are looked at."""
     try:
         with safe_open(path, framework="numpy") as file:
             described = dict(json.loads((file.metadata() or {})["provenance"]))
-            matrix = file.get_tensor("embeddings")
-        if described.pop(_DIGEST) != _digest(matrix, described):
-            raise ValueError("it does not hold what was written")
+            rows, dimension = file.get_slice(_TENSOR).get_shape()
+            if file.get_slice(_TENSOR).get_dtype() != "F32":
+                raise ValueError("it holds no float32")
+        with path.open("rb") as bytes_of:
+            start = 8 + int.from_bytes(bytes_of.read(8), "little")
+            bytes_of.seek(start)
+            if described.pop(_DIGEST) != _digest(bytes_of, (rows, dimension), described):
+                raise ValueError("it does not hold what was written")
+        matrix = np.empty((0, dimension), np.float32)
+        if rows * dimension:  # c: what a caller changes stays in memory
+            matrix = np.asarray(np.memmap(path, "<f4", "c", start, (rows, dimension)))
         return matrix, described, str(described.pop(_INDEX_DIGEST))
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise _unreadable(path, error) from error
 
 
-def _digest(matrix: np.ndarray, described: Mapping[str, object]) -> str:
-    header = json.dumps([str(matrix.dtype), matrix.shape, dict(described)], sort_keys=True)
-    return sha256_hex(header, np.ascontiguousarray(matrix).data, separator=b"")
+def _digest(vectors: IO[bytes], shape: tuple[int, int], described: Mapping[str, object]) -> str:
+    """Hex SHA-256 of type, shape and provenance, and of the vectors from where the file stands to its end."""
+    digest = hashlib.sha256(json.dumps(["float32", shape, dict(described)], sort_keys=True).encode())
+    while chunk := vectors.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _unreadable(path: Path, error: Exception) -> StoreError:

@@ -1,15 +1,18 @@
 """Sampled frames to face boxes: `python -m stages.detect_faces`."""
 
 import logging
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from pipeline.extraction.decoding import SampleFrames
-from pipeline.extraction.face_table import faceless, write_detections
-from pipeline.extraction.item_cache import ItemCache
+from pipeline.extraction.face_table import FrameCounts, write_detections
+from pipeline.extraction.item_cache import Arrays, ItemCache
 from pipeline.extraction.loop import Extraction, extract
 from pipeline.extraction.prefill import prefill_detections
 from pipeline.extraction.skips import refuse_too_many, write_skips
 from pipeline.extraction.steps import FaceDetection
+from pipeline.extraction.tasks import MEDIA_COLUMNS, Tasks
 from pipeline.manifest.schema import read_manifest
 from pipeline.runtime.workspace import items_path
 from pipeline.settings import DetectFacesSettings, Params
@@ -28,34 +31,34 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     settings = params.detect_faces
     detector = face_detector(settings, select_device())
     step = FaceDetection(detector, SampleFrames(settings.frame_rate, settings.max_frames))
-    manifest = read_manifest(deps.manifest)
-    rows = manifest[manifest["kind"].isin(["video", "image"])].itertuples(index=False)
-    tasks = step.tasks(rows, lambda row: media_path(params, row.path))
+    manifest = read_manifest(deps.manifest, MEDIA_COLUMNS)
+    rows, media = manifest[manifest["kind"].isin(["video", "image"])], media_path(params, "")
+    tasks = Tasks(lambda: step.tasks(rows.itertuples(index=False), lambda row: media / row.path))
+    prefill = partial(prefill_detections, table=outs.faces / "detections.parquet")
     with ItemCache(items_path()) as cache:
-        prefill_detections(cache, [task.key for task in tasks], outs.faces / "detections.parquet")
-        extraction = extract(step.work, tasks, cache)
-    _write(extraction, {task.item: task.key for task in tasks}, step.made_by(), settings, outs.faces)
+        extraction = extract(step.work, tasks, cache, prefill)
+        _write(extraction, cache, step.made_by(), settings, outs.faces)
 
 
 def _write(
     extraction: Extraction,
-    keys: dict[str, str],
+    cache: ItemCache,
     made_by: dict[str, object],
     settings: DetectFacesSettings,
     folder: Path,
 ) -> None:
-    results, skips = extraction.results, faceless(extraction.results)
-    sampled, accepted = (
-        sum(int(arrays[name].sum()) for arrays in results.values()) for name in ("sampled", "accepted")
-    )
-    counts = (sampled, sampled - accepted, len(skips))
-    logger.info("detect_faces: %d frames, %d without a face; %d clips without any", *counts)
-    skips += extraction.skips
-    write_skips(folder / "detect_skipped.csv", skips)
-    refuse_too_many("detect_faces", skips, len(keys), settings.max_skip_ratio, folder / "detect_skipped.csv")
-    without = {skip.item for skip in skips}
-    found = {item: arrays for item, arrays in results.items() if item not in without}
-    write_detections(folder / "detections.parquet", found, keys, made_by)
+    counts = FrameCounts()
+
+    def judged() -> Iterator[tuple[str, str, Arrays]]:
+        """The results; behind the last of them, refusal where too many have no face: then no table is published."""
+        yield from counts.counted(extraction.results(cache))
+        sampled, lost, without = counts.sampled, counts.sampled - counts.accepted, len(counts.faceless)
+        logger.info("detect_faces: %d frames, %d without a face; %d clips without any", sampled, lost, without)
+        skips, written = [*counts.faceless, *extraction.skips], folder / "detect_skipped.csv"
+        write_skips(written, skips)
+        refuse_too_many("detect_faces", skips, extraction.attempted, settings.max_skip_ratio, written)
+
+    write_detections(folder / "detections.parquet", judged(), made_by)
 
 
 if __name__ == "__main__":

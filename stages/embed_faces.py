@@ -1,12 +1,15 @@
 """Detected faces to embeddings: `python -m stages.embed_faces`."""
 
-from pipeline.extraction.face_table import read_faces
+from functools import partial
+
+from pipeline.extraction.face_table import FaceTable
 from pipeline.extraction.item_cache import ItemCache
 from pipeline.extraction.loop import extract
 from pipeline.extraction.packing import pack
 from pipeline.extraction.prefill import prefill_embeddings
 from pipeline.extraction.skips import read_skips, refuse_too_many, write_skips
 from pipeline.extraction.steps import FaceEmbedding
+from pipeline.extraction.tasks import MEDIA_COLUMNS, Tasks, rows_of
 from pipeline.manifest.schema import read_manifest
 from pipeline.runtime.workspace import items_path
 from pipeline.settings import Params
@@ -20,19 +23,18 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     from extractors.faces.face import face_extractor  # torch: not for feature files
     from pipeline.runtime.device import select_device
 
-    settings, manifest = params.embed_faces, read_manifest(deps.manifest)
-    found, detected_by = read_faces(deps.faces / "detections.parquet")
-    step = FaceEmbedding(face_extractor(settings, select_device()), detected_by)
-    described = {row.item: row for row in manifest.itertuples(index=False)}
-    faces = ((described[item], faces) for item, faces in found.items())
-    tasks = step.tasks(faces, lambda row: media_path(params, row.path))
+    settings = params.embed_faces
+    manifest = read_manifest(deps.manifest, MEDIA_COLUMNS).sort_values("item")
+    table = FaceTable(deps.faces / "detections.parquet")
+    step = FaceEmbedding(face_extractor(settings, select_device()), table.made_by())
+    media = media_path(params, "")
+    tasks = Tasks(lambda: step.tasks(rows_of(manifest, table), lambda row: media / row.path))
     with ItemCache(items_path()) as cache:
-        prefill_embeddings(cache, [task.key for task in tasks], outs.faces)
-        extraction = extract(step.work, tasks, cache)
-    skipped = outs.faces / "skipped.csv"
-    write_skips(skipped, [*read_skips(deps.faces / "detect_skipped.csv"), *extraction.skips])
-    refuse_too_many("embed_faces", extraction.skips, len(tasks), settings.max_skip_ratio, skipped)
-    pack(outs.faces, manifest, extraction.results, {task.item: task.key for task in tasks}, step.made_by())
+        extraction = extract(step.work, tasks, cache, partial(prefill_embeddings, folder=outs.faces))
+        skipped = outs.faces / "skipped.csv"
+        write_skips(skipped, [*read_skips(deps.faces / "detect_skipped.csv"), *extraction.skips])
+        refuse_too_many("embed_faces", extraction.skips, extraction.attempted, settings.max_skip_ratio, skipped)
+        pack(outs.faces, manifest, extraction.results(cache), step.made_by())
 
 
 if __name__ == "__main__":

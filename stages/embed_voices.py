@@ -1,12 +1,14 @@
 """Utterances to voice embeddings: `python -m stages.embed_voices`."""
 
+from functools import partial
+
 from pipeline.extraction.item_cache import ItemCache
 from pipeline.extraction.loop import extract
 from pipeline.extraction.packing import pack
 from pipeline.extraction.prefill import prefill_embeddings
 from pipeline.extraction.skips import refuse_too_many, write_skips
 from pipeline.extraction.steps import VoiceEmbedding
-from pipeline.extraction.tasks import may_hold_voices
+from pipeline.extraction.tasks import MEDIA_COLUMNS, Tasks, may_hold_voices
 from pipeline.manifest.schema import read_manifest
 from pipeline.runtime.workspace import items_path
 from pipeline.settings import Params
@@ -20,17 +22,16 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     from extractors.voices.voice import voice_extractor  # torch: not for feature files
     from pipeline.runtime.device import select_device
 
-    settings, manifest = params.embed_voices, read_manifest(deps.manifest)
+    settings, manifest = params.embed_voices, read_manifest(deps.manifest, MEDIA_COLUMNS)
     step = VoiceEmbedding(voice_extractor(settings, select_device()), settings.remove_offset, settings.trim)
-    rows = may_hold_voices(manifest).itertuples(index=False)
-    tasks = step.tasks(rows, lambda row: media_path(params, row.path))
+    rows, media = may_hold_voices(manifest), media_path(params, "")
+    tasks = Tasks(lambda: step.tasks(rows.itertuples(index=False), lambda row: media / row.path))
     with ItemCache(items_path()) as cache:
-        prefill_embeddings(cache, [task.key for task in tasks], outs.voices)
-        extraction = extract(step.work, tasks, cache)
-    skipped = outs.voices / "skipped.csv"
-    write_skips(skipped, extraction.skips)
-    refuse_too_many("embed_voices", extraction.skips, len(tasks), settings.max_skip_ratio, skipped)
-    pack(outs.voices, manifest, extraction.results, {task.item: task.key for task in tasks}, step.made_by())
+        extraction = extract(step.work, tasks, cache, partial(prefill_embeddings, folder=outs.voices))
+        skipped = outs.voices / "skipped.csv"
+        write_skips(skipped, extraction.skips)
+        refuse_too_many("embed_voices", extraction.skips, extraction.attempted, settings.max_skip_ratio, skipped)
+        pack(outs.voices, manifest, extraction.results(cache), step.made_by())
 
 
 if __name__ == "__main__":

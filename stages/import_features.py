@@ -22,7 +22,7 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
         return
     imported = Artifacts(outs.features)
     write_manifest(imported.manifest, empty_manifest())
-    write_detections(imported.faces / "detections.parquet", {}, {}, {})
+    write_detections(imported.faces / "detections.parquet", [], {})
     write_skips(imported.faces / "detect_skipped.csv", [])
     folder = Path(params.features.folder)
     pack_features(folder, "face", imported.faces)

@@ -11,19 +11,21 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from pipeline.errors import StoreError
+from pipeline.extraction.rows import batched
 from pipeline.files import sha256_hex
 
 Arrays = dict[str, np.ndarray]
+ValueT = TypeVar("ValueT")
 
 _LOCK_WAIT = 60.0  # s to wait for another process's transaction (an orphan of a killed run, a queued experiment)
 _POLL = 0.1  # s between two looks whether another process has let go of a damaged file
@@ -72,20 +74,30 @@ class ItemCache:
 
     def get(self, keys: Iterable[str]) -> dict[str, Arrays]:
         """Entries that are there and sound; damaged ones are logged and dropped."""
-        found: dict[str, Arrays] = {}
+        return dict(self._sound(keys, load))
+
+    def lacking(self, keys: Iterable[str]) -> set[str]:
+        """Which of the keys have no sound entry; damaged ones are dropped, as by `get`."""
+        lacking = set(keys)
+        if self._ask("SELECT 1 FROM entries LIMIT 1"):
+            for part in batched(list(lacking), _QUERY):
+                lacking.difference_update(key for key, _ in self._sound(part, len))
+        return lacking
+
+    def _sound(self, keys: Iterable[str], read: Callable[[bytes], ValueT]) -> Iterator[tuple[str, ValueT]]:
+        """Key and what `read` gives of the value, of the entries that are there and sound."""
         damaged: list[str] = []
         for key, digest, value in self._select("key, digest, value", list(dict.fromkeys(keys))):
             if not isinstance(value, bytes) or hashlib.sha256(value).digest() != digest:
                 damaged.append(key)
                 continue
             try:
-                found[key] = load(value)
+                yield key, read(value)
             except SafetensorError:
                 damaged.append(key)
         if damaged:
             logger.warning("item cache %s: %d damaged entries are forgotten", self.path, len(damaged))
             self._write("DELETE FROM entries WHERE key = ?", [(key,) for key in damaged])
-        return found
 
     def known(self, keys: Iterable[str]) -> set[str]:
         """Which of the keys have an entry, sound or not."""

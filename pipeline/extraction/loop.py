@@ -1,81 +1,145 @@
-"""The loop of every extraction stage: results come from the cache; the rest is decoded, inferred and cached."""
+"""The loop of every extraction stage: results come from the cache; an executor makes the rest; this alone writes."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-from pipeline.errors import ExtractionError, GoneError, LimitError, MediaError, first_of
+from pipeline.errors import ExtractionError, GoneError, LimitError, MediaError, StoreError, first_of
 from pipeline.extraction.executors import chosen_executor
 from pipeline.extraction.item_cache import Arrays, ItemCache
+from pipeline.extraction.rows import batched
 from pipeline.extraction.skips import Skip
-from pipeline.extraction.tasks import Task, prepared
+from pipeline.extraction.tasks import Task
+from pipeline.extraction.work import Outcome, Work
 from pipeline.runtime.progress import progress
 
 PayloadT = TypeVar("PayloadT")
 
 _SHOWN = 5  # of the media that are not what the manifest says
-_GPU_BATCH = 16  # items; a clip has a few faces, so FaceNet sees some 64 crops
+_PART = 512  # results read at a time
+_TRANSACTION = 0.02  # s of results that are written together; a model that takes longer has each item written at once
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Work(Generic[PayloadT]):
-    """What a stage does with the payloads of its tasks.
-
-    `infer` turns the payloads of several items into as many results, or into the MediaError of an item whose result is
-    unusable. It gets `batch` items at a time: 1 on a CPU, so that an item's bytes cannot depend on its neighbours. It
-    is picklable, so that an executor may run it elsewhere.
-    """
-
-    stage: str
-    infer: Callable[[Sequence[PayloadT]], Sequence[Arrays | MediaError]]
-    batch: int
-    delay: float = 0.0  # s before the bar shows
-
-
-@dataclass(frozen=True)
 class Extraction:
-    """Results by item, and the items that have none."""
+    """The items whose results are in the item cache, and those that have none."""
 
-    results: dict[str, Arrays]
+    keys: dict[str, str]  # item: key in the cache, sorted by item
     skips: list[Skip]
 
+    @property
+    def attempted(self) -> int:
+        """How many items there were."""
+        return len(self.keys) + len(self.skips)
 
-def items_at_once(device_type: str) -> int:
-    """How many items go through the model together: one on a CPU (see Work), more on a GPU, to fill it."""
-    return 1 if device_type == "cpu" else _GPU_BATCH
+    def results(self, cache: ItemCache) -> Iterator[tuple[str, str, Arrays]]:
+        """Item, key and result of each item that has one, a part of them at a time in memory.
+
+        Raises StoreError for one that is in the cache no longer.
+        """
+        for part in batched(self.keys.items(), _PART):
+            found = cache.get(key for _, key in part)
+            for item, key in part:
+                if key not in found:
+                    raise StoreError(
+                        f"{item}: its result is gone from the item cache {cache.path}, which was pruned or damaged "
+                        "meanwhile; run again, and it alone is extracted again"
+                    )
+                yield item, key, found[key]
 
 
-def extract(work: Work[PayloadT], tasks: Sequence[Task[PayloadT]], cache: ItemCache) -> Extraction:
-    """Result of every task, from the cache or fresh; fresh ones are cached batch by batch: a kill loses one batch.
+def extract(
+    work: Work[PayloadT],
+    tasks: Iterable[Task[PayloadT]],
+    cache: ItemCache,
+    prefill: Callable[[ItemCache, Collection[str]], None] | None = None,
+) -> Extraction:
+    """See that the result of every task is in the cache; what is not, an executor makes.
 
-    Items of the same key, which have the same bytes, are extracted once. Raises ExtractionError for media that are no
-    longer what the manifest says, once all others are in the cache: a stage that succeeded would not be run again.
+    The tasks are gone through twice: no list of them needs to be in memory (pipeline.extraction.tasks.Tasks). Results
+    are written as they come, those of some milliseconds together: that much a kill loses, beside what is in the model.
+    Items of the same key, which have the same bytes, are extracted once. `prefill` may add results of these keys to the
+    cache from elsewhere. Raises ExtractionError for media that are no longer what the manifest says, once all others
+    are in the cache: a stage that succeeded would not be run again.
     """
-    results = cache.get(task.key for task in tasks)
-    pending = {task.key: task for task in tasks if task.key not in results}
-    cached = sum(task.key not in pending for task in tasks)
+    keys = {task.item: task.key for task in tasks}
+    if prefill is not None:
+        prefill(cache, keys.values())
+    lacking = cache.lacking(keys.values())
+    cached, fresh = sum(key not in lacking for key in keys.values()), len(lacking)
     failures: dict[str, MediaError] = {}  # by key
-    shown = {"desc": work.stage, "unit": "item", "delay": work.delay, "disable": not tasks}
-    with progress(total=len(tasks), initial=cached, **shown) as bar:
+    shown = {"desc": work.stage, "unit": "item", "delay": work.delay, "disable": not keys}
+    # Cached ones are the bar's start, which its rate and the time left do not count.
+    with progress(total=cached + fresh, initial=cached, **shown) as bar:
         bar.set_postfix(cached=cached, skipped=0, refresh=not work.delay)
-        for task, outcome in _fresh(work, list(pending.values()), cache):
-            if isinstance(outcome, MediaError):
-                failures[task.key] = outcome
+        for outcomes in _fresh(work, tasks, lacking, cache):
+            failed_now = {task.key: outcome for task, outcome in outcomes if isinstance(outcome, MediaError)}
+            failures.update(failed_now)
+            if failed_now:
                 bar.set_postfix(cached=cached, skipped=len(failures), refresh=not work.delay)
-            else:
-                results[task.key] = outcome
-            bar.update()
-    failed = {task.item: failures[task.key] for task in tasks if task.key in failures}
-    done = len(pending) - len(failures)
-    counts = (len(tasks), done, len(tasks) - done - len(failed), len(failed))
+            bar.update(len(outcomes))
+    failed = {item: failures[key] for item, key in keys.items() if key in failures} if failures else {}
+    done = fresh - len(failures)
+    counts = (len(keys), done, len(keys) - done - len(failed), len(failed))
     logger.info("%s: %d items: %d extracted, %d cached, %d skipped", work.stage, *counts)
     _refuse_gone(work.stage, failed)
     _warn_of_limits(work.stage, failed)
     skips = [Skip(item, work.stage, str(reason)) for item, reason in failed.items()]
-    return Extraction({task.item: results[task.key] for task in tasks if task.key in results}, skips)
+    return Extraction({item: keys[item] for item in sorted(keys) if item not in failed}, skips)
+
+
+def _fresh(
+    work: Work[PayloadT], tasks: Iterable[Task[PayloadT]], lacking: set[str], cache: ItemCache
+) -> Iterator[list[Outcome]]:
+    """Outcomes of the tasks whose results are `lacking`, as an executor finishes them; written before the end."""
+    if not lacking:
+        return
+    executor, start = chosen_executor(), time.monotonic()
+    writer = _Writer(cache)
+    try:
+        for outcomes in executor.run(work, _once(tasks, lacking)):
+            writer.add(outcomes)
+            yield outcomes
+    finally:  # whatever stops the run
+        writer.write()
+    logger.info("%s: %s", work.stage, executor.spent.described(time.monotonic() - start, writer.seconds))
+
+
+def _once(tasks: Iterable[Task[PayloadT]], lacking: set[str]) -> Iterator[Task[PayloadT]]:
+    """The tasks of these keys, one of each; the keys are used up."""
+    for task in tasks:
+        if task.key in lacking:
+            lacking.remove(task.key)
+            yield task
+
+
+class _Writer:
+    """Puts results into the item cache, those of some milliseconds in one transaction."""
+
+    def __init__(self, cache: ItemCache) -> None:
+        self.seconds = 0.0  # s spent writing
+        self._cache = cache
+        self._waiting: dict[str, Arrays] = {}
+        self._written = time.monotonic()
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        for task, outcome in outcomes:
+            if not isinstance(outcome, MediaError):
+                self._waiting[task.key] = outcome
+        if time.monotonic() - self._written >= _TRANSACTION:
+            self.write()
+
+    def write(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        start = time.monotonic()
+        if waiting:
+            self._cache.put(waiting)
+        self._written = time.monotonic()
+        self.seconds += self._written - start
 
 
 def _refuse_gone(stage: str, failed: Mapping[str, MediaError]) -> None:
@@ -96,40 +160,3 @@ def _warn_of_limits(stage: str, failed: Mapping[str, MediaError]) -> None:
             "there is more of it, `dvc repro --single-item --force %s` tries them again",
             *(stage, len(items), items[0], stage),
         )
-
-
-def _fresh(
-    work: Work[PayloadT], pending: Sequence[Task[PayloadT]], cache: ItemCache
-) -> Iterator[tuple[Task[PayloadT], Arrays | MediaError]]:
-    if not pending:
-        return
-    batch: list[tuple[Task[PayloadT], PayloadT]] = []
-    for task, payload in chosen_executor().map(prepared, pending, lambda task: task.minutes):
-        if isinstance(payload, MediaError):
-            yield task, payload
-            continue
-        batch.append((task, payload))
-        if len(batch) == work.batch:
-            yield from _infer(work, batch, cache)
-            batch = []
-    if batch:
-        yield from _infer(work, batch, cache)
-
-
-def _infer(
-    work: Work[PayloadT], batch: Sequence[tuple[Task[PayloadT], PayloadT]], cache: ItemCache
-) -> list[tuple[Task[PayloadT], Arrays | MediaError]]:
-    try:
-        outcomes = work.infer([payload for _, payload in batch])
-        if len(outcomes) != len(batch):
-            raise ExtractionError(f"the extractor gave {len(outcomes)} results for {len(batch)} item(s)")
-    except MediaError as error:  # raised, not returned: then of which item is only seen by asking one by one
-        if len(batch) > 1:
-            return [pair for one in batch for pair in _infer(work, [one], cache)]
-        outcomes = [error]
-    except ExtractionError as error:
-        items = ", ".join(task.item for task, _ in batch)
-        raise ExtractionError(f"{work.stage}, item {items}: {error}; nothing of it is cached") from error
-    pairs = [(task, outcome) for (task, _), outcome in zip(batch, outcomes, strict=True)]
-    cache.put({task.key: outcome for task, outcome in pairs if not isinstance(outcome, MediaError)})
-    return pairs

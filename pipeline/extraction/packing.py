@@ -1,9 +1,9 @@
 """From an extractor's vectors to the results of items, and from these to the packed store that DVC sees."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,10 @@ import pandas as pd
 from pipeline.errors import ExtractionError, MediaError
 from pipeline.extraction.decoding import Prepared
 from pipeline.extraction.item_cache import Arrays
-from pipeline.store import off_unit_norm, write_store
+from pipeline.extraction.rows import batched
+from pipeline.store import INDEX_COLUMNS, off_unit_norm, stream_store
+
+_PART = 512  # items; bounds memory
 
 Outcomes = Sequence[np.ndarray | MediaError] | np.ndarray  # one a vector (D,); an array (n, D) is n of them
 
@@ -70,19 +73,38 @@ def embedding_result(vectors: Outcomes, dimension: int, frames: np.ndarray) -> A
 
 
 def pack(
-    folder: Path,
-    manifest: pd.DataFrame,
-    results: Mapping[str, Arrays],
-    keys: Mapping[str, str],
-    provenance: Mapping[str, object],
+    folder: Path, manifest: pd.DataFrame, results: Iterable[tuple[str, str, Arrays]], provenance: Mapping[str, object]
 ) -> None:
-    """Write the store of all results (item -> embeddings (n, D), frame (n,)); `keys` are the items' cache keys."""
-    items = sorted(results)
-    counts = [len(results[item]["frame"]) for item in items]
-    described = manifest.set_index("item").loc[items, ["identity", "clip", "digest"]]
-    index = described.loc[described.index.repeat(counts)].reset_index()
-    index["key"] = [keys[item] for item, count in zip(items, counts, strict=True) for _ in range(count)]
+    """Write the store of all results: item, key in the item cache, embeddings (n, D) and frame (n,), sorted by item.
+
+    Results are taken as they come, a part of them at a time in memory.
+    """
     dimension = int(str(provenance["dimension"]))
-    index["frame"] = np.concatenate([np.empty(0, np.int32), *(results[item]["frame"] for item in items)])
-    matrix = np.concatenate([np.empty((0, dimension), np.float32), *(results[item]["embeddings"] for item in items)])
-    write_store(folder, matrix, index, provenance)
+    described = _described(manifest)
+    empty = _index_of([], described)
+    parts = ((_matrix_of(part, dimension), _index_of(part, described)) for part in batched(results, _PART))
+    stream_store(folder, empty, parts, dimension, provenance)
+
+
+def _matrix_of(part: Sequence[tuple[str, str, Arrays]], dimension: int) -> np.ndarray:
+    return np.concatenate([np.empty((0, dimension), np.float32), *(arrays["embeddings"] for _, _, arrays in part)])
+
+
+def _described(manifest: pd.DataFrame) -> Iterator[Any]:
+    """What the manifest says of each item, sorted by item."""
+    columns = manifest[["item", "identity", "clip", "digest"]]
+    if not columns["item"].is_monotonic_increasing:
+        columns = columns.sort_values("item")
+    yield from columns.itertuples(index=False)
+
+
+def _index_of(part: Sequence[tuple[str, str, Arrays]], described: Iterator[Any]) -> pd.DataFrame:
+    """The rows of an index; `described` comes from the manifest in the same order, with items in between."""
+    rows = []
+    for item, key, arrays in part:
+        of_item = next((row for row in described if row.item == item), None)
+        if of_item is None:
+            raise ExtractionError(f"{item!r} is not in the manifest, or results are not sorted by item")
+        rows += [(item, frame, of_item.identity, of_item.clip, of_item.digest, key) for frame in arrays["frame"]]
+    types = {**dict.fromkeys(INDEX_COLUMNS, "string"), "frame": "int32", "key": "str"}  # as the manifest has them
+    return pd.DataFrame(rows, columns=list(INDEX_COLUMNS)).astype(types)

@@ -7,7 +7,7 @@ still holds them.
 import functools
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,47 +15,52 @@ import numpy as np
 from pipeline.errors import RunError, StoreError
 from pipeline.extraction.face_table import read_detections
 from pipeline.extraction.item_cache import Arrays, ItemCache
-from pipeline.extraction.rows import rows_by_key
+from pipeline.extraction.rows import batched, rows_by_key
 from pipeline.runtime.workspace import project_root
 from pipeline.runtime.yaml_reader import YAMLError, parse_yaml
 from pipeline.store import INDEX, MATRIX, read_files
 
-Reader = Callable[[dict[str, Path], set[str]], dict[str, Arrays]]  # files by name, and the keys that are wanted
+# Files by name, and the keys that are wanted; parts of the results, by key.
+Reader = Callable[[dict[str, Path], set[str]], Iterable[dict[str, Arrays]]]
+
+_PART = 512  # results; bounds memory
 
 logger = logging.getLogger(__name__)
 
 
-def prefill_embeddings(cache: ItemCache, keys: Sequence[str], folder: Path) -> None:
+def prefill_embeddings(cache: ItemCache, keys: Collection[str], folder: Path) -> None:
     """Take embeddings that the cache lacks from the packed store that dvc.lock names for `folder`."""
 
-    def read(files: dict[str, Path], wanted: set[str]) -> dict[str, Arrays]:
+    def read(files: dict[str, Path], wanted: set[str]) -> Iterator[dict[str, Arrays]]:
         store = read_files(files[MATRIX], files[INDEX])
-        frames, found = store.index["frame"].to_numpy(np.int32), rows_by_key(store.index, wanted)
-        return {key: {"embeddings": store.matrix[rows], "frame": frames[rows]} for key, rows in found.items()}
+        frames = store.index["frame"].to_numpy(np.int32)
+        for part in batched(rows_by_key(store.index, wanted).items(), _PART):
+            yield {key: {"embeddings": store.matrix[rows], "frame": frames[rows]} for key, rows in part}
 
     _prefill(cache, keys, {INDEX: folder / INDEX, MATRIX: folder / MATRIX}, read)
 
 
-def prefill_detections(cache: ItemCache, keys: Sequence[str], table: Path) -> None:
+def prefill_detections(cache: ItemCache, keys: Collection[str], table: Path) -> None:
     """Take face boxes that the cache lacks from the table that dvc.lock names."""
     _prefill(cache, keys, {table.name: table}, lambda files, wanted: read_detections(files[table.name], wanted))
 
 
-def _prefill(cache: ItemCache, keys: Sequence[str], outs: dict[str, Path], read: Reader) -> None:
-    missing = set(keys) - cache.known(keys)
+def _prefill(cache: ItemCache, keys: Collection[str], outs: dict[str, Path], read: Reader) -> None:
+    missing = cache.lacking(keys)
     locked = _locked_digests() if missing else {}
     files = {name: _cached_file(path, locked.get(path.as_posix())) for name, path in outs.items()}
     found = {name: path for name, path in files.items() if path is not None}
     if len(found) < len(outs):
         return
+    taken = 0
     try:
-        stored = read(found, missing)
+        for stored in read(found, missing):
+            cache.put(stored)
+            taken += len(stored)
     except (StoreError, OSError, KeyError, ValueError) as error:
         logger.warning("the stores of the last run cannot be used (%s): extracting anew", error)
-        return
-    cache.put(stored)
-    if stored:
-        logger.info("%d items taken from the stores of the last run", len(stored))
+    if taken:
+        logger.info("%d items taken from the stores of the last run", taken)
 
 
 def _cached_file(out: Path, digest: str | None) -> Path | None:

@@ -4,7 +4,7 @@ Stages take them with the manifest's rows, pipeline.scoring with new media, so t
 under the same keys of the item cache and with the same provenance.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from pipeline.extraction.decoding import CutFaces, Prepared, PrepareFace, PrepareVoice, ReadUtterance, SampleFrames
-from pipeline.extraction.face_table import Detect, Face
-from pipeline.extraction.loop import Work, items_at_once
+from pipeline.extraction.face_table import Detect, Face, FoundFaces
 from pipeline.extraction.packing import Embed, Outcomes
 from pipeline.extraction.tasks import Task, task_of
+from pipeline.extraction.work import Work, items_at_once
 from pipeline.media import SampledFrame
 
 if TYPE_CHECKING:
     import torch
 
-FoundFaces = tuple[np.ndarray, np.ndarray, np.ndarray]  # frame numbers (n,), boxes (n, 4), landmarks (n, 5, 2), px
 Place = Callable[[Any], Path]  # a row -> its file
 
 
@@ -31,6 +30,11 @@ class Extracting(Protocol):
     @property
     def device(self) -> "torch.device":
         """Where its networks are."""
+        ...
+
+    @property
+    def independent(self) -> bool:
+        """Whether what it gives of an item has the same bytes whatever else is in the call."""
         ...
 
     def fingerprint(self) -> str:
@@ -94,12 +98,12 @@ class FaceDetection:
     @property
     def work(self) -> Work[list[SampledFrame]]:
         """What the loop of extraction does."""
-        return Work("detect_faces", Detect(self.detector), items_at_once(self.detector.device.type))
+        return Work("detect_faces", Detect(self.detector), _at_once(self.detector))
 
-    def tasks(self, rows: Iterable[Any], place: Place) -> list[Task[list[SampledFrame]]]:
+    def tasks(self, rows: Iterable[Any], place: Place) -> Iterator[Task[list[SampledFrame]]]:
         """One a row."""
         fingerprint = self.detector.fingerprint()
-        return [task_of(row, place(row), self.sample, fingerprint) for row in rows]
+        return (task_of(row, place(row), self.sample, fingerprint) for row in rows)
 
     def made_by(self) -> dict[str, object]:
         """What the table of faces says of them: detector and sampling."""
@@ -117,12 +121,12 @@ class FaceEmbedding:
     @property
     def work(self) -> Work[Prepared]:
         """What the loop of extraction does."""
-        return Work("embed_faces", Embed(self.extractor), items_at_once(self.extractor.device.type))
+        return Work("embed_faces", Embed(self.extractor), _at_once(self.extractor))
 
-    def tasks(self, faces: Iterable[tuple[Any, FoundFaces]], place: Place) -> list[Task[Prepared]]:
+    def tasks(self, faces: Iterable[tuple[Any, FoundFaces]], place: Place) -> Iterator[Task[Prepared]]:
         """One a row, with the faces that were found in its medium."""
         fingerprint, prepare = self.extractor.fingerprint(), self.extractor.preparer()
-        return [task_of(row, place(row), CutFaces(prepare, *found), fingerprint) for row, found in faces]
+        return (task_of(row, place(row), CutFaces(prepare, *found), fingerprint) for row, found in faces)
 
     def made_by(self) -> dict[str, object]:
         """What a store says of its vectors."""
@@ -141,13 +145,13 @@ class VoiceEmbedding:
     @property
     def work(self) -> Work[Prepared]:
         """What the loop of extraction does."""
-        return Work("embed_voices", Embed(self.extractor), items_at_once(self.extractor.device.type))
+        return Work("embed_voices", Embed(self.extractor), _at_once(self.extractor))
 
-    def tasks(self, rows: Iterable[Any], place: Place) -> list[Task[Prepared]]:
+    def tasks(self, rows: Iterable[Any], place: Place) -> Iterator[Task[Prepared]]:
         """One a row."""
         read = ReadUtterance(self.extractor.preparer(), self.extractor.sample_rate, self.remove_offset, self.trim)
         fingerprint = self.extractor.fingerprint()
-        return [task_of(row, place(row), read, fingerprint) for row in rows]
+        return (task_of(row, place(row), read, fingerprint) for row in rows)
 
     def made_by(self) -> dict[str, object]:
         """What a store says of its vectors."""
@@ -157,3 +161,7 @@ class VoiceEmbedding:
             "sample_rate": self.extractor.sample_rate,
             "reading": {"remove_offset": self.remove_offset, "trim": self.trim},
         }
+
+
+def _at_once(extractor: Extracting) -> int:
+    return items_at_once(extractor.device.type, extractor.independent)

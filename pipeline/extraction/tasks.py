@@ -1,19 +1,23 @@
 """Items to extract: which, their medium, what makes the model's input of it, and the key of the result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import pandas as pd
 
-from pipeline.errors import GoneError
+from pipeline.errors import ExtractionError, GoneError
 from pipeline.extraction.fingerprint import fingerprint_of
 from pipeline.extraction.item_cache import item_key
 from pipeline.extraction.limits import minutes_of
 from pipeline.files import sha256_of
 
 PayloadT = TypeVar("PayloadT")
+FoundT = TypeVar("FoundT")
+
+# What of a manifest's row extraction looks at; a large corpus's other columns need not be in memory.
+MEDIA_COLUMNS = ("item", "identity", "clip", "kind", "path", "digest", "size", "duration", "audio_tracks")
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,26 @@ class Task(Generic[PayloadT]):
     prepare: Callable[[Path], PayloadT]  # picklable: an instance of a frozen dataclass of pipeline.extraction.decoding
     digest: str = ""  # SHA-256 of the medium as the manifest saw it; empty: not checked
     minutes: float = 0.0  # that its medium lasts, by which its time limit grows (limits.minutes_of)
+
+
+def rows_of(manifest: pd.DataFrame, found: Iterable[tuple[str, FoundT]]) -> Iterator[tuple[Any, FoundT]]:
+    """The manifest's row, as `itertuples` gives it, of each item that something was found of; both sorted by item."""
+    rows = manifest.itertuples(index=False)
+    for item, what in found:
+        row = next((row for row in rows if row.item == item), None)
+        if row is None:
+            raise ExtractionError(f"{item!r} is not in the manifest, or items are not sorted: run `dvc repro`")
+        yield row, what
+
+
+class Tasks(Generic[PayloadT]):
+    """Tasks that are made anew whenever they are gone through: those of a large corpus would fill the memory."""
+
+    def __init__(self, make: Callable[[], Iterable[Task[PayloadT]]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[Task[PayloadT]]:
+        return iter(self._make())
 
 
 def may_hold_voices(manifest: pd.DataFrame) -> pd.DataFrame:

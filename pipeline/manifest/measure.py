@@ -12,11 +12,10 @@ from pipeline.errors import MediaError
 from pipeline.extraction.executors.local import decode_all
 from pipeline.extraction.limits import minutes_to_read, worker_count
 from pipeline.manifest.checks import refuse
-from pipeline.manifest.medium import Measured, Unread, read_bytes_only, read_media, stamp_of
+from pipeline.manifest.medium import Measured, Unread, read_bytes_only, read_medium, stamp_of
 from pipeline.runtime.progress import progress
 
 _THREADS = 8  # at most, to ask for the state of files: a network disk answers slowly, but many at once
-_BATCH = 16  # files a worker gets at a time: one takes 2 ms, little more than the way there and back
 _PER_WORKER = 512  # files that make up for the start of another worker
 _QUIET = 2.0  # s before the bar shows
 
@@ -75,17 +74,6 @@ def _read(unread: Sequence[Unread], measured: dict[str, Measured], problems: lis
 
 def _outcomes(unread: Sequence[Unread]) -> Iterator[tuple[Unread, Measured | str]]:
     workers = min(worker_count(), 1 + len(unread) // _PER_WORKER)
-    batches = [unread[start : start + _BATCH] for start in range(0, len(unread), _BATCH)]
-    for batch, outcome in decode_all(batches, read_media, workers, _minutes):
-        if not isinstance(outcome, MediaError):
-            yield from zip(batch, outcome, strict=True)
-            continue
-        for (one,), alone in decode_all([[one] for one in batch], read_media, min(workers, 1), _minutes):
-            if isinstance(alone, MediaError):  # this is the one; to read its bytes needs no library
-                yield one, read_bytes_only(one, str(alone))
-            else:
-                yield one, alone[0]
-
-
-def _minutes(batch: Sequence[Unread]) -> float:
-    return minutes_to_read(sum(one.size for one in batch))
+    for one, outcome in decode_all(unread, read_medium, workers, lambda one: minutes_to_read(one.size)):
+        # What its decoder died of is no matter to its bytes: to read these needs no library.
+        yield one, read_bytes_only(one, str(outcome)) if isinstance(outcome, MediaError) else outcome

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +34,9 @@ class Measured:
     settled: bool = True  # the stamp is old enough for the bytes to be known again by it
 
 
-def read_media(media: Sequence[Unread]) -> list[Measured | str]:
-    """Measure each of the media; a text says why the bytes of a file cannot be had."""
-    return [_measured(medium.file, _described) for medium in media]
+def read_medium(medium: Unread) -> Measured | str:
+    """Measure a medium; a text says why the bytes of the file cannot be had."""
+    return _measured(medium.file, _described)
 
 
 def read_bytes_only(medium: Unread, reason: str) -> Measured | str:

@@ -1,9 +1,11 @@
 """artifacts/manifest.parquet: its columns and their types, and the entries that layouts find for it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from pipeline.errors import ManifestError
 from pipeline.files import atomic_path
@@ -94,12 +96,15 @@ def write_manifest(path: Path, manifest: pd.DataFrame) -> None:
         manifest.to_parquet(temporary, index=False)
 
 
-def read_manifest(path: Path) -> pd.DataFrame:
-    """Read what write_manifest wrote; raises ManifestError for an absent or damaged file or other columns."""
+def read_manifest(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read what write_manifest wrote, or some columns of it.
+
+    Raises ManifestError for an absent or damaged file or other columns.
+    """
     try:
-        manifest = pd.read_parquet(path)
+        there = pq.read_schema(path).names
+        if there == list(COLUMNS):
+            return pd.read_parquet(path, columns=columns)
     except (OSError, ValueError) as error:
         raise ManifestError(f"{path} cannot be read ({error}); run `dvc repro manifest`") from error
-    if list(manifest.columns) != list(COLUMNS):
-        raise ManifestError(f"{path} has the columns {', '.join(manifest.columns)}; run `dvc repro manifest`")
-    return manifest
+    raise ManifestError(f"{path} has the columns {', '.join(there)}; run `dvc repro manifest`")

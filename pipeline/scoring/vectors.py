@@ -6,7 +6,7 @@ the steps of the pipeline (pipeline.extraction.steps) and its item cache: a file
 has in a store, and is extracted once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,19 +20,19 @@ from extractors.registry import ExtractorT, Registry
 from extractors.voices.voice import VOICE_EXTRACTORS
 from pipeline.errors import CheckpointError, ConfigError, MediaError
 from pipeline.extraction.decoding import SampleFrames
-from pipeline.extraction.face_table import LANDMARKS, faceless
+from pipeline.extraction.face_table import LANDMARKS, FoundFaces, faceless
 from pipeline.extraction.item_cache import Arrays, ItemCache
-from pipeline.extraction.loop import Extraction, Work, extract
+from pipeline.extraction.loop import extract
 from pipeline.extraction.skips import Skip
 from pipeline.extraction.steps import (
     EmbeddingFaces,
     EmbeddingVoices,
     FaceDetection,
     FaceEmbedding,
-    FoundFaces,
     VoiceEmbedding,
 )
 from pipeline.extraction.tasks import Task
+from pipeline.extraction.work import Work
 from pipeline.files import sha256_of
 from pipeline.runtime.workspace import items_path
 from pipeline.scoring.provenance import RELEASED, Provenance, check_provenance, described
@@ -66,6 +66,14 @@ def medium_of(path: Path, item: str) -> Medium:
         raise MediaError(f"{item}: cannot be read ({error.strerror})") from error
 
 
+@dataclass(frozen=True)
+class Extracted:
+    """Results by item, and the media that have none."""
+
+    results: dict[str, Arrays]
+    skips: list[Skip]
+
+
 class MediaVectors:
     """Vectors of media by the extractors of one model. Each is loaded when a medium of its modality first comes."""
 
@@ -75,7 +83,7 @@ class MediaVectors:
         self._where = where
         self._device = device
 
-    def extract(self, modality: str, media: Sequence[Medium]) -> Extraction:
+    def extract(self, modality: str, media: Sequence[Medium]) -> Extracted:
         """Results (embeddings (n, D), frame (n,)) of modality face | voice by item, and the media that have none.
 
         Raises CheckpointError where this checkout cannot make vectors such as the model was trained on, WeightsError
@@ -89,14 +97,15 @@ class MediaVectors:
         """The extractor of modality face | voice, as the model was trained with; raises as `extract` does."""
         return self._face_steps[1].extractor if modality == "face" else self._voice_step.extractor
 
-    def _voices(self, media: Sequence[Medium], cache: ItemCache) -> Extraction:
+    def _voices(self, media: Sequence[Medium], cache: ItemCache) -> Extracted:
         step = self._voice_step
         return _extracted(step.work, step.tasks(media, _place), cache)
 
-    def _faces(self, media: Sequence[Medium], cache: ItemCache) -> Extraction:
+    def _faces(self, media: Sequence[Medium], cache: ItemCache) -> Extracted:
         detection, embedding = self._face_steps
         detected = _extracted(detection.work, detection.tasks(media, _place), cache)
-        without = faceless(detected.results)
+        looked_at = [faceless(item, result) for item, result in detected.results.items()]
+        without = [skip for skip in looked_at if skip is not None]
         empty = {skip.item for skip in without}
         found = [
             (medium, _found(detected.results[medium.item]))
@@ -104,7 +113,7 @@ class MediaVectors:
             if medium.item in detected.results.keys() - empty
         ]
         embedded = _extracted(embedding.work, embedding.tasks(found, _place), cache)
-        return Extraction(embedded.results, [*detected.skips, *without, *embedded.skips])
+        return Extracted(embedded.results, [*detected.skips, *without, *embedded.skips])
 
     @cached_property
     def _face_steps(self) -> tuple[FaceDetection, FaceEmbedding]:
@@ -183,8 +192,9 @@ def refuse_skips(skips: Sequence[Skip]) -> None:
         raise MediaError("; ".join(f"{skip.item}: {skip.reason}" for skip in skips))
 
 
-def _extracted(work: Work[PayloadT], tasks: Sequence[Task[PayloadT]], cache: ItemCache) -> Extraction:
-    return extract(replace(work, delay=_QUIET), tasks, cache)
+def _extracted(work: Work[PayloadT], tasks: Iterable[Task[PayloadT]], cache: ItemCache) -> Extracted:
+    extraction = extract(replace(work, delay=_QUIET), list(tasks), cache)
+    return Extracted({item: arrays for item, _, arrays in extraction.results(cache)}, extraction.skips)
 
 
 def _found(result: Arrays) -> FoundFaces:

@@ -27,10 +27,10 @@ STAGES = ("detect_faces", "embed_faces", "embed_voices")
 TOGETHER = """
 import sys
 from importlib import import_module
+from pipeline.extraction import steps
 from stages.common import run_stage
-stage = import_module(f"stages.{sys.argv[1]}")
-stage.items_at_once = lambda device: 16
-run_stage(stage.main, arguments=[])
+steps.items_at_once = lambda device, independent: 16
+run_stage(import_module(f"stages.{sys.argv[1]}").main, arguments=[])
 """
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from pipeline.errors import StoreError
 from pipeline.files import sha256_of
@@ -100,3 +102,19 @@ def test_any_flipped_bit_is_noticed(tmp_path: Path, name: str) -> None:
 def test_provenance_comes_back_as_it_was_given(tmp_path: Path) -> None:
     write_store(tmp_path, unit_rows(8), index_of(8), PROVENANCE)
     assert read_store(tmp_path).provenance == PROVENANCE
+
+
+def test_matrix_file_is_the_one_that_safetensors_writes(tmp_path: Path) -> None:
+    matrix = unit_rows(8)
+    write_store(tmp_path, matrix, index_of(8), {**PROVENANCE, "note": 'Zürich "\\" 1'})
+    with safe_open(tmp_path / MATRIX, framework="numpy") as file:
+        metadata = file.metadata()
+        np.testing.assert_array_equal(file.get_tensor("embeddings"), matrix)
+    assert (tmp_path / MATRIX).read_bytes() == save({"embeddings": matrix}, metadata=metadata)
+
+
+def test_matrix_that_was_read_stays_on_the_disk_and_changes_to_it_in_memory(tmp_path: Path) -> None:
+    write_store(tmp_path, unit_rows(8), index_of(8), PROVENANCE)
+    matrix = read_store(tmp_path).matrix
+    matrix[:] = 0
+    np.testing.assert_array_equal(read_store(tmp_path).matrix, unit_rows(8))

@@ -1,44 +1,80 @@
-"""Where the items of an extraction are prepared. The environment says, so that the cache does not split by machine.
+"""Where items are extracted. The environment says, so that the cache does not split by machine.
 
 SBNET_EXECUTOR names it: `local` (the default), worker processes on this machine.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from pipeline.errors import ConfigError, MediaError
 from pipeline.extraction.executors.local import decode_all
 from pipeline.extraction.limits import worker_count
+from pipeline.extraction.tasks import Task, prepared
+from pipeline.extraction.work import Outcome, Spent, Work, inferred
 
-TaskT = TypeVar("TaskT")
 PayloadT = TypeVar("PayloadT")
 
 VARIABLE = "SBNET_EXECUTOR"
 
 
 class Executor(Protocol):
-    """Runs a function on many tasks somewhere."""
+    """Takes tasks to their results somewhere."""
 
-    def map(
-        self, function: Callable[[TaskT], PayloadT], tasks: Sequence[TaskT], minutes: Callable[[TaskT], float]
-    ) -> Iterator[tuple[TaskT, PayloadT | MediaError]]:
-        """Each task with its payload, or with the MediaError that says why there is none, in the order of the tasks.
+    @property
+    def spent(self) -> Spent:
+        """Where its time went."""
+        ...
 
-        `function` and tasks are picklable; `minutes` says how long a task's medium lasts, by which its time limit
-        grows. The payloads are the same, wherever it runs.
+    def run(self, work: Work[PayloadT], tasks: Iterable[Task[PayloadT]]) -> Iterator[list[Outcome]]:
+        """Every task once, with its result or the MediaError that says why it has none: lists of them as they come.
+
+        Tasks are taken as they are needed. The order of outcomes is free, their bytes are the same wherever they are
+        made. Nothing is written: the loop that takes them caches them (pipeline.extraction.loop). Raises
+        ExtractionError for what is no matter of one item.
         """
         ...
 
 
 class LocalExecutor:
-    """Worker processes on this machine, as many as SBNET_WORKERS says."""
+    """Decode workers on this machine, as many as SBNET_WORKERS says; the model is in the stage's own process."""
 
-    def map(
-        self, function: Callable[[TaskT], PayloadT], tasks: Sequence[TaskT], minutes: Callable[[TaskT], float]
-    ) -> Iterator[tuple[TaskT, PayloadT | MediaError]]:
+    def __init__(self) -> None:
+        self.spent = Spent()
+
+    def run(self, work: Work[PayloadT], tasks: Iterable[Task[PayloadT]]) -> Iterator[list[Outcome]]:
         """See Executor."""
-        return decode_all(tasks, function, worker_count(), minutes)
+        batch: list[tuple[Task[PayloadT], PayloadT]] = []
+        for task, payload in self._decoded(tasks):
+            if isinstance(payload, MediaError):
+                yield [(task, payload)]
+                continue
+            batch.append((task, payload))
+            if len(batch) == work.batch:
+                yield self._inferred(work, batch)
+                batch = []
+        if batch:
+            yield self._inferred(work, batch)
+
+    def _decoded(self, tasks: Iterable[Task[PayloadT]]) -> Iterator[tuple[Task[PayloadT], PayloadT | MediaError]]:
+        stream = decode_all(tasks, prepared, worker_count(), lambda task: task.minutes, self._count_decoding)
+        while True:
+            start = time.perf_counter()
+            found = next(stream, None)
+            self.spent.waiting += time.perf_counter() - start
+            if found is None:
+                return
+            yield found
+
+    def _count_decoding(self, seconds: float) -> None:
+        self.spent.decoding += seconds
+
+    def _inferred(self, work: Work[PayloadT], batch: Sequence[tuple[Task[PayloadT], PayloadT]]) -> list[Outcome]:
+        start = time.perf_counter()
+        outcomes = inferred(work, batch)
+        self.spent.model += time.perf_counter() - start
+        return outcomes
 
 
 _EXECUTORS: dict[str, Callable[[], Executor]] = {"local": LocalExecutor}

@@ -1,16 +1,23 @@
 """The loop computes each item once, whatever goes wrong around it."""
 
 import logging
+import re
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from pipeline.errors import ConfigError, ExtractionError, MediaError
+from pipeline.errors import ConfigError, ExtractionError, MediaError, StoreError
+from pipeline.extraction import loop
 from pipeline.extraction.item_cache import Arrays, ItemCache
-from pipeline.extraction.loop import Extraction, Work, extract, items_at_once
+from pipeline.extraction.loop import Extraction, extract
+from pipeline.extraction.tasks import Tasks
+from pipeline.extraction.work import Work, items_at_once
+from pipeline.runtime.progress import progress
 from tests.pipeline.extraction.executors.worker_tasks import make_task
 
 
@@ -41,15 +48,15 @@ def _decode_here(monkeypatch) -> None:
     monkeypatch.setenv("SBNET_WORKERS", "0")
 
 
-def values(extraction: Extraction) -> dict[str, float]:
-    return {item: float(arrays["embeddings"][0]) for item, arrays in extraction.results.items()}
+def values(extraction: Extraction, cache: ItemCache) -> dict[str, float]:
+    return {item: float(arrays["embeddings"][0]) for item, _, arrays in extraction.results(cache)}
 
 
 def test_every_item_gets_its_own_result(tmp_path, cache) -> None:
     tasks = [make_task(tmp_path, str(i), str(i)) for i in range(5)]
     for batch in (1, 2, 16):
         with ItemCache(tmp_path / f"items{batch}.sqlite") as fresh:
-            assert values(extract(Model(batch).work, tasks, fresh)) == {str(i): i * i for i in range(5)}
+            assert values(extract(Model(batch).work, tasks, fresh), fresh) == {str(i): i * i for i in range(5)}
 
 
 def test_second_run_asks_the_model_nothing(tmp_path, cache, caplog) -> None:
@@ -57,7 +64,7 @@ def test_second_run_asks_the_model_nothing(tmp_path, cache, caplog) -> None:
     first = extract(Model().work, tasks, cache)
     model = Model()
     with caplog.at_level(logging.INFO):
-        assert values(extract(model.work, tasks, cache)) == values(first)
+        assert values(extract(model.work, tasks, cache), cache) == values(first, cache)
     assert model.asked == []
     assert "5 items: 0 extracted, 5 cached, 0 skipped" in caplog.text
 
@@ -67,10 +74,10 @@ def test_one_new_item_costs_one_extraction_and_a_removed_one_none(tmp_path, cach
     extract(Model().work, tasks, cache)
     model = Model()
     more = extract(model.work, [make_task(tmp_path, "new", "9"), *tasks], cache)
-    assert model.asked == [9.0] and values(more)["new"] == 81
+    assert model.asked == [9.0] and values(more, cache)["new"] == 81
     model = Model()
     fewer = extract(model.work, tasks[1:], cache)
-    assert model.asked == [] and "0" not in fewer.results
+    assert model.asked == [] and "0" not in fewer.keys
 
 
 def test_killed_run_keeps_all_but_the_batch_in_hand(tmp_path, cache) -> None:
@@ -78,7 +85,7 @@ def test_killed_run_keeps_all_but_the_batch_in_hand(tmp_path, cache) -> None:
     with pytest.raises(KeyboardInterrupt):
         extract(Model(batch=2, dies_at=7.0).work, tasks, cache)
     model = Model(batch=2)
-    assert values(extract(model.work, tasks, cache)) == {str(i): i * i for i in range(10)}
+    assert values(extract(model.work, tasks, cache), cache) == {str(i): i * i for i in range(10)}
     assert model.asked == [6, 7, 8, 9]
 
 
@@ -88,7 +95,7 @@ def test_unusable_media_and_results_are_skipped_with_reasons_and_never_cached(tm
         model = Model()
         with caplog.at_level(logging.INFO):
             extraction = extract(model.work, tasks, cache)
-        assert values(extraction) == {"a": 1}
+        assert values(extraction, cache) == {"a": 1}
         assert {(s.item, s.stage, s.reason) for s in extraction.skips} == {
             ("bad", "square", "no audio track"),
             ("neg", "square", "negative"),
@@ -103,7 +110,7 @@ def test_item_too_large_for_memory_is_skipped_with_the_remedy_and_the_others_go_
     monkeypatch.setenv("SBNET_WORKERS", "1")
     tasks = [make_task(tmp_path, i, c) for i, c in (("a", "1"), ("film", "too large"), ("c", "3"))]
     extraction = extract(Model().work, tasks, cache)
-    assert values(extraction) == {"a": 1, "c": 9}
+    assert values(extraction, cache) == {"a": 1, "c": 9}
     (skip,) = extraction.skips
     assert (skip.item, skip.stage) == ("film", "square")
     assert "more memory" in skip.reason and "fewer workers (SBNET_WORKERS)" in skip.reason
@@ -114,7 +121,7 @@ def test_item_that_lasts_long_is_given_its_minutes(tmp_path, cache, monkeypatch)
     monkeypatch.setenv("SBNET_ITEM_SECONDS", "1")
     short, long = make_task(tmp_path, "short", "hang 3"), make_task(tmp_path, "long", "hang 3")
     extraction = extract(Model().work, [replace(short, minutes=0.1), replace(long, minutes=30.0)], cache)
-    assert set(extraction.results) == {"long"} and "longer than 1.1 s" in extraction.skips[0].reason
+    assert set(extraction.keys) == {"long"} and "longer than 1.1 s" in extraction.skips[0].reason
 
 
 def test_items_of_the_same_bytes_are_extracted_once(tmp_path, cache, caplog) -> None:
@@ -125,7 +132,7 @@ def test_items_of_the_same_bytes_are_extracted_once(tmp_path, cache, caplog) -> 
     with caplog.at_level(logging.INFO):
         extraction = extract(model.work, tasks, cache)
     assert model.asked == [3, -2]
-    assert values(extraction) == {"one": 9, "again": 9}
+    assert values(extraction, cache) == {"one": 9, "again": 9}
     assert [skip.item for skip in extraction.skips] == ["bad", "as bad"]
     assert "4 items: 1 extracted, 1 cached, 2 skipped" in caplog.text
 
@@ -136,7 +143,7 @@ def test_medium_that_is_gone_or_has_changed_fails_the_stage_once_the_others_are_
     with pytest.raises(ExtractionError, match=r"(?s)2 media are not what the manifest says:.*gone.*changed.*dvc repro"):
         extract(Model().work, tasks, cache)
     model = Model()
-    assert values(extract(model.work, [tasks[0], tasks[3]], cache)) == {"1": 1, "4": 16}
+    assert values(extract(model.work, [tasks[0], tasks[3]], cache), cache) == {"1": 1, "4": 16}
     assert model.asked == []
 
 
@@ -166,7 +173,7 @@ def test_media_error_that_a_model_raises_costs_the_item_that_it_is_of(tmp_path, 
         return [{"embeddings": payload} for payload in payloads]
 
     extraction = extract(Work("square", infer, batch), [make_task(tmp_path, str(i), str(i)) for i in range(5)], cache)
-    assert set(extraction.results) == {"0", "1", "3", "4"}
+    assert set(extraction.keys) == {"0", "1", "3", "4"}
     assert [(skip.item, skip.reason) for skip in extraction.skips] == [("2", "two is unusable")]
 
 
@@ -180,5 +187,64 @@ def test_nothing_to_do_is_no_error(cache) -> None:
     assert extract(Model().work, [], cache) == Extraction({}, [])
 
 
-def test_cpu_takes_items_alone() -> None:
-    assert items_at_once("cpu") == 1 < items_at_once("cuda")
+def test_cpu_takes_items_alone_unless_they_do_not_touch_each_other() -> None:
+    assert items_at_once("cpu", independent=False) == 1
+    assert items_at_once("cpu", independent=True) == items_at_once("cuda", independent=False) > 1
+
+
+def test_tasks_are_made_anew_each_time_and_never_held(tmp_path, cache) -> None:
+    made = [make_task(tmp_path, str(i), str(i)) for i in range(5)]
+    extraction = extract(Model().work, Tasks(lambda: iter(made)), cache)
+    assert values(extraction, cache) == {str(i): i * i for i in range(5)}
+
+
+def test_results_come_sorted_by_item_whatever_the_order_of_tasks(tmp_path, cache) -> None:
+    tasks = [make_task(tmp_path, item, "1") for item in ("b", "c", "a")]
+    assert [item for item, _, _ in extract(Model().work, tasks, cache).results(cache)] == ["a", "b", "c"]
+
+
+def test_result_that_went_meanwhile_is_said_by_name(tmp_path, cache) -> None:
+    extraction = extract(Model().work, [make_task(tmp_path, "1", "1")], cache)
+    cache.prune(0)
+    with pytest.raises(StoreError, match=r"^1: its result is gone from the item cache"):
+        list(extraction.results(cache))
+
+
+def test_slow_models_results_are_written_one_by_one_and_a_fast_ones_together(tmp_path, cache, monkeypatch) -> None:
+    written: list[int] = []
+    put = cache.put
+    monkeypatch.setattr(cache, "put", lambda entries: (written.append(len(entries)), put(entries)))
+
+    def slow(payloads: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
+        time.sleep(0.03)
+        return [{"embeddings": payload} for payload in payloads]
+
+    extract(Work("slow", slow, 1), [make_task(tmp_path, str(i), str(i)) for i in range(5)], cache)
+    assert written == [1] * 5
+    written.clear()
+    extract(Model().work, [make_task(tmp_path, f"{i} too", f"{i}") for i in range(200)], cache)
+    assert sum(written) == 200 and len(written) < 100
+
+
+def test_log_says_where_the_time_went_and_what_would_make_it_less(tmp_path, cache, caplog) -> None:
+    def slow(payloads: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
+        time.sleep(0.3)
+        return [{"embeddings": payload} for payload in payloads]
+
+    with caplog.at_level(logging.INFO):
+        extract(Work("slow", slow, 1), [make_task(tmp_path, "1", "1")], cache)
+        extract(Model().work, [make_task(tmp_path, "2", "slow2")], cache)
+    first, second = (line for line in caplog.messages if "waiting for decoders" in line)
+    assert re.search(r"slow: 0\.\d s: model 0\.[3-9].*the model is the neck", first)
+    assert re.search(r"waiting for decoders 0\.[3-9].*decoders worked 0\.[3-9] s; the decoders are the neck", second)
+
+
+def test_bar_starts_at_what_is_cached_so_that_its_rate_and_time_left_do_not_count_it(
+    tmp_path, cache, monkeypatch
+) -> None:
+    bars: list[dict[str, Any]] = []
+    monkeypatch.setattr(loop, "progress", lambda **settings: (bars.append(settings), progress(**settings))[1])
+    tasks = [make_task(tmp_path, str(i), str(i)) for i in range(6)]
+    extract(Model().work, tasks[:4], cache)
+    extract(Model().work, tasks, cache)
+    assert [(bar["initial"], bar["total"]) for bar in bars] == [(0, 4), (4, 6)]

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import ExtractionError, MediaError
+from pipeline.extraction import packing
 from pipeline.extraction.decoding import WHOLE_UTTERANCE, Prepared
 from pipeline.extraction.packing import Embed, embedding_result, pack
-from pipeline.store import read_store
+from pipeline.store import INDEX, MATRIX, read_store, write_store
 
 PROVENANCE = {"extractor": "test", "dimension": 3, "weights": "none", "fingerprint": "f"}
 MANIFEST = pd.DataFrame(
@@ -63,12 +64,13 @@ def test_model_that_loses_an_input_is_broken() -> None:
         Embed(Lossy())([Prepared([np.ones(2), np.ones(2)], np.array([0, 1]))])
 
 
-def test_rows_carry_what_the_manifest_says_of_their_item(tmp_path: Path) -> None:
-    results = {
-        "c": {"embeddings": np.eye(3, dtype=np.float32)[:1], "frame": np.array([5], np.int32)},
-        "a": {"embeddings": np.eye(3, dtype=np.float32)[1:], "frame": np.array([0, 3], np.int32)},
-    }
-    pack(tmp_path, MANIFEST, results, {"a": "ka", "c": "kc"}, PROVENANCE)
+@pytest.mark.parametrize("manifest", [MANIFEST, MANIFEST.iloc[::-1]], ids=["sorted", "shuffled"])
+def test_rows_carry_what_the_manifest_says_of_their_item(tmp_path: Path, manifest: pd.DataFrame) -> None:
+    results = [
+        ("a", "ka", {"embeddings": np.eye(3, dtype=np.float32)[1:], "frame": np.array([0, 3], np.int32)}),
+        ("c", "kc", {"embeddings": np.eye(3, dtype=np.float32)[:1], "frame": np.array([5], np.int32)}),
+    ]
+    pack(tmp_path, manifest, results, PROVENANCE)
     store = read_store(tmp_path)
     expected = [("a", 0, "x", "a", "d1", "ka"), ("a", 3, "x", "a", "d1", "ka"), ("c", 5, "y", "c", "d3", "kc")]
     assert list(store.index.itertuples(index=False, name=None)) == expected
@@ -76,5 +78,33 @@ def test_rows_carry_what_the_manifest_says_of_their_item(tmp_path: Path) -> None
 
 
 def test_corpus_without_this_modality_packs_an_empty_store(tmp_path: Path) -> None:
-    pack(tmp_path, MANIFEST, {}, {}, PROVENANCE)
+    pack(tmp_path, MANIFEST, [], PROVENANCE)
     assert read_store(tmp_path).matrix.shape == (0, 3)
+
+
+def test_store_is_the_same_however_many_items_are_packed_at_a_time(tmp_path: Path, monkeypatch) -> None:
+    """And the same, byte for byte, as one that is written from memory."""
+    items = [f"{number:04}" for number in range(1000)]
+    texts = {name: pd.Series(items, dtype="string") for name in ("item", "identity", "clip", "digest")}
+    manifest = pd.DataFrame(texts)
+    vectors = np.random.default_rng(0).standard_normal((2000, 3)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    frames = np.array([3, 7], np.int32)
+    results = [
+        (item, f"k{item}", {"embeddings": vectors[2 * at : 2 * at + 2], "frame": frames})
+        for at, item in enumerate(items)
+    ]
+    for size in (7, 512, 5000):
+        monkeypatch.setattr(packing, "_PART", size)
+        pack(tmp_path / str(size), manifest, iter(results), PROVENANCE)
+    index = manifest.loc[manifest.index.repeat(2)].reset_index(drop=True)
+    index["key"] = [f"k{item}" for item in index["item"]]
+    write_store(tmp_path / "whole", vectors, index.assign(frame=np.tile(frames, 1000)), PROVENANCE)
+    for name in (MATRIX, INDEX):
+        assert len({(tmp_path / folder / name).read_bytes() for folder in ("7", "512", "5000", "whole")}) == 1
+
+
+def test_result_of_an_item_that_the_manifest_lacks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ExtractionError, match="'stranger' is not in the manifest"):
+        pack(tmp_path, MANIFEST, [("stranger", "k", {"embeddings": np.eye(3)[:1], "frame": np.zeros(1)})], PROVENANCE)
+    assert not list(tmp_path.iterdir())

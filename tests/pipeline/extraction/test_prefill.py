@@ -50,10 +50,13 @@ def committed(vectors: dict[str, np.ndarray], tmp_path_factory: pytest.TempPathF
         patch.chdir(folder)
         patch.delenv("DVC_ROOT", raising=False)
         patch.setenv("DVC_SITE_CACHE_DIR", str(folder / "site"))
-        results = {item: {"embeddings": v, "frame": np.arange(len(v), dtype=np.int32)} for item, v in vectors.items()}
-        pack(VOICES, MANIFEST, results, {"a": "key a", "b": "key b"}, {"extractor": "t", "dimension": 3})
+        results = [
+            (item, f"key {item}", {"embeddings": v, "frame": np.arange(len(v), dtype=np.int32)})
+            for item, v in vectors.items()
+        ]
+        pack(VOICES, MANIFEST, results, {"extractor": "t", "dimension": 3})
         found = detection_result([Frame(), Frame()], [Face(), None])  # type: ignore[list-item]
-        write_detections(DETECTIONS, {"a": found}, {"a": "key d"}, {})
+        write_detections(DETECTIONS, [("a", "key d", found)], {})
         outs = [str(VOICES / "embeddings.safetensors"), str(VOICES / "index.parquet"), str(DETECTIONS)]
         dvc("init", "--no-scm")
         dvc("stage", "add", "-n", "embed", *(part for out in outs for part in ("-o", out)), "true")
@@ -126,8 +129,8 @@ def test_sound_object_of_the_configured_cache_replaces_a_damaged_one_of_the_proj
 
 def test_two_items_of_the_same_bytes_give_one_result(tmp_path, published) -> None:
     vectors = np.eye(3, dtype=np.float32)[:2]
-    results = {item: {"embeddings": vectors, "frame": np.arange(2, dtype=np.int32)} for item in "ab"}
-    pack(VOICES, MANIFEST, results, {"a": "same", "b": "same"}, {"extractor": "t", "dimension": 3})
+    results = [(item, "same", {"embeddings": vectors, "frame": np.arange(2, dtype=np.int32)}) for item in "ab"]
+    pack(VOICES, MANIFEST, results, {"extractor": "t", "dimension": 3})
     DETECTIONS.touch()
     dvc("commit", "--force")
     for out in (VOICES / "embeddings.safetensors", VOICES / "index.parquet", DETECTIONS):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.manifest import measure
-from pipeline.manifest.medium import Unread, read_media
+from pipeline.manifest.medium import Unread, read_medium
 from tests import media_factory as make
-from tests.pipeline.extraction.executors.worker_tasks import hostile_media
+from tests.pipeline.extraction.executors.worker_tasks import hostile_medium
 from tests.pipeline.manifest.conftest import Build
 
 
@@ -42,7 +42,7 @@ def test_file_that_breaks_its_worker_stays_unreadable_by_name_and_the_others_are
     name: str, reason: str, build: Build, media: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("SBNET_ITEM_SECONDS", "2")
-    monkeypatch.setattr(measure, "read_media", hostile_media)
+    monkeypatch.setattr(measure, "read_medium", hostile_medium)
     make.write_video(media / "bob" / f"{name}.mp4", 0.4, seed=3)
     with caplog.at_level(logging.WARNING):
         manifest = build().set_index("item")
@@ -55,6 +55,6 @@ def test_file_that_breaks_its_worker_stays_unreadable_by_name_and_the_others_are
 
 def test_unreadable_files_are_distinguished_from_files_that_are_no_media(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no film")
-    no_medium, absent = read_media([Unread(name, tmp_path / name, 7) for name in ("text.mp4", "absent.mp4")])
+    no_medium, absent = (read_medium(Unread(name, tmp_path / name, 7)) for name in ("text.mp4", "absent.mp4"))
     assert not isinstance(no_medium, str) and no_medium.info is None and "text.mp4" in no_medium.reason
     assert absent == "No such file or directory"

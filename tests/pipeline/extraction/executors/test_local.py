@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,15 @@ import pytest
 
 from pipeline.errors import ExtractionError, MediaError
 from pipeline.extraction.executors.local import decode_all
+from pipeline.extraction.tasks import Task
 from tests.pipeline.extraction.executors.hard_start import START, length
-from tests.pipeline.extraction.executors.worker_tasks import make_task, process_id, read_number
+from tests.pipeline.extraction.executors.worker_tasks import (
+    large_answer,
+    make_task,
+    process_id,
+    read_number,
+    read_number_and_note,
+)
 from tests.stages.project import ROOT
 
 
@@ -55,6 +64,44 @@ def test_crashed_decoder_is_replaced_and_the_item_named_by_its_reason(tmp_path) 
     answers = list(decode_all(tasks, read_number, 1))
     assert isinstance(answers[1][1], MediaError) and "crashed (exit code -11)" in str(answers[1][1])
     assert isinstance(answers[2][1], np.ndarray)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [("crash", "crashed"), ("hang", "longer than 2 s"), ("too large to send", "memory")]
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_item_that_fails_in_the_middle_of_many_costs_only_itself(
+    tmp_path, monkeypatch, workers, content, reason
+) -> None:
+    """Small items go to a worker in chunks; what was finished of one is not decoded twice, but for a group in hand."""
+    monkeypatch.setenv("SBNET_ITEM_SECONDS", "2")
+    tasks = [make_task(tmp_path, f"{i:03}", content if i in (150, 151, 290) else str(i)) for i in range(300)]
+    answers = list(decode_all(iter(tasks), read_number_and_note, workers))
+    assert [task.item for task, _ in answers] == [task.item for task in tasks]
+    failed = {task.item: str(answer) for task, answer in answers if isinstance(answer, MediaError)}
+    assert failed.keys() == {"150", "151", "290"} and all(reason in text for text in failed.values())
+    assert all(float(answer[0]) == i for i, (_, answer) in enumerate(answers) if isinstance(answer, np.ndarray))
+    begun = (tmp_path / "begun").read_text().split()
+    assert len(begun) < 300 + 3 * 64
+
+
+def test_tasks_are_taken_as_they_are_needed(tmp_path) -> None:
+    taken = []
+
+    def tasks() -> Iterator[Task]:
+        for i in range(2000):
+            taken.append(i)
+            yield make_task(tmp_path, str(i), str(i))
+
+    stream = decode_all(tasks(), read_number, 1)
+    assert [float(next(stream)[1][0]) for _ in range(100)] == list(range(100))  # type: ignore[index]
+    assert len(taken) < 600
+
+
+def test_tasks_that_are_large_themselves_do_not_block_a_worker_with_large_answers(tmp_path) -> None:
+    """Both pipes full, parent and worker would wait for each other."""
+    tasks = [replace(make_task(tmp_path, str(i), "1"), key="k" * 300_000) for i in range(40)]
+    assert sum(len(answer) for _, answer in decode_all(tasks, large_answer, 1)) == 40 * 300_000
 
 
 @pytest.mark.parametrize(("workers", "content"), [(0, "too large"), (1, "too large"), (1, "too large to send")])

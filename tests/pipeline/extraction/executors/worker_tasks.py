@@ -4,14 +4,13 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import GoneError, MediaError
 from pipeline.extraction.tasks import Task
-from pipeline.manifest.medium import Measured, Unread, read_media
+from pipeline.manifest.medium import Measured, Unread, read_medium
 
 SIGNALS = {"crash": signal.SIGSEGV, "killed": signal.SIGKILL}
 
@@ -52,6 +51,18 @@ def read_number(task: Task) -> np.ndarray:
     return number_in(task.path)
 
 
+def read_number_and_note(task: Task) -> np.ndarray:
+    """What `number_in` gives, with a note of every time that an item was begun."""
+    with (task.path.parent / "begun").open("a") as notes:
+        notes.write(f"{task.item}\n")
+    return number_in(task.path)
+
+
+def large_answer(task: Task) -> bytes:
+    """More than a pipe holds."""
+    return bytes(300_000)
+
+
 def process_id(task: Task) -> int:
     """Who decoded this."""
     return os.getpid()
@@ -70,14 +81,13 @@ def make_task(folder: Path, item: str, content: str) -> Task:
     return Task(item, path, key=f"key of {item} {content}", prepare=number_in)
 
 
-def hostile_media(media: Sequence[Unread]) -> list[Measured | str]:
-    """The manifest's reading of media, with a library that some names do not agree with."""
-    for medium in media:
-        name = medium.file.stem
-        if name == "hangs":
-            time.sleep(60)
-        if name in SIGNALS:
-            os.kill(os.getpid(), SIGNALS[name])
-        if name == "film":
-            raise MemoryError
-    return read_media(media)
+def hostile_medium(medium: Unread) -> Measured | str:
+    """The manifest's reading of a medium, with a library that some names do not agree with."""
+    name = medium.file.stem
+    if name == "hangs":
+        time.sleep(60)
+    if name in SIGNALS:
+        os.kill(os.getpid(), SIGNALS[name])
+    if name == "film":
+        raise MemoryError
+    return read_medium(medium)

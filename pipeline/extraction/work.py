@@ -1,0 +1,72 @@
+"""What a stage does with its items, wherever an executor runs it: prepared inputs through the model to results."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pipeline.errors import ExtractionError, MediaError
+from pipeline.extraction.item_cache import Arrays
+from pipeline.extraction.tasks import Task
+
+PayloadT = TypeVar("PayloadT")
+
+Outcome = tuple[Task[Any], Arrays | MediaError]  # a finished item: its result, or why it has none
+
+_AT_ONCE = 16  # items; a clip has a few faces, so FaceNet sees some 64 crops
+
+
+@dataclass(frozen=True)
+class Work(Generic[PayloadT]):
+    """What a stage does with the payloads of its tasks.
+
+    `infer` turns the payloads of several items into as many results, or into the MediaError of an item whose result is
+    unusable. It gets `batch` items at a time: 1 where an item's bytes could depend on its neighbours.
+    """
+
+    stage: str
+    infer: Callable[[Sequence[PayloadT]], Sequence[Arrays | MediaError]]
+    batch: int
+    delay: float = 0.0  # s before the bar shows
+
+
+@dataclass
+class Spent:
+    """Where an executor's time goes, s; it adds up while it runs."""
+
+    decoding: float = 0.0  # of all that decode, together
+    model: float = 0.0  # of all that hold a model, together
+    waiting: float = 0.0  # of these for something to be decoded
+
+    def described(self, whole: float, writing: float) -> str:
+        """One line that says what took the time, and what would make it less."""
+        if self.waiting > self.model:
+            neck = "the decoders are the neck: more cores, or more SBNET_WORKERS, would help"
+        else:
+            neck = "the model is the neck: a faster device would help"
+        parts = f"model {self.model:.1f}, waiting for decoders {self.waiting:.1f}, writing {writing:.1f}"
+        return f"{whole:.1f} s: {parts}; decoders worked {self.decoding:.1f} s; {neck}"
+
+
+def items_at_once(device_type: str, independent: bool) -> int:
+    """How many items go through a model together.
+
+    One on a CPU, unless what it gives of an item has the same bytes whatever else is in the call; more on a GPU, to
+    fill it.
+    """
+    return 1 if device_type == "cpu" and not independent else _AT_ONCE
+
+
+def inferred(work: Work[PayloadT], batch: Sequence[tuple[Task[PayloadT], PayloadT]]) -> list[Outcome]:
+    """The outcomes of prepared items; raises ExtractionError, naming the items, where the model breaks its promise."""
+    try:
+        outcomes = work.infer([payload for _, payload in batch])
+        if len(outcomes) != len(batch):
+            raise ExtractionError(f"the extractor gave {len(outcomes)} results for {len(batch)} item(s)")
+    except MediaError as error:  # raised, not returned: then of which item is only seen by asking one by one
+        if len(batch) > 1:
+            return [outcome for one in batch for outcome in inferred(work, [one])]
+        outcomes = [error]
+    except ExtractionError as error:
+        items = ", ".join(task.item for task, _ in batch)
+        raise ExtractionError(f"{work.stage}, item {items}: {error}; nothing of it is cached") from error
+    return [(task, outcome) for (task, _), outcome in zip(batch, outcomes, strict=True)]

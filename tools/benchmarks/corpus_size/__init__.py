@@ -1,0 +1,1 @@
+"""Stages on a corpus of many small files, without a model."""

@@ -1,0 +1,118 @@
+"""Size: `python -m tools.benchmarks.corpus_size [--files 20000 200000] [--folder FOLDER] [--stages manifest ...]`.
+
+Makes that many face frames and an eighth as many utterances, runs each stage once in a process of its own, with
+extractors that have no network, and writes seconds, resident memory and items a second; of two sizes also what each
+stage would take at VoxCeleb1's, 1.2 million frames and 150,000 utterances, by the line through both.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import yaml
+
+from tests.stages.project import ROOT
+from tools.benchmarks.corpus_size.media import make_media
+
+STAGES = ("manifest", "detect_faces", "embed_faces", "embed_voices", "protocol", "train", "evaluate", "report")
+RUN = "single_fop"
+VOXCELEB = 1_200_000  # frames
+_PER_PERSON = 1_000  # frames
+_GB = 1e9
+
+Figures = dict[str, float]
+
+
+def main() -> None:
+    """Run and write the table."""
+    parser = argparse.ArgumentParser(prog="python -m tools.benchmarks.corpus_size", description=__doc__)
+    parser.add_argument("--files", type=int, nargs="+", default=[20_000, 200_000], help="face frames, one or two sizes")
+    parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES)
+    parser.add_argument("--folder", type=Path, help="where to work, kept afterwards; media that are there are used")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        found = [
+            measured(arguments.folder or Path(scratch), files, arguments.stages) for files in sorted(arguments.files)
+        ]
+    sys.stdout.write(table(sorted(arguments.files), found))
+
+
+def measured(folder: Path, files: int, stages: list[str]) -> dict[str, Figures]:
+    """What each stage takes at one size."""
+    project = folder / str(files)
+    for made in ("artifacts", ".sbnet"):
+        if stages == list(STAGES):
+            shutil.rmtree(project / made, ignore_errors=True)
+    if not (project / "media").is_dir():
+        make_media(project / "media", files, people=max(40, files // _PER_PERSON))
+    _write_params(project)
+    found = {}
+    for stage in stages:
+        if stage == "train":
+            _run(project, "settings")
+        found[stage] = _run(project, stage, *([RUN] if stage in ("train", "evaluate") else []))
+        sys.stderr.write(f"{files} {stage} {found[stage]}\n")
+    return found
+
+
+def _run(project: Path, stage: str, *arguments: str) -> Figures:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SBNET_HOME": str(project / ".sbnet")}
+    answer = subprocess.run(
+        [sys.executable, "-m", "tools.benchmarks.corpus_size.stage", stage, *arguments],
+        cwd=project,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    figures: Figures = json.loads(answer.stdout.splitlines()[-1])
+    return figures
+
+
+def _write_params(project: Path) -> None:
+    raw = yaml.safe_load((ROOT / "params.yaml").read_text())
+    none = str(ROOT / "data/no_identities.csv")
+    raw["manifest"].update(media="media", identities=none, table=str(ROOT / "data/no_items.csv"), columns={})
+    raw["detect_faces"]["detector"] = "none"
+    raw["embed_faces"]["extractor"] = raw["embed_voices"]["extractor"] = "null"
+    raw["train"]["epochs"] = 1
+    raw["experiments"], raw["fusions"] = {RUN: raw["experiments"][RUN]}, {}
+    (project / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+
+
+def table(sizes: list[int], found: list[dict[str, Figures]]) -> str:
+    """A line a stage."""
+    heads = [f"{size:,} frames" for size in sizes]
+    lines = ["| stage | " + " | ".join(f"{head}: s, items/s, GB" for head in heads) + " | at 1.2 million: s, GB |"]
+    lines.append("|---" * (len(sizes) + 2) + "|")
+    for stage in found[0]:
+        cells = []
+        for size, figures in zip(sizes, found, strict=True):
+            one = figures[stage]
+            items = size // 8 if stage == "embed_voices" else size
+            cells.append(f"{one['seconds']:.1f}, {items / one['seconds']:,.0f}, {one['memory'] / _GB:.2f}")
+        if len(sizes) > 1:
+            seconds, memory = (
+                extrapolated(sizes[-2:], [figures[stage][key] for figures in found[-2:]])
+                for key in ("seconds", "memory")
+            )
+            cells.append(f"{seconds:,.0f}, {memory / _GB:.2f}")
+        else:
+            cells.append("")
+        lines.append(f"| {stage} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def extrapolated(sizes: list[int], values: list[float]) -> float:
+    """The value at VoxCeleb1's size on the line through two points."""
+    slope = (values[1] - values[0]) / (sizes[1] - sizes[0])
+    return values[1] + slope * (VOXCELEB - sizes[1])
+
+
+if __name__ == "__main__":
+    main()
