@@ -66,6 +66,7 @@ class Extractor(ABC):
     name: ClassVar[str]  # set by the decorator that registers it
     version: ClassVar[int]  # raised when results change by what is not below extractors/, such as a library
     Options: ClassVar[type[ExtractorOptions]] = NoOptions
+    backend: str | None = None  # what its networks run in, for the record: no part of the fingerprint, as the device
 
     def __init__(self, options: ExtractorOptions, device: "torch.device") -> None:
         """Loads the networks onto `device`; raises WeightsError where their weights cannot be had."""
@@ -109,6 +110,7 @@ class Extractor(ABC):
         """What a store says of the extractor that filled it, in JSON's types; enough to make it again."""
         return {
             "extractor": self.name,
+            **({} if self.backend is None else {"backend": self.backend}),
             "version": self.version,
             "code": self._code(),
             "options": self.options.model_dump(mode="json"),

@@ -30,7 +30,9 @@ from extractors.deterministic import exact_inference
 from pipeline.errors import ConfigError
 
 VARIABLE = "SBNET_CPU_BACKEND"
-Precision = Literal["float32", "bfloat16"]  # of the arithmetic; inputs and outputs are float32
+Precision = Literal["float32", "bfloat16"]  # of the arithmetic; outputs are float32
+
+_KEPT_KERNELS = 128  # code for a shape; the default is 5000, and every new length of an utterance adds some 45
 
 Floats = NDArray[np.float32]
 ItemT = TypeVar("ItemT")
@@ -40,21 +42,21 @@ logger = logging.getLogger(__name__)
 
 
 class Network(ABC):
-    """A network that takes one float32 array and gives one or several, in the order of the module's outputs."""
+    """A network that takes one array and gives float32 ones, in the order of the module's outputs."""
 
     backend: str  # what runs it, for the provenance
     lanes: int  # how many calls may run side by side: see side_by_side
     alone: bool  # items go through one by one, so that none depends on another; otherwise batches are faster
 
     @abstractmethod
-    def __call__(self, inputs: Floats) -> tuple[Floats, ...]:
-        """Outputs for one input; on a CPU, threads may call it at the same time."""
+    def __call__(self, inputs: NDArray[Any]) -> tuple[Floats, ...]:
+        """Outputs for one input, of the example's type; on a CPU, threads may call it at the same time."""
 
 
 def network_of(
     module: nn.Module, example: Tensor, device: torch.device, precision: Precision, free: Sequence[int] = ()
 ) -> Network:
-    """The module, for inputs of the example's shape but for axes `free`, of any length.
+    """The module, for inputs of the example's type and shape, but for axes `free`, of any length.
 
     It is in eval mode, and can be trained no more afterwards. Raises ConfigError for a SBNET_CPU_BACKEND that does not
     exist or is not installed.
@@ -112,7 +114,7 @@ class _Torch(Network):
         self.alone = device.type == "cpu"
         self.backend = f"torch {torch.__version__}, {device.type}"
 
-    def __call__(self, inputs: Floats) -> tuple[Floats, ...]:
+    def __call__(self, inputs: NDArray[Any]) -> tuple[Floats, ...]:
         lowered = torch.autocast(self._device.type, torch.bfloat16) if self._lowered else nullcontext()
         with exact_inference(), lowered:
             outputs = self._module(torch.from_numpy(inputs).to(self._device))
@@ -138,6 +140,7 @@ class _OpenVINO(Network):
             "INFERENCE_NUM_THREADS": self.lanes,  # one a stream
             "ENABLE_CPU_PINNING": False,  # or two processes would share the same cores
             "INFERENCE_PRECISION_HINT": "bf16" if lowered else "f32",  # by default bfloat16, where the CPU has it
+            "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_KERNELS,
             "EXECUTION_MODE_HINT": "PERFORMANCE" if lowered else "ACCURACY",
         }
         self._compiled = core.compile_model(model, "CPU", options)
@@ -145,10 +148,10 @@ class _OpenVINO(Network):
         version = importlib.metadata.version("openvino")
         self.backend = f"openvino {version}, {'bfloat16' if lowered else 'float32'}"
 
-    def __call__(self, inputs: Floats) -> tuple[Floats, ...]:
+    def __call__(self, inputs: NDArray[Any]) -> tuple[Floats, ...]:
         if not hasattr(self._own, "request"):
             self._own.request = self._compiled.create_infer_request()
-        return tuple(self._own.request.infer([inputs], share_inputs=True).values())
+        return tuple(self._own.request.infer([np.ascontiguousarray(inputs)], share_inputs=True).values())
 
 
 def _traced(module: nn.Module, example: Tensor) -> Any:
