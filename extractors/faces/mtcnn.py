@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
 from extractors.base import ExtractorOptions, Weights
 from extractors.deterministic import exact_inference
-from extractors.faces import mtcnn_cascade
 from extractors.faces.face import DETECTORS, Detection, Detector, choose_face
-from extractors.faces.mtcnn_cascade import Net
+from extractors.faces.mtcnn_cascade import OUTPUT_SIZE, REFINE_SIZE, Net, Nets, detect
 from extractors.inference import Network, network_of, side_by_side
 from pipeline.errors import ExtractionError
 from pipeline.extraction.fingerprint import fingerprint_of
@@ -25,11 +25,8 @@ from pipeline.runtime.threads import one_thread
 from pipeline.settings import Ratio
 
 _GPU_BATCH = 16  # frames; on a CPU batching gains nothing
-_EXAMPLES = {  # an input, and the axes of it that are free
-    "pnet": (torch.zeros(1, 3, 60, 80), (0, 2, 3)),
-    "rnet": (torch.zeros(2, 3, mtcnn_cascade.REFINE_SIZE, mtcnn_cascade.REFINE_SIZE), (0,)),
-    "onet": (torch.zeros(2, 3, mtcnn_cascade.OUTPUT_SIZE, mtcnn_cascade.OUTPUT_SIZE), (0,)),
-}
+# Crops that R- and O-Net get at a time on a CPU: more gain nothing, and every other count would have to be compiled.
+_REFINED, _CONFIRMED = 8, 2
 
 
 @DETECTORS.register("mtcnn")
@@ -56,7 +53,6 @@ class MTCNN(Detector):
 
     def load(self) -> Weights:
         """Loads the three networks."""
-        self._lanes = 1
         library = import_facenet_pytorch()
         folder = Path(library.__file__).parent / "data"
         files = {net: folder / f"{net}.pt" for net in ("pnet", "rnet", "onet")}
@@ -64,18 +60,23 @@ class MTCNN(Detector):
         modules = {net: kind(pretrained=False).eval() for net, kind in kinds.items()}
         for net, module in modules.items():
             module.load_state_dict(torch.load(files[net], weights_only=True))
-        nets = {net: self._net(module, *_EXAMPLES[net]) for net, module in modules.items()}
-        self._nets = mtcnn_cascade.Nets(nets["pnet"], nets["rnet"], nets["onet"])
+        self._lanes = 1
+        self._nets = self._on_device(**modules)
         digest = fingerprint_of({net: sha256_of(file) for net, file in files.items()})
         label = "MTCNN, as facenet-pytorch ships it"
         return Weights("facenet-pytorch", digest, label, trained_on=("WIDER FACE", "CelebA"))
 
-    def _net(self, module: nn.Module, example: Tensor, free: Sequence[int]) -> Net:
+    def _on_device(self, pnet: nn.Module, rnet: nn.Module, onet: nn.Module) -> Nets:
         if self.device.type != "cpu":
-            return module.to(self.device)  # pixels are there already
-        network = network_of(module, example, self.device, "float32", free)
-        self._lanes = network.lanes
-        return _on_tensors(network)
+            return Nets(*(net.to(self.device) for net in (pnet, rnet, onet)))  # the pixels are there
+        refined, confirmed = (
+            torch.zeros(count, 3, side, side) for count, side in ((_REFINED, REFINE_SIZE), (_CONFIRMED, OUTPUT_SIZE))
+        )
+        propose = network_of(pnet, torch.zeros(1, 3, 60, 80), self.device, "float32", free=(2, 3))
+        refine = network_of(rnet, refined, self.device, "float32")
+        output = network_of(onet, confirmed, self.device, "float32")
+        self._lanes = propose.lanes
+        return Nets(_in_batches(propose, 1), _in_batches(refine, _REFINED), _in_batches(output, _CONFIRMED))
 
     def __call__(self, frames: Sequence[np.ndarray]) -> list[Detection | None]:
         """The chosen face of each RGB uint8 frame (H, W, 3), in px of that frame; None where none is sure enough.
@@ -102,7 +103,7 @@ class MTCNN(Detector):
         scale = np.divide(seen[0].shape[1::-1], frames[0].shape[1::-1], dtype=np.float32)  # x y: px seen per px
         options = self.options
         with _one_lane() if self.device.type == "cpu" else exact_inference():
-            found = mtcnn_cascade.detect(self._nets, seen, options.min_face, options.thresholds, self.device)
+            found = detect(self._nets, seen, options.min_face, options.thresholds, self.device)
         return [
             [
                 Detection(box / np.tile(scale, 2), float(probability), landmarks / scale)
@@ -122,11 +123,14 @@ def scale_down(frame: np.ndarray, max_side: int) -> np.ndarray:
     return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
 
 
-def _on_tensors(network: Network) -> Net:
-    """The network for tensors on the CPU, whose memory it shares."""
+def _in_batches(network: Network, size: int) -> Net:
+    """The network for tensors on the CPU, `size` rows at a time; the last ones are filled up with zeros."""
 
     def run(pixels: Tensor) -> list[Tensor]:
-        return [torch.from_numpy(output) for output in network(pixels.numpy())]
+        rows = len(pixels)
+        filled = F.pad(pixels, (0, 0, 0, 0, 0, 0, 0, -rows % size)).numpy()
+        parts = [network(filled[start : start + size]) for start in range(0, rows, size)]
+        return [torch.from_numpy(np.concatenate(outputs)[:rows]) for outputs in zip(*parts, strict=True)]
 
     return run
 

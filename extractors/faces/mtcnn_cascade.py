@@ -86,12 +86,11 @@ def _propose(net: Net, means: AreaMeans, scales: Sequence[float], threshold: flo
 def _propose_level(net: Net, means: AreaMeans, scale: float, threshold: float) -> tuple[np.ndarray, ...]:
     """Boxes (N, 4), scores (N,), offsets (N, 4) and owners (N,) of the cells that may hold a face at one scale."""
     offsets, probabilities = net(means.resized(*(int(side * scale + 1) for side in means.size)))
-    hit = probabilities[:, 1] >= threshold  # (B, h, w)
-    owner, row, column = hit.nonzero().cpu().numpy().T
-    scores = probabilities[:, 1][hit].cpu().numpy()
-    chosen = offsets.permute(0, 2, 3, 1)[hit].cpu().numpy()
-    cell = np.column_stack([column, row]).astype(np.float32) * STRIDE  # (N, 2) x y px of the level
+    image, row, column = (probabilities[:, 1] >= threshold).nonzero(as_tuple=True)  # (N,) each
+    scores, chosen = probabilities[image, 1, row, column].cpu().numpy(), offsets[image, :, row, column].cpu().numpy()
+    cell = torch.stack([column, row], dim=1).cpu().numpy().astype(np.float32) * STRIDE  # (N, 2) x y px of the level
     boxes = np.hstack([np.floor((cell + 1) / scale), np.floor((cell + CELL) / scale)])
+    owner = image.cpu().numpy()
     keep = suppress(boxes, scores, owner, LEVEL_OVERLAP)
     return boxes[keep], scores[keep], chosen[keep], owner[keep]
 
@@ -176,13 +175,13 @@ def _overlap(these: np.ndarray, those: np.ndarray, of_smaller: bool) -> np.ndarr
     shared = width * np.maximum(0, np.minimum(y2, v2) - np.maximum(y1, v1) + more)
     with np.errstate(invalid="ignore", divide="ignore"):  # empty boxes: 0 / 0 is above no limit, so both stay
         ratio = shared / (np.minimum(area, other) if of_smaller else area + other - shared)
-    wide: np.ndarray = ratio.astype(np.float64)  # as the limit is
-    return wide
+    return ratio.astype(np.float64)  # as the limit is
 
 
 def _shift(boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Move each corner by its offset, in units of the box's sides."""
-    return boxes + offsets * np.tile(boxes[:, 2:] - boxes[:, :2] + 1, 2)
+    shifted: np.ndarray = boxes + offsets * np.tile(boxes[:, 2:] - boxes[:, :2] + 1, 2)
+    return shifted
 
 
 def _square(boxes: np.ndarray) -> np.ndarray:
