@@ -85,20 +85,20 @@ class MTCNN(Detector):
         grow with it; one whose shorter side is then below min_face px has no face. Raises ExtractionError for a frame
         of another shape or type.
         """
-        batches = list(_same_size(frames, 1 if self.device.type == "cpu" else _GPU_BATCH))
-        return [face for faces in side_by_side(self._choose, batches, self._lanes) for face in faces]
+        return [self._chosen(frame, faces) for frame, faces in zip(frames, self.all_faces(frames), strict=True)]
 
-    def _choose(self, frames: Sequence[np.ndarray]) -> list[Detection | None]:
-        """The chosen face of each of the frames, which are of one size."""
-        height, width = frames[0].shape[:2]
-        sure = [
-            [face for face in faces if face.probability >= self.options.min_probability]
-            for faces in self._detect(frames)
-        ]
-        return [choose_face(faces, self.options.choose, width, height) for faces in sure]
+    def all_faces(self, frames: Sequence[np.ndarray]) -> list[list[Detection]]:
+        """Every face of each frame, as sure as `thresholds` ask for; otherwise as a call."""
+        batches = list(_same_size(frames, 1 if self.device.type == "cpu" else _GPU_BATCH))
+        return [faces for found in side_by_side(self._detect, batches, self._lanes) for faces in found]
+
+    def _chosen(self, frame: np.ndarray, faces: Sequence[Detection]) -> Detection | None:
+        height, width = frame.shape[:2]
+        sure = [face for face in faces if face.probability >= self.options.min_probability]
+        return choose_face(sure, self.options.choose, width, height)
 
     def _detect(self, frames: Sequence[np.ndarray]) -> list[list[Detection]]:
-        """All faces of frames of one size, in px of those frames."""
+        """All faces of frames of one size."""
         seen = [scale_down(frame, self.options.max_side) for frame in frames]
         scale = np.divide(seen[0].shape[1::-1], frames[0].shape[1::-1], dtype=np.float32)  # x y: px seen per px
         options = self.options

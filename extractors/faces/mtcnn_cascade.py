@@ -175,7 +175,8 @@ def _overlap(these: np.ndarray, those: np.ndarray, of_smaller: bool) -> np.ndarr
     shared = width * np.maximum(0, np.minimum(y2, v2) - np.maximum(y1, v1) + more)
     with np.errstate(invalid="ignore", divide="ignore"):  # empty boxes: 0 / 0 is above no limit, so both stay
         ratio = shared / (np.minimum(area, other) if of_smaller else area + other - shared)
-    return ratio.astype(np.float64)  # as the limit is
+    shares: np.ndarray = ratio.astype(np.float64)  # as the limit is
+    return shares
 
 
 def _shift(boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -38,32 +38,39 @@ def assert_same(one: Detection | None, other: Detection | None) -> None:
 
 
 @pytest.mark.parametrize("min_face", [20, 60])
-def test_every_box_equals_facenet_pytorch_s(portraits: list[np.ndarray], detector: MTCNN, min_face: int) -> None:
-    check_boxes([*portraits, np.hstack(portraits)], detector, min_face)
+def test_every_box_equals_facenet_pytorch_s(portraits: list[np.ndarray], min_face: int) -> None:
+    check_boxes([*portraits, np.hstack(portraits)], min_face)
 
 
 @pytest.mark.parametrize("min_face", [20, 60])
-def test_every_box_of_real_people_equals_facenet_pytorch_s(shared: Path, detector: MTCNN, min_face: int) -> None:
+def test_every_box_of_real_people_equals_facenet_pytorch_s(shared: Path, min_face: int) -> None:
     people = list(photos(shared, 360).values())
     crowd = np.hstack([photo[:360, :360] for photo in people])
     clips = [frames[0] for frames in grid_frames(shared, 1).values()]
-    check_boxes([*people, crowd, *clips], detector, min_face)
+    check_boxes([*people, crowd, *clips], min_face)
 
 
-def check_boxes(frames: list[np.ndarray], detector: MTCNN, min_face: int) -> None:
+@pytest.mark.parametrize("backend", ["openvino", "torch"])
+def test_odd_frames_have_facenet_pytorch_s_boxes_too(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crowd of a hundred, a face that reaches over each edge, a frame turned upright, one of odd sides."""
+    monkeypatch.setenv("SBNET_CPU_BACKEND", backend)
+    people = face_models.portraits(side=96, people=4)
+    crowd = np.vstack([np.hstack([people[(row + column) % 4] for column in range(10)]) for row in range(10)])
+    (face,) = face_models.portraits(side=360, people=1)
+    check_boxes([crowd, face[60:], face[:-90], face[:, 80:], face[:, :-80], face[:, 90:270], face[:333, :271]], 40)
+
+
+def check_boxes(frames: list[np.ndarray], min_face: int) -> None:
     """Boxes, probabilities and landmarks are facenet-pytorch's own, frame by frame."""
-    theirs = import_facenet_pytorch().MTCNN(min_face_size=min_face, keep_all=True)
-    for frame in frames:
-        boxes, probabilities, landmarks = (
-            np.array(found, np.float32) for found in theirs.detect(frame, landmarks=True)
-        )
-        (ours,) = mtcnn_cascade.detect(detector._nets, [frame], min_face, THRESHOLDS, CPU)
-        assert len(ours.boxes) == len(boxes) > 0
-        size = (ours.boxes[:, 2:] - ours.boxes[:, :2]).prod(axis=1)
-        order = np.argsort(size)[::-1]  # as theirs are sorted
-        np.testing.assert_allclose(ours.boxes[order], boxes, atol=1e-3)
-        np.testing.assert_allclose(ours.probabilities[order], probabilities, atol=1e-5)
-        np.testing.assert_allclose(ours.landmarks[order], landmarks, atol=1e-3)
+    theirs = import_facenet_pytorch().MTCNN(min_face_size=min_face, thresholds=THRESHOLDS, keep_all=True)
+    found = mtcnn(min_face=min_face, thresholds=THRESHOLDS, max_side=5000).all_faces(frames)
+    for frame, faces in zip(frames, found, strict=True):
+        boxes, probabilities, landmarks = (np.array(part, np.float32) for part in theirs.detect(frame, landmarks=True))
+        assert len(faces) == len(boxes) > 0
+        ours = sorted(faces, key=lambda face: (face.box[2:] - face.box[:2]).prod(), reverse=True)  # as theirs are
+        np.testing.assert_allclose([face.box for face in ours], boxes, atol=1e-3)
+        np.testing.assert_allclose([face.probability for face in ours], probabilities, atol=1e-5)
+        np.testing.assert_allclose([face.landmarks for face in ours], landmarks, atol=1e-3)
 
 
 def test_a_face_is_found_in_every_grid_clip(shared: Path, detector: MTCNN) -> None:
