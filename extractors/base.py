@@ -68,6 +68,7 @@ class Extractor(ABC):
     Options: ClassVar[type[ExtractorOptions]] = NoOptions
     # Whether an input's result has the same bytes whatever else is in the call: a CPU then gets several items at once.
     independent: ClassVar[bool] = False
+    backend: str | None = None  # what its networks run in, for the record: no part of the fingerprint, as the device
 
     def __init__(self, options: ExtractorOptions, device: "torch.device") -> None:
         """Loads the networks onto `device`; raises WeightsError where their weights cannot be had."""
@@ -111,6 +112,7 @@ class Extractor(ABC):
         """What a store says of the extractor that filled it, in JSON's types; enough to make it again."""
         return {
             "extractor": self.name,
+            **({} if self.backend is None else {"backend": self.backend}),
             "version": self.version,
             "code": self._code(),
             "options": self.options.model_dump(mode="json"),

@@ -10,27 +10,40 @@ from typing import Annotated
 import numpy as np
 import torch
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from extractors.base import ExtractorOptions, Weights
-from extractors.deterministic import exact_inference
 from extractors.faces.crop import SquareCrop
 from extractors.faces.face import FACE_EXTRACTORS, FaceExtractor
 from extractors.faces.facenet_weights import facenet_weights
+from extractors.inference import Precision, network_of, side_by_side
 from extractors.pretrained import load_into
 from pipeline.errors import ExtractionError
 from pipeline.runtime.compat import import_facenet_pytorch
 
 SIZE = 160  # px, sides of its input
 _MEAN, _SCALE = 127.5, 128.0  # of the pixels: fixed_image_standardization of facenet-pytorch
-_AT_ONCE = 64  # crops; bounds memory whatever one call brings
+_GPU_BATCH = 64  # crops; bounds memory whatever one call brings
+
+
+class FromPixels(nn.Module):
+    """Crops (B, 160, 160, 3) RGB uint8 -> vectors (B, 512) of unit norm."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, crops: Tensor) -> Tensor:
+        vectors: Tensor = self.network((crops.permute(0, 3, 1, 2).float() - _MEAN) / _SCALE)  # channels last in memory
+        return vectors
 
 
 @FACE_EXTRACTORS.register("facenet")
 class FaceNet(FaceExtractor):
     """Face crops (160, 160, 3) RGB uint8 -> vectors (512,) float32 of unit norm."""
 
-    version = 1
+    version = 2
+    independent = True
     dimension = 512
 
     class Options(ExtractorOptions):
@@ -38,6 +51,7 @@ class FaceNet(FaceExtractor):
 
         weights: str  # casia-webface | vggface2 | path
         margin: Annotated[int, Field(ge=0, lt=SIZE)]  # px of the 160 px crop, facenet-pytorch's meaning
+        precision: Precision
 
     options: Options
 
@@ -46,7 +60,10 @@ class FaceNet(FaceExtractor):
         weights, tensors = facenet_weights(self.options.weights)
         network = import_facenet_pytorch().InceptionResnetV1(pretrained=None)
         load_into(network, tensors, f"embed_faces.weights: {self.options.weights}")
-        self._network: nn.Module = network.to(device=self.device, memory_format=torch.channels_last)
+        self.module = FromPixels(network.to(memory_format=torch.channels_last))
+        example = torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8)
+        self._network = network_of(self.module, example, self.device, self.options.precision)
+        self.backend = self._network.backend
         return weights
 
     def preparer(self) -> SquareCrop:
@@ -55,14 +72,13 @@ class FaceNet(FaceExtractor):
 
     def __call__(self, batch: Sequence[np.ndarray]) -> list[np.ndarray]:
         """One vector (512,) of each crop; raises ExtractionError for crops of another shape or type."""
-        parts = [batch[start : start + _AT_ONCE] for start in range(0, len(batch), _AT_ONCE)]
-        return [vector for part in parts for vector in self._embed(part)]
+        size = 1 if self._network.alone else _GPU_BATCH
+        parts = [batch[start : start + size] for start in range(0, len(batch), size)]
+        return [vector for part in side_by_side(self._embed, parts, self._network.lanes) for vector in part]
 
     def _embed(self, crops: Sequence[np.ndarray]) -> np.ndarray:
         pixels = np.stack(crops)  # (B, 160, 160, 3)
         if pixels.dtype != np.uint8 or pixels.shape[1:] != (SIZE, SIZE, 3):
             raise ExtractionError(f"face crops must be uint8 (160, 160, 3), not {pixels.dtype} {pixels.shape[1:]}")
-        with exact_inference():
-            images = torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2)  # channels last in memory, as before
-            vectors: np.ndarray = self._network((images.float() - _MEAN) / _SCALE).cpu().numpy()
+        (vectors,) = self._network(pixels)
         return vectors

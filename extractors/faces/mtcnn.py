@@ -1,35 +1,45 @@
 """MTCNN on frames of any size: one face a frame, by a stated rule."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pydantic import Field
+from torch import Tensor, nn
 
 from extractors.base import ExtractorOptions, Weights
 from extractors.deterministic import exact_inference
-from extractors.faces import mtcnn_cascade
 from extractors.faces.face import DETECTORS, Detection, Detector, choose_face
+from extractors.faces.mtcnn_cascade import OUTPUT_SIZE, REFINE_SIZE, Net, Nets, detect
+from extractors.inference import Network, network_of, side_by_side
 from pipeline.errors import ExtractionError
 from pipeline.extraction.fingerprint import fingerprint_of
 from pipeline.files import sha256_of
 from pipeline.runtime.compat import import_facenet_pytorch
+from pipeline.runtime.threads import one_thread
 from pipeline.settings import Ratio
 
 _GPU_BATCH = 16  # frames; on a CPU batching gains nothing
+# Crops that R- and O-Net get at a time on a CPU: more gain nothing, and every other count would have to be compiled.
+_REFINED, _CONFIRMED = 8, 2
 
 
 @DETECTORS.register("mtcnn")
 class MTCNN(Detector):
     """`detector: mtcnn`: the networks that ship inside facenet-pytorch, Zhang et al. (2016).
 
-    On a CPU every frame goes through alone, so that its bytes do not depend on its neighbours.
+    On a CPU every frame goes through alone, on one core, and as many as there are cores side by side: a frame's bytes
+    depend neither on its neighbours nor on the machine's cores.
     """
 
-    version = 1  # of the arithmetic here, in face.py and in mtcnn_cascade.py
+    version = 2  # of the arithmetic here, in face.py, mtcnn_cascade.py and area_means.py
+    independent = True
+    independent = True
 
     class Options(ExtractorOptions):
         """Its keys of `detect_faces:`."""
@@ -48,13 +58,26 @@ class MTCNN(Detector):
         folder = Path(library.__file__).parent / "data"
         files = {net: folder / f"{net}.pt" for net in ("pnet", "rnet", "onet")}
         kinds = {"pnet": library.PNet, "rnet": library.RNet, "onet": library.ONet}
-        loaded = {net: kind(pretrained=False).eval().to(self.device) for net, kind in kinds.items()}
-        for net, module in loaded.items():
-            module.load_state_dict(torch.load(files[net], map_location=self.device, weights_only=True))
-        self._nets = mtcnn_cascade.Nets(loaded["pnet"], loaded["rnet"], loaded["onet"])
+        modules = {net: kind(pretrained=False).eval() for net, kind in kinds.items()}
+        for net, module in modules.items():
+            module.load_state_dict(torch.load(files[net], weights_only=True))
+        self._lanes = 1
+        self._nets = self._on_device(**modules)
         digest = fingerprint_of({net: sha256_of(file) for net, file in files.items()})
         label = "MTCNN, as facenet-pytorch ships it"
         return Weights("facenet-pytorch", digest, label, trained_on=("WIDER FACE", "CelebA"))
+
+    def _on_device(self, pnet: nn.Module, rnet: nn.Module, onet: nn.Module) -> Nets:
+        if self.device.type != "cpu":
+            return Nets(*(net.to(self.device) for net in (pnet, rnet, onet)))  # the pixels are there
+        refined, confirmed = (
+            torch.zeros(count, 3, side, side) for count, side in ((_REFINED, REFINE_SIZE), (_CONFIRMED, OUTPUT_SIZE))
+        )
+        propose = network_of(pnet, torch.zeros(1, 3, 60, 80), self.device, "float32", free=(2, 3))
+        refine = network_of(rnet, refined, self.device, "float32")
+        output = network_of(onet, confirmed, self.device, "float32")
+        self._lanes = propose.lanes
+        return Nets(_in_batches(propose, 1), _in_batches(refine, _REFINED), _in_batches(output, _CONFIRMED))
 
     def __call__(self, frames: Sequence[np.ndarray]) -> list[Detection | None]:
         """The chosen face of each RGB uint8 frame (H, W, 3), in px of that frame; None where none is sure enough.
@@ -63,21 +86,25 @@ class MTCNN(Detector):
         grow with it; one whose shorter side is then below min_face px has no face. Raises ExtractionError for a frame
         of another shape or type.
         """
-        chosen: list[Detection | None] = []
-        for batch in _same_size(frames, 1 if self.device.type == "cpu" else _GPU_BATCH):
-            height, width = batch[0].shape[:2]
-            for faces in self._detect(batch):
-                sure = [face for face in faces if face.probability >= self.options.min_probability]
-                chosen.append(choose_face(sure, self.options.choose, width, height))
-        return chosen
+        return [self._chosen(frame, faces) for frame, faces in zip(frames, self.all_faces(frames), strict=True)]
+
+    def all_faces(self, frames: Sequence[np.ndarray]) -> list[list[Detection]]:
+        """Every face of each frame, as sure as `thresholds` ask for; otherwise as a call."""
+        batches = list(_same_size(frames, 1 if self.device.type == "cpu" else _GPU_BATCH))
+        return [faces for found in side_by_side(self._detect, batches, self._lanes) for faces in found]
+
+    def _chosen(self, frame: np.ndarray, faces: Sequence[Detection]) -> Detection | None:
+        height, width = frame.shape[:2]
+        sure = [face for face in faces if face.probability >= self.options.min_probability]
+        return choose_face(sure, self.options.choose, width, height)
 
     def _detect(self, frames: Sequence[np.ndarray]) -> list[list[Detection]]:
-        """All faces of frames of one size, in px of those frames."""
-        seen = np.stack([scale_down(frame, self.options.max_side) for frame in frames])  # (B, h, w, 3)
-        scale = np.divide(seen.shape[2:0:-1], frames[0].shape[1::-1], dtype=np.float32)  # x y: px seen per px
-        with exact_inference():
-            images = torch.from_numpy(seen).to(self.device).permute(0, 3, 1, 2).float()
-            found = mtcnn_cascade.detect(self._nets, images, self.options.min_face, self.options.thresholds)
+        """All faces of frames of one size."""
+        seen = [scale_down(frame, self.options.max_side) for frame in frames]
+        scale = np.divide(seen[0].shape[1::-1], frames[0].shape[1::-1], dtype=np.float32)  # x y: px seen per px
+        options = self.options
+        with _one_lane() if self.device.type == "cpu" else exact_inference():
+            found = detect(self._nets, seen, options.min_face, options.thresholds, self.device)
         return [
             [
                 Detection(box / np.tile(scale, 2), float(probability), landmarks / scale)
@@ -95,6 +122,25 @@ def scale_down(frame: np.ndarray, max_side: int) -> np.ndarray:
         return frame
     size = max(1, round(width * factor)), max(1, round(height * factor))
     return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+
+
+def _in_batches(network: Network, size: int) -> Net:
+    """The network for tensors on the CPU, `size` rows at a time; the last ones are filled up with zeros."""
+
+    def run(pixels: Tensor) -> list[Tensor]:
+        rows = len(pixels)
+        filled = F.pad(pixels, (0, 0, 0, 0, 0, 0, 0, -rows % size)).numpy()
+        parts = [network(filled[start : start + size]) for start in range(0, rows, size)]
+        return [torch.from_numpy(np.concatenate(outputs)[:rows]) for outputs in zip(*parts, strict=True)]
+
+    return run
+
+
+@contextmanager
+def _one_lane() -> Iterator[None]:
+    """No gradients, and the other cores left to the frames beside."""
+    with torch.inference_mode(), one_thread():
+        yield
 
 
 def _same_size(frames: Sequence[np.ndarray], at_most: int) -> Iterator[list[np.ndarray]]:

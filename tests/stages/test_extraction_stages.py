@@ -236,7 +236,10 @@ def test_another_voice_extractor_needs_its_name_alone(tmp_path: Path) -> None:
     voices = project.store("voices")
     assert voices.matrix.shape == (2, 192)
     assert voices.provenance["reading"] == {"remove_offset": False, "trim": False}
-    assert voices.provenance["extractor"] == "campplus" and voices.provenance["options"] == {"max_seconds": 20.0}
+    assert voices.provenance["extractor"] == "campplus" and voices.provenance["options"] == {
+        "max_seconds": 20.0,
+        "precision": "float32",
+    }
 
 
 def test_unknown_extractor_lists_the_known_ones(tmp_path: Path) -> None:

@@ -10,12 +10,14 @@ from safetensors.torch import save_file
 from extractors.faces.crop import crop_face
 from extractors.faces.facenet import SIZE, FaceNet
 from extractors.faces.facenet_weights import VGGFACE2, facenet_weights
+from extractors.inference import network_of
 from pipeline.errors import ExtractionError, WeightsError
 from pipeline.runtime.compat import import_facenet_pytorch
 from tests.extractors.faces.face_models import facenet as build_facenet
 from tests.extractors.faces.face_models import grid_frames, mtcnn, photos
 
 CPU = torch.device("cpu")
+EXAMPLE = torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8)
 
 # Upper triangles of facenet-pytorch's own test (tests/actions_test.py), people sorted by name.
 GOLDEN = {
@@ -86,19 +88,33 @@ def test_vectors_equal_those_of_facenet_pytorch_in_plain_memory_format(facenet: 
     images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous().float()
     with torch.inference_mode():
         reference = network(library.fixed_image_standardization(images)).numpy()
-    np.testing.assert_allclose(facenet(crops), reference, atol=1e-5)
+    given = np.array(facenet(crops))
+    np.testing.assert_allclose(given, reference, atol=1e-5)
+    cosines = (given.astype(np.float64) * reference).sum(axis=1)
+    assert (cosines / np.linalg.norm(given.astype(np.float64), axis=1)).min() > 0.999999
 
 
 def test_more_crops_than_go_through_at_once_keep_their_order(facenet: FaceNet, monkeypatch: pytest.MonkeyPatch) -> None:
     crops = random_crops(5)
     whole = facenet(crops)
-    monkeypatch.setattr("extractors.faces.facenet._AT_ONCE", 2)
+    monkeypatch.setattr("extractors.faces.facenet._GPU_BATCH", 2)
+    monkeypatch.setattr(facenet, "_network", network_of(facenet.module, EXAMPLE, CPU, "float32", free=[0]))
+    monkeypatch.setattr(facenet._network, "alone", False)  # as on a GPU
     np.testing.assert_allclose(facenet(crops), whole, atol=1e-5)
 
 
-def test_same_crops_give_the_same_bytes(facenet: FaceNet) -> None:
-    crops = random_crops(3)
-    assert np.array(facenet(crops)).tobytes() == np.array(facenet(crops)).tobytes()
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_same_crops_give_the_same_bytes_in_any_company(precision: str) -> None:
+    facenet, crops = build_facenet(precision=precision), random_crops(5)
+    together = np.array(facenet(crops))
+    assert together.tobytes() == np.array(facenet(crops)).tobytes()
+    assert together.tobytes() == np.array([facenet([crop])[0] for crop in crops]).tobytes()
+    assert together.tobytes() == np.array(facenet(crops[::-1])[::-1]).tobytes()
+
+
+def test_bfloat16_is_near_float32(facenet: FaceNet) -> None:
+    crops = random_crops(4)
+    assert (np.array(facenet(crops)) * np.array(build_facenet(precision="bfloat16")(crops))).sum(axis=1).min() > 0.9995
 
 
 def test_a_person_is_closer_to_herself_than_to_anyone_else_in_grid(shared: Path, facenet: FaceNet) -> None:

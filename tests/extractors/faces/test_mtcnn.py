@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from extractors.faces import mtcnn_cascade
+from extractors.faces.area_means import AreaMeans
 from extractors.faces.face import Detection
 from extractors.faces.mtcnn import MTCNN, scale_down
 from pipeline.errors import ExtractionError
@@ -37,34 +38,39 @@ def assert_same(one: Detection | None, other: Detection | None) -> None:
 
 
 @pytest.mark.parametrize("min_face", [20, 60])
-def test_every_box_equals_facenet_pytorch_s(portraits: list[np.ndarray], detector: MTCNN, min_face: int) -> None:
-    check_boxes([*portraits, np.hstack(portraits)], detector, min_face)
+def test_every_box_equals_facenet_pytorch_s(portraits: list[np.ndarray], min_face: int) -> None:
+    check_boxes([*portraits, np.hstack(portraits)], min_face)
 
 
 @pytest.mark.parametrize("min_face", [20, 60])
-def test_every_box_of_real_people_equals_facenet_pytorch_s(shared: Path, detector: MTCNN, min_face: int) -> None:
+def test_every_box_of_real_people_equals_facenet_pytorch_s(shared: Path, min_face: int) -> None:
     people = list(photos(shared, 360).values())
     crowd = np.hstack([photo[:360, :360] for photo in people])
     clips = [frames[0] for frames in grid_frames(shared, 1).values()]
-    check_boxes([*people, crowd, *clips], detector, min_face)
+    check_boxes([*people, crowd, *clips], min_face)
 
 
-def check_boxes(frames: list[np.ndarray], detector: MTCNN, min_face: int) -> None:
+@pytest.mark.parametrize("backend", ["openvino", "torch"])
+def test_odd_frames_have_facenet_pytorch_s_boxes_too(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crowd of a hundred, a face that reaches over each edge, a frame turned upright, one of odd sides."""
+    monkeypatch.setenv("SBNET_CPU_BACKEND", backend)
+    people = face_models.portraits(side=96, people=4)
+    crowd = np.vstack([np.hstack([people[(row + column) % 4] for column in range(10)]) for row in range(10)])
+    (face,) = face_models.portraits(side=360, people=1)
+    check_boxes([crowd, face[60:], face[:-90], face[:, 80:], face[:, :-80], face[:, 90:270], face[:333, :271]], 40)
+
+
+def check_boxes(frames: list[np.ndarray], min_face: int) -> None:
     """Boxes, probabilities and landmarks are facenet-pytorch's own, frame by frame."""
-    theirs = import_facenet_pytorch().MTCNN(min_face_size=min_face, keep_all=True)
-    for frame in frames:
-        boxes, probabilities, landmarks = (
-            np.array(found, np.float32) for found in theirs.detect(frame, landmarks=True)
-        )
-        images = torch.from_numpy(frame[None]).permute(0, 3, 1, 2).float()
-        with torch.inference_mode():
-            (ours,) = mtcnn_cascade.detect(detector._nets, images, min_face, THRESHOLDS)
-        assert len(ours.boxes) == len(boxes) > 0
-        size = (ours.boxes[:, 2:] - ours.boxes[:, :2]).prod(axis=1)
-        order = np.argsort(size)[::-1]  # as theirs are sorted
-        np.testing.assert_allclose(ours.boxes[order], boxes, atol=1e-3)
-        np.testing.assert_allclose(ours.probabilities[order], probabilities, atol=1e-5)
-        np.testing.assert_allclose(ours.landmarks[order], landmarks, atol=1e-3)
+    theirs = import_facenet_pytorch().MTCNN(min_face_size=min_face, thresholds=THRESHOLDS, keep_all=True)
+    found = mtcnn(min_face=min_face, thresholds=THRESHOLDS, max_side=5000).all_faces(frames)
+    for frame, faces in zip(frames, found, strict=True):
+        boxes, probabilities, landmarks = (np.array(part, np.float32) for part in theirs.detect(frame, landmarks=True))
+        assert len(faces) == len(boxes) > 0
+        ours = sorted(faces, key=lambda face: (face.box[2:] - face.box[:2]).prod(), reverse=True)  # as theirs are
+        np.testing.assert_allclose([face.box for face in ours], boxes, atol=1e-3)
+        np.testing.assert_allclose([face.probability for face in ours], probabilities, atol=1e-5)
+        np.testing.assert_allclose([face.landmarks for face in ours], landmarks, atol=1e-3)
 
 
 def test_a_face_is_found_in_every_grid_clip(shared: Path, detector: MTCNN) -> None:
@@ -123,52 +129,69 @@ def test_frames_too_small_for_a_face_have_none(shape: tuple[int, int], detector:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_runs_through_all_stages_without_an_error(seed: int, detector: MTCNN) -> None:
-    noise = np.random.default_rng(seed).integers(0, 256, (1, 3, 90, 120)).astype(np.float32)
-    with torch.inference_mode():
-        (faces,) = mtcnn_cascade.detect(detector._nets, torch.from_numpy(noise), 12, [0.05, 0.0, 0.0])
+    noise = np.random.default_rng(seed).integers(0, 256, (90, 120, 3), np.uint8)
+    (faces,) = mtcnn_cascade.detect(detector._nets, [noise], 12, [0.05, 0.0, 0.0], CPU)
     assert len(faces.boxes) == len(faces.probabilities) == len(faces.landmarks) > 0
     assert np.isfinite(faces.boxes).all()
 
 
 def test_proposals_outside_the_image_are_dropped_with_their_rows() -> None:
-    images = torch.arange(2 * 3 * 20 * 30, dtype=torch.float32).reshape(2, 3, 20, 30)
-    boxes = torch.tensor(
-        [[5.0, 5.0, 15.0, 15.0], [40.0, 5.0, 50.0, 15.0], [-9.0, -9.0, -2.0, -2.0], [25.0, 15.0, 40.0, 40.0]]
-    )
-    kept, owner, crops = mtcnn_cascade._crops(images, boxes, torch.tensor([0, 0, 1, 1]), 24)
-    assert kept.tolist() == [boxes[0].tolist(), boxes[3].tolist()] and owner.tolist() == [0, 1]
-    assert crops.shape == (2, 3, 24, 24)
-    none, _, empty = mtcnn_cascade._crops(images, boxes[1:3], torch.tensor([0, 1]), 24)
-    assert none.shape == (0, 4) and empty.shape == (0, 3, 24, 24)
+    frames = list(np.random.default_rng(0).integers(0, 256, (2, 20, 30, 3), np.uint8))
+    boxes = np.array([[5, 5, 15, 15], [40, 5, 50, 15], [-9, -9, -2, -2], [25, 15, 40, 40]], np.float32)
+    means, seen = AreaMeans.of(frames, CPU), []
+
+    def net(pixels: torch.Tensor) -> list[torch.Tensor]:
+        seen.append(tuple(pixels.shape))
+        return [pixels[:, :, 0, 0]]
+
+    owner = np.array([0, 0, 1, 1])
+    kept, owners, (outputs,) = mtcnn_cascade._seen(net, means, boxes, owner, 24, (3,))
+    assert kept.tolist() == boxes[[0, 3]].tolist() and owners.tolist() == [0, 1]
+    assert outputs.shape == (2, 3) and seen == [(2, 3, 24, 24)]
+    none, _, (nothing,) = mtcnn_cascade._seen(net, means, boxes[1:3], owner[1:3], 24, (3,))
+    assert none.shape == (0, 4) and nothing.shape == (0, 3) and len(seen) == 1
 
 
-def test_a_batch_gives_what_single_images_give(portraits: list[np.ndarray], detector: MTCNN) -> None:
-    images = torch.from_numpy(np.stack(portraits)).permute(0, 3, 1, 2).float()
+def test_a_batch_gives_what_single_images_give(portraits: list[np.ndarray]) -> None:
+    """As a GPU takes them."""
+    library = import_facenet_pytorch()
+    nets = mtcnn_cascade.Nets(library.PNet(), library.RNet(), library.ONet())
     with torch.inference_mode():
-        together = mtcnn_cascade.detect(detector._nets, images, 40, THRESHOLDS)
-        for index, faces in enumerate(together):
-            (alone,) = mtcnn_cascade.detect(detector._nets, images[index : index + 1], 40, THRESHOLDS)
+        together = mtcnn_cascade.detect(nets, portraits, 40, THRESHOLDS, CPU)
+        assert all(len(faces.boxes) for faces in together)
+        for frame, faces in zip(portraits, together, strict=True):
+            (alone,) = mtcnn_cascade.detect(nets, [frame], 40, THRESHOLDS, CPU)
             np.testing.assert_allclose(faces.boxes, alone.boxes, atol=1e-2)
             np.testing.assert_allclose(faces.landmarks, alone.landmarks, atol=1e-2)
 
 
-def test_faces_within_faces_are_suppressed_as_by_a_naive_loop() -> None:
+@pytest.mark.parametrize(("of_smaller", "limit"), [(False, 0.5), (False, 0.7), (True, 0.7)])
+def test_boxes_are_suppressed_as_by_a_naive_loop(of_smaller: bool, limit: float) -> None:
     generator = np.random.default_rng(1)
-    start = generator.uniform(0, 60, (80, 2))
-    boxes = np.hstack([start, start + generator.uniform(1, 60, (80, 2))]).astype(np.float32)
-    scores = (generator.integers(0, 9, 80) / 9).astype(np.float32)
+    start = generator.uniform(0, 400, (900, 2))  # more than one part of rivals stays
+    boxes = np.hstack([start, start + generator.uniform(1, 60, (900, 2))]).astype(np.float32)
+    scores = (generator.integers(0, 9, 900) / 9).astype(np.float32)
+    owner = generator.integers(0, 2, 900)
     kept: list[int] = []
-    for candidate in sorted(range(80), key=lambda i: (-scores[i], i)):
-        a = boxes[candidate]
-        for winner in kept:
-            b = boxes[winner]
-            shared = max(0.0, min(a[2], b[2]) - max(a[0], b[0]) + 1) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]) + 1)
-            smaller = min((c[2] - c[0] + 1) * (c[3] - c[1] + 1) for c in (a, b))
-            if shared / smaller > 0.7:
-                break
-        else:
+    for candidate in sorted(range(900), key=lambda i: (owner[i], -scores[i], i)):
+        rivals = [boxes[winner] for winner in kept if owner[winner] == owner[candidate]]
+        if all(overlap(boxes[candidate], rival, of_smaller) <= limit for rival in rivals):
             kept.append(candidate)
-    assert mtcnn_cascade._suppress_nested(boxes, scores, 0.7) == kept
+    assert 520 < len(kept) < 899
+    assert mtcnn_cascade.suppress(boxes, scores, owner, limit, of_smaller).tolist() == kept
+
+
+def overlap(a: np.ndarray, b: np.ndarray, of_smaller: bool) -> float:
+    """Of two boxes; px are counted where it is over the smaller."""
+    more = int(of_smaller)
+    shared = max(0.0, min(a[2], b[2]) - max(a[0], b[0]) + more) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]) + more)
+    areas = [(c[2] - c[0] + more) * (c[3] - c[1] + more) for c in (a, b)]
+    return float(shared / (min(areas) if of_smaller else sum(areas) - shared))
+
+
+def test_nothing_is_suppressed_among_no_boxes() -> None:
+    none = np.zeros(0)
+    assert mtcnn_cascade.suppress(np.zeros((0, 4)), none, none, 0.5).shape == (0,)
 
 
 def test_pyramid_spans_from_the_smallest_face_to_the_whole_frame() -> None:

@@ -36,7 +36,7 @@ def utterances() -> list[NDArray[np.float32]]:
 
 
 def extractor_of(max_seconds: float) -> CamPlusPlusVoice:
-    return CamPlusPlusVoice(CamPlusPlusVoice.Options(max_seconds=max_seconds), torch.device("cpu"))
+    return CamPlusPlusVoice(CamPlusPlusVoice.Options(max_seconds=max_seconds, precision="float32"), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

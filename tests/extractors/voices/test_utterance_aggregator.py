@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from extractors.voices.aggregator_network import GhostVLAD, UtteranceAggregator, folded, untrained
+from extractors.voices.aggregator_weights import aggregator_weights
 from extractors.voices.utterance_aggregator import (
     AggregatedVoice,
     frame_spectrogram,
@@ -20,7 +21,8 @@ from tests.oracles import inputs, stored
 
 
 def settings(**changes: object) -> AggregatedVoice.Options:
-    return AggregatedVoice.Options.model_validate({"weights": "untrained", "seed": 0, "max_seconds": 20.0} | changes)
+    options = {"weights": "untrained", "seed": 0, "max_seconds": 20.0, "precision": "float32"}
+    return AggregatedVoice.Options.model_validate(options | changes)
 
 
 def tone(seconds: float, hertz: float = 150.0) -> NDArray[np.float32]:
@@ -158,13 +160,16 @@ def test_windows_add_up_to_nearly_the_whole() -> None:
 def test_windows_memory_does_not_grow_with_the_utterance(monkeypatch: pytest.MonkeyPatch) -> None:
     extractor = AggregatedVoice(settings(max_seconds=1.0), torch.device("cpu"))
     seen: list[int] = []
-    residuals = extractor._network.residuals
+    residuals = extractor._residuals
 
-    def counted(inputs: torch.Tensor) -> torch.Tensor:
-        seen.append(inputs.shape[3])
-        return residuals(inputs)
+    class Counted:
+        lanes = residuals.lanes
 
-    monkeypatch.setattr(extractor._network, "residuals", counted)
+        def __call__(self, inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+            seen.append(inputs.shape[3])
+            return residuals(inputs)
+
+    monkeypatch.setattr(extractor, "_residuals", Counted())
     extractor([tone(4.5)])
     assert len(seen) == 5
     assert max(seen) <= 1 + 2 * 16000 // 160
@@ -174,6 +179,27 @@ def test_short_utterance_is_repeated_to_a_second(extractor: AggregatedVoice) -> 
     short = tone(0.3)
     repeated = np.concatenate([short] * 4)[:16000]
     np.testing.assert_array_equal(extractor([short]), extractor([repeated]))
+
+
+@pytest.mark.parametrize(("precision", "least"), [("float32", 0.9999999), ("bfloat16", 0.9995)])
+def test_vectors_are_those_of_the_whole_network_in_torch(precision: str, least: float) -> None:
+    waveforms = [tone(1.3), tone(2.1, 220.0), tone(1.0, 330.0)]
+    extractor = AggregatedVoice(settings(weights="distilled", precision=precision), torch.device("cpu"))
+    network = aggregator_weights("distilled", 0)[1]
+    with torch.inference_mode():
+        inputs = [frame_spectrogram(torch.from_numpy(np.concatenate([one, one[::-1]]))[None]) for one in waveforms]
+        reference = np.stack([network(one[None])[0].numpy() for one in inputs]).astype(np.float64)
+    given = np.array(extractor(waveforms)).astype(np.float64)
+    norms = np.linalg.norm(given, axis=1) * np.linalg.norm(reference, axis=1)
+    assert ((given * reference).sum(axis=1) / norms).min() > least
+
+
+def test_spectrogram_of_an_utterance_is_that_of_a_batch_in_torch() -> None:
+    waveform = tone(1.7)
+    both = torch.from_numpy(np.concatenate([waveform, waveform[::-1]]))
+    found = spectrogram(waveform)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, frame_spectrogram(both[None])[0].numpy(), atol=1e-4)
 
 
 @pytest.mark.parametrize("waveform", [np.zeros(16000, np.float32), np.zeros(0, np.float32), np.full(9, np.nan, "f")])

@@ -1,0 +1,176 @@
+"""Networks as functions of numpy arrays: OpenVINO on a CPU, torch on a GPU and where OpenVINO is not installed.
+
+An inference is single-threaded and takes one item, and as many run side by side as there are cores: so a result's bytes
+depend neither on the number of cores nor on what else is embedded. SBNET_CPU_BACKEND (openvino | torch) names the
+backend of CPUs. It is in the provenance of a store, and not in the fingerprint, as the device is not: one machine has
+one, whose bytes repeat, and those of two agree to rounding.
+"""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import logging
+import os
+import sys
+import threading
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from extractors.deterministic import exact_inference
+from pipeline.errors import ConfigError
+
+VARIABLE = "SBNET_CPU_BACKEND"
+Precision = Literal["float32", "bfloat16"]  # of the arithmetic; outputs are float32
+
+_KEPT_KERNELS = 128  # code for a shape; the default is 5000, and every new length of an utterance adds some 45
+
+Floats = NDArray[np.float32]
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+logger = logging.getLogger(__name__)
+
+
+class Network(ABC):
+    """A network that takes one array and gives float32 ones, in the order of the module's outputs."""
+
+    backend: str  # what runs it, for the provenance
+    lanes: int  # how many calls may run side by side: see side_by_side
+    alone: bool  # items go through one by one, so that none depends on another; otherwise batches are faster
+
+    @abstractmethod
+    def __call__(self, inputs: NDArray[Any]) -> tuple[Floats, ...]:
+        """Outputs for one input, of the example's type; on a CPU, threads may call it at the same time."""
+
+
+def network_of(
+    module: nn.Module, example: Tensor, device: torch.device, precision: Precision, free: Sequence[int] = ()
+) -> Network:
+    """The module, for inputs of the example's type and shape, but for axes `free`, of any length.
+
+    It is in eval mode, and can be trained no more afterwards. Raises ConfigError for a SBNET_CPU_BACKEND that does not
+    exist or is not installed.
+    """
+    if device.type == "cpu" and cpu_backend() == "openvino":
+        return _OpenVINO(module, example, precision, free)
+    return _Torch(module, device, precision)
+
+
+def cpu_backend() -> Literal["openvino", "torch"]:
+    """What SBNET_CPU_BACKEND names; by default openvino where it is installed, otherwise torch, with a warning."""
+    wanted = os.environ.get(VARIABLE) or "auto"
+    if wanted not in ("auto", "openvino", "torch"):
+        raise ConfigError(f"{VARIABLE}={wanted!r}: use openvino or torch")
+    if wanted == "torch":
+        return "torch"
+    if importlib.util.find_spec("openvino") is not None:
+        return "openvino"
+    if wanted == "openvino":
+        raise ConfigError(f"{VARIABLE}=openvino, but it is not installed: pip install -r requirements.txt")
+    logger.warning("openvino is not installed: networks run in torch, at a half to a quarter of the speed")
+    return "torch"
+
+
+def cores() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def side_by_side(function: Callable[[ItemT], ResultT], items: Iterable[ItemT], lanes: int) -> list[ResultT]:
+    """Results of the items in their order, `lanes` of which are computed at a time, by threads.
+
+    The function must not call this again: its threads would wait for each other. An exception of one item is raised
+    once those before it are done.
+    """
+    if lanes == 1:
+        return [function(item) for item in items]
+    return list(_threads(lanes).map(function, items))
+
+
+@cache
+def _threads(lanes: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(lanes, thread_name_prefix="inference")
+
+
+class _Torch(Network):
+    """torch: the reference. One call at a time, with all cores within it."""
+
+    lanes = 1
+
+    def __init__(self, module: nn.Module, device: torch.device, precision: Precision) -> None:
+        self._module = module.to(device)
+        self._device = device
+        self._lowered = precision == "bfloat16"
+        self.alone = device.type == "cpu"
+        self.backend = f"torch {torch.__version__}, {device.type}"
+
+    def __call__(self, inputs: NDArray[Any]) -> tuple[Floats, ...]:
+        lowered = torch.autocast(self._device.type, torch.bfloat16) if self._lowered else nullcontext()
+        with exact_inference(), lowered:
+            outputs = self._module(torch.from_numpy(inputs).to(self._device))
+        return tuple(part.float().cpu().numpy() for part in _parts(outputs))
+
+
+class _OpenVINO(Network):
+    """OpenVINO on a CPU: a request of its own for every thread that calls, each on one core."""
+
+    alone = True
+
+    def __init__(self, module: nn.Module, example: Tensor, precision: Precision, free: Sequence[int]) -> None:
+        library = _openvino()
+        core = library.Core()
+        model = library.convert_model(_traced(module, example), example_input=example)
+        model.reshape([-1 if axis in free else size for axis, size in enumerate(example.shape)])
+        lowered = precision == "bfloat16" and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision == "bfloat16" and not lowered:
+            logger.warning("this CPU has no bfloat16 arithmetic: precision bfloat16 runs in float32, slower and closer")
+        self.lanes = cores()
+        options = {
+            "NUM_STREAMS": self.lanes,
+            "INFERENCE_NUM_THREADS": self.lanes,  # one a stream
+            "ENABLE_CPU_PINNING": False,  # or two processes would share the same cores
+            "INFERENCE_PRECISION_HINT": "bf16" if lowered else "f32",  # by default bfloat16, where the CPU has it
+            "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_KERNELS,
+            "EXECUTION_MODE_HINT": "PERFORMANCE" if lowered else "ACCURACY",
+        }
+        self._compiled = core.compile_model(model, "CPU", options)
+        self._own = threading.local()
+        version = importlib.metadata.version("openvino")
+        self.backend = f"openvino {version}, {'bfloat16' if lowered else 'float32'}"
+
+    def __call__(self, inputs: NDArray[Any]) -> tuple[Floats, ...]:
+        if not hasattr(self._own, "request"):
+            self._own.request = self._compiled.create_infer_request()
+        return tuple(self._own.request.infer([np.ascontiguousarray(inputs)], share_inputs=True).values())
+
+
+def _traced(module: nn.Module, example: Tensor) -> Any:
+    """The module as a TorchScript function: traced as a module, each of its parts would take its time again."""
+    module.requires_grad_(False)  # or its parameters could be no constants
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it is the way into OpenVINO all the same
+        return torch.jit.trace(lambda inputs: module(inputs), example, check_trace=False)  # type: ignore[no-untyped-call]
+
+
+def _parts(outputs: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    return [outputs] if isinstance(outputs, Tensor) else outputs
+
+
+def _openvino() -> Any:
+    """The package, without openvino_telemetry, which would report its import, and each conversion, over the network.
+
+    OpenVINO has a stand-in for the case that that package is not installed.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # Python's way to forbid an import
+    return importlib.import_module("openvino")
