@@ -151,7 +151,7 @@ class _OpenVINO(Network):
     def __call__(self, inputs: NDArray[Any]) -> tuple[Floats, ...]:
         if not hasattr(self._own, "request"):
             self._own.request = self._compiled.create_infer_request()
-        return tuple(self._own.request.infer([np.ascontiguousarray(inputs)], share_inputs=True).values())
+        return tuple(self._own.request.infer(np.ascontiguousarray(inputs), share_inputs=True).values())
 
 
 def _traced(module: nn.Module, example: Tensor) -> Any:

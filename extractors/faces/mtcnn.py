@@ -76,7 +76,7 @@ class MTCNN(Detector):
         propose = network_of(pnet, torch.zeros(1, 3, 60, 80), self.device, "float32", free=(2, 3))
         refine = network_of(rnet, refined, self.device, "float32")
         output = network_of(onet, confirmed, self.device, "float32")
-        self._lanes = propose.lanes
+        self._lanes, self.backend = propose.lanes, propose.backend
         return Nets(_in_batches(propose, 1), _in_batches(refine, _REFINED), _in_batches(output, _CONFIRMED))
 
     def __call__(self, frames: Sequence[np.ndarray]) -> list[Detection | None]:

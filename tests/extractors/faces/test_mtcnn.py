@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from extractors import inference
 from extractors.faces import mtcnn_cascade
 from extractors.faces.area_means import AreaMeans
 from extractors.faces.face import Detection
@@ -119,6 +120,27 @@ def test_frames_of_any_size_keep_their_order_and_never_change_each_other(
         if face is not None:
             assert_same(alone, face)
     assert detector([]) == []
+
+
+def test_a_frame_has_the_same_bytes_on_any_number_of_cores(
+    portraits: list[np.ndarray], detector: MTCNN, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = [*portraits, portraits[0][::2, ::2], np.hstack(portraits[:2])]
+    expected = detector.all_faces(frames)
+    for cores in (1, 3):
+        monkeypatch.setattr(inference, "cores", lambda cores=cores: cores)
+        found = mtcnn(min_face=40, max_side=640).all_faces(frames[::-1])[::-1]
+        for ours, theirs in zip(found, expected, strict=True):
+            for one, other in zip(ours, theirs, strict=True):
+                assert_same(one, other)
+
+
+def test_crops_are_judged_alike_at_any_place_in_a_batch(detector: MTCNN) -> None:
+    crops = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (21, 3, 24, 24)).astype(np.float32))
+    together = detector._nets.refine(crops)
+    for index in range(len(crops)):
+        alone = detector._nets.refine(crops[index : index + 1])
+        assert all(torch.equal(one[0], all_[index]) for one, all_ in zip(alone, together, strict=True))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (11, 200), (39, 640), (1, 5000), (40, 40), (41, 3000)])
