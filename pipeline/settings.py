@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 ItemT = TypeVar("ItemT")
 
+LISTED = "artifacts/media.json"  # manifest.media, where stages.media watches the folder in DVC's place
+
 
 def _distinct(values: Sequence[ItemT]) -> Sequence[ItemT]:
     if repeated := [value for position, value in enumerate(values) if value in values[:position]]:
@@ -55,12 +57,26 @@ class FeaturesSettings(Section):
 class ManifestSettings(Section):
     """`manifest:` where the media are and how their folders are read."""
 
-    media: Annotated[str, Field(min_length=1)]  # folder, relative to the project or absolute
+    media: Annotated[str, Field(min_length=1)]  # folder, relative to the project or absolute; or LISTED
+    listed: dict[str, str]  # name: folder; what DVC then depends on is a digest of its files
     layout: str  # a file of pipeline/manifest/layouts
     table: Annotated[str, Field(min_length=1)]  # layout csv: the user's own table of items; voxceleb1: vox1_meta.csv
     identities: Annotated[str, Field(min_length=1)]  # CSV of identity metadata (gender, nationality, age, language)
     columns: Annotated[dict[str, str], BeforeValidator(_none_is_empty)]  # our metadata name -> that CSV's column
     max_skip_ratio: Ratio
+
+    @property
+    def folder(self) -> str:
+        """The folder of the media."""
+        return next(iter(self.listed.values()), self.media)
+
+    @model_validator(mode="after")
+    def _listed_folder(self) -> "ManifestSettings":
+        if len(self.listed) > 1:
+            raise ValueError(f"listed names {len(self.listed)} folders; there can be one")
+        if bool(self.listed) != (self.media == LISTED):
+            raise ValueError(f"media must be {LISTED} where listed names a folder, and a folder where it does not")
+        return self
 
 
 class ExtractorSettings(Section):

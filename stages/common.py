@@ -35,6 +35,11 @@ class Artifacts:
         return self.root / "features"
 
     @property
+    def media(self) -> Path:
+        """Digest of a large media folder."""
+        return self.root / "media.json"
+
+    @property
     def manifest(self) -> Path:
         """Table of the items."""
         return self.root / "manifest.parquet"
@@ -128,5 +133,5 @@ def run_command(command: Callable[[], None], level: int = logging.INFO) -> None:
 
 def media_path(params: Params, path: str) -> Path:
     """Path of a manifest's medium; a relative media folder is below the working directory or else the project."""
-    media = Path(params.manifest.media)
+    media = Path(params.manifest.folder)
     return (media if media.exists() else project_root() / media) / path

@@ -55,7 +55,7 @@ def report_header(
 
 
 def _corpus(params: Params) -> str:
-    return params.manifest.media if params.features.source == "media" else params.features.folder
+    return params.manifest.folder if params.features.source == "media" else params.features.folder
 
 
 def _people(summary: Mapping[str, object]) -> str:
