@@ -108,7 +108,8 @@ class _Torch(Network):
     lanes = 1
 
     def __init__(self, module: nn.Module, device: torch.device, precision: Precision) -> None:
-        self._module = module.to(device)
+        # channels last in memory: or the CPU's convolutions would reorder every map
+        self._module: nn.Module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = device
         self._lowered = precision == "bfloat16"
         self.alone = device.type == "cpu"

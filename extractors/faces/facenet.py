@@ -34,7 +34,7 @@ class FromPixels(nn.Module):
         self.network = network
 
     def forward(self, crops: Tensor) -> Tensor:
-        vectors: Tensor = self.network((crops.permute(0, 3, 1, 2).float() - _MEAN) / _SCALE)  # channels last in memory
+        vectors: Tensor = self.network((crops.permute(0, 3, 1, 2).float() - _MEAN) / _SCALE)
         return vectors
 
 
@@ -60,7 +60,7 @@ class FaceNet(FaceExtractor):
         weights, tensors = facenet_weights(self.options.weights)
         network = import_facenet_pytorch().InceptionResnetV1(pretrained=None)
         load_into(network, tensors, f"embed_faces.weights: {self.options.weights}")
-        self.module = FromPixels(network.to(memory_format=torch.channels_last))
+        self.module = FromPixels(network)
         example = torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8)
         self._network = network_of(self.module, example, self.device, self.options.precision)
         self.backend = self._network.backend

@@ -159,16 +159,12 @@ def folded(network: UtteranceAggregator) -> UtteranceAggregator:
     """A copy for inference of a network in eval mode; its outputs equal the network's to float32's rounding.
 
     In eval mode a batch norm is one scale and one shift a channel, which the convolution's kernel and bias can take.
-    Kernels are channels last in memory: so the maps are, and no convolution on a CPU has to reorder them.
     """
     copied = copy.deepcopy(network)
     for part in copied.modules():
         if isinstance(part, ConvNorm):
             part.conv = fuse_conv_bn_eval(part.conv, part.norm)
             part.register_module("norm", nn.Identity())
-    for part in copied.modules():
-        if isinstance(part, nn.Conv2d):
-            part.weight = nn.Parameter(part.weight.detach().clone(memory_format=torch.channels_last))
     return copied
 
 

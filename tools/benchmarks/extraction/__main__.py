@@ -1,7 +1,7 @@
-"""Compare: `python -m tools.benchmarks.extraction [--clips 96] [--repeats 3] [--workers 2] [--media data/demo]`.
+"""Compare: `python -m tools.benchmarks.extraction [--clips 96] [--films 24] [--repeats 3] [--workers 2]`.
 
-Stages and plain loops take turns on the same clips as whole commands, so that both pay for their start. What a stage
-costs when all is cached is its start; the rest is extraction. Medians over the repeats.
+Stages, in float32 and in bfloat16, and plain loops take turns on the same media as whole commands, so that all pay for
+their start. What a stage costs when all is cached is its start; the rest is extraction. Medians over the repeats.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import json
 import statistics
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.stages.project import ROOT, Project
 from tools.benchmarks.extraction.commands import (
     clips_of,
     detection_settings,
+    films_of,
     forget_items,
     project_of,
     timed,
@@ -26,7 +28,7 @@ from tools.benchmarks.extraction.commands import (
     write_frames,
 )
 
-_FACE_STAGES, _VOICE_STAGES = ("detect_faces", "embed_faces"), ("embed_voices",)
+_PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -39,106 +41,143 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Both sides on the same clips, and how far their vectors are apart."""
+    """Both sides on the same media, and how far their vectors are apart."""
 
     name: str
-    clips: int
+    media: int
+    precision: str
     plain: Side
     ours: Side
     rows: int  # vectors that both have
     only_plain: int
     only_ours: int
-    difference: float  # largest, of any element
-    cosine: float  # smallest
+    cosines: np.ndarray  # (rows,) of the two vectors of one face or utterance
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is compared: media, the plain loop over them, and the stages that do the same."""
+
+    name: str
+    media: Mapping[str, Path]
+    stages: Sequence[str]
+    section: str  # of params.yaml, with the precision
+    store: str
 
 
 def main() -> None:
-    """Run both comparisons and write a table."""
+    """Run all comparisons and write a table."""
     parser = argparse.ArgumentParser(prog="python -m tools.benchmarks.extraction", description=__doc__)
-    parser.add_argument("--clips", type=int, default=96)
+    parser.add_argument("--clips", type=int, default=96, help="of the media folder, as they are: 0 leaves them out")
+    parser.add_argument("--films", type=int, default=24, help="640 x 480 films made of clips: 0 leaves them out")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--media", type=Path, default=ROOT / "data" / "demo", help="a folder per person, mp4 in it")
+    parser.add_argument("--filmed", type=Path, help="folder of the clips that films are made of; by default --media")
     arguments = parser.parse_args()
+    faces = ("detect_faces", "embed_faces"), "embed_faces", "faces"
     with tempfile.TemporaryDirectory() as scratch:
-        clips = clips_of(arguments.media, arguments.clips)
-        sounds = utterances_of(Path(scratch) / "wav", clips)
-        faces, voices = (project_of(Path(scratch) / kind, media) for kind, media in (("f", clips), ("v", sounds)))
-        compared = [
-            compare_faces(faces, sorted(clips), arguments.repeats, arguments.workers),
-            compare_voices(voices, sorted(sounds), arguments.repeats, arguments.workers),
-        ]
-    sys.stdout.write(_table(compared))
+        folder, subjects = Path(scratch), []
+        if arguments.clips:
+            clips = clips_of(arguments.media, arguments.clips)
+            sounds = utterances_of(folder / "wav", clips)
+            subjects.append(Subject("faces", clips, *faces))
+            subjects.append(Subject("voices", sounds, ("embed_voices",), "embed_voices", "voices"))
+        if arguments.films:
+            films = films_of(folder / "films", clips_of(arguments.filmed or arguments.media, arguments.films))
+            subjects.append(Subject("faces, 640 x 480", films, *faces))
+        sys.stdout.write(_HEAD)
+        for number, subject in enumerate(subjects):
+            compared = compare(folder / str(number), subject, arguments.repeats, arguments.workers)
+            sys.stdout.write("".join(map(_line, compared)))
+            sys.stdout.flush()
 
 
-def compare_faces(project: Project, items: list[str], repeats: int, workers: int) -> Comparison:
-    """Detection and FaceNet against MTCNN() and InceptionResnetV1()."""
-    out, frames = project.folder / "plain.npz", write_frames(project, items)
+def compare(folder: Path, subject: Subject, repeats: int, workers: int) -> list[Comparison]:
+    """The plain loop against the stages in each precision; all take turns."""
+    projects = {
+        precision: project_of(folder / precision, subject.media, **{subject.section: {"precision": precision}})
+        for precision in _PRECISIONS
+    }
+    first = projects[_PRECISIONS[0]]
+    command = (_plain_voices if subject.store == "voices" else _plain_faces)(first, sorted(subject.media))
+    loops, plain = [], []
+    wholes, cached = ({precision: [] for precision in projects} for _ in range(2))
+    for _ in range(repeats):
+        plain.append(timed(first, command, workers))
+        loops.append(float(np.load(command[3])["seconds"]))
+        for precision, project in projects.items():
+            forget_items(project)
+            for found in (wholes, cached):
+                found[precision].append(sum(timed(project, ["-m", f"stages.{one}"], workers) for one in subject.stages))
+    reference, theirs = _plain_vectors(first, command[3]), Side(statistics.median(plain), statistics.median(loops))
+    return [
+        _compared(
+            subject,
+            precision,
+            theirs,
+            Side(statistics.median(wholes[precision]), _less(wholes[precision], cached[precision])),
+            reference,
+            _vectors(project, subject.store),
+        )
+        for precision, project in projects.items()
+    ]
+
+
+def _plain_faces(project: Project, items: list[str]) -> list[str]:
+    """MTCNN() and InceptionResnetV1() on the frames that detection samples."""
     weights = load_params(project.folder / "params.yaml").embed_faces.options["weights"]
+    out, frames = project.folder / "plain.npz", write_frames(project, items)
     command = ["-m", "tools.benchmarks.extraction.plain_faces", str(frames), str(out), "--weights", str(weights)]
-    command += ["--min-face", str(detection_settings(project).options["min_face"])]
-    plain, ours = _in_turns(project, command, _FACE_STAGES, repeats, workers)
-    found, store = np.load(out), project.store("faces")
-    names = [str(Path(path).relative_to(project.media)) for path in found["path"].tolist()]
-    theirs = dict(zip(zip(names, found["frame"].tolist(), strict=True), found["vectors"], strict=True))
-    mine = dict(zip(zip(store.index["item"], store.index["frame"].tolist(), strict=True), store.matrix, strict=True))
-    return _compared("faces", len(items), plain, ours, theirs, mine)
+    return [*command, "--min-face", str(detection_settings(project).options["min_face"])]
 
 
-def compare_voices(project: Project, items: list[str], repeats: int, workers: int) -> Comparison:
-    """The aggregator's stage against the official evaluation's procedure with our network."""
+def _plain_voices(project: Project, items: list[str]) -> list[str]:
+    """The official evaluation's procedure with our network."""
     out, utterances = project.folder / "plain.npz", project.folder / "utterances.json"
     utterances.write_text(json.dumps([str(project.media / item) for item in items]))
-    command = ["-m", "tools.benchmarks.extraction.plain_voices", str(utterances), str(out)]
-    plain, ours = _in_turns(project, command, _VOICE_STAGES, repeats, workers)
-    store = project.store("voices")
-    theirs = dict(zip(items, np.load(out)["vectors"], strict=True))
-    return _compared(
-        "voices", len(items), plain, ours, theirs, dict(zip(store.index["item"], store.matrix, strict=True))
-    )
+    return ["-m", "tools.benchmarks.extraction.plain_voices", str(utterances), str(out)]
 
 
-def _in_turns(
-    project: Project, plain: list[str], stages: tuple[str, ...], repeats: int, workers: int
-) -> tuple[Side, Side]:
-    loops, starts, wholes, cached = [], [], [], []
-    for _ in range(repeats):
-        whole = timed(project, plain, workers)
-        loops.append(float(np.load(plain[3])["seconds"]))
-        starts.append(whole)
-        forget_items(project)
-        wholes.append(sum(timed(project, ["-m", f"stages.{stage}"], workers) for stage in stages))
-        cached.append(sum(timed(project, ["-m", f"stages.{stage}"], workers) for stage in stages))
-    ours = statistics.median(wholes)
-    return (
-        Side(statistics.median(starts), statistics.median(loops)),
-        Side(ours, ours - statistics.median(cached)),
-    )
+def _plain_vectors(project: Project, path: str) -> dict[tuple[str, int], np.ndarray]:
+    """A vector of each (item, frame number), or of each (item, -1) of an utterance."""
+    found = np.load(path)
+    items = [str(Path(one).relative_to(project.media)) for one in found["path"].tolist()]
+    frames = found["frame"].tolist() if "frame" in found else [-1] * len(items)
+    return dict(zip(zip(items, frames, strict=True), found["vectors"], strict=True))
 
 
-def _compared(name: str, clips: int, plain: Side, ours: Side, theirs: dict, mine: dict) -> Comparison:
+def _vectors(project: Project, modality: str) -> dict[tuple[str, int], np.ndarray]:
+    store = project.store(modality)
+    keys = zip(store.index["item"], store.index["frame"].tolist(), strict=True)
+    return dict(zip(keys, store.matrix, strict=True))
+
+
+def _less(wholes: Sequence[float], cached: Sequence[float]) -> float:
+    return statistics.median(wholes) - statistics.median(cached)
+
+
+def _compared(subject: Subject, precision: str, plain: Side, ours: Side, theirs: dict, mine: dict) -> Comparison:
     both = sorted(theirs.keys() & mine.keys())
-    a, b = np.stack([theirs[key] for key in both]), np.stack([mine[key] for key in both])
-    difference, cosine = float(np.abs(a - b).max()), float((a * b).sum(axis=1).min())
+    a, b = (np.stack([side[key] for key in both]).astype(np.float64) for side in (theirs, mine))
+    cosines = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
     only = len(theirs.keys() - mine.keys()), len(mine.keys() - theirs.keys())
-    return Comparison(name, clips, plain, ours, len(both), *only, difference, cosine)
+    return Comparison(subject.name, len(subject.media), precision, plain, ours, len(both), *only, cosines)
 
 
-def _table(compared: list[Comparison]) -> str:
-    lines = ["| what | clips | plain loop, whole | stages, whole | ratio | plain, extraction | stages | ratio |"]
-    lines.append("|---|---|---|---|---|---|---|---|")
-    for one in compared:
-        whole, inner = one.plain.whole / one.ours.whole, one.plain.extraction / one.ours.extraction
-        lines.append(
-            f"| {one.name} | {one.clips} | {one.plain.whole:.1f} s | {one.ours.whole:.1f} s | {whole:.2f} "
-            f"| {one.plain.extraction:.1f} s | {one.ours.extraction:.1f} s | {inner:.2f} |"
-        )
-    for one in compared:
-        lines.append(
-            f"{one.name}: {one.rows} vectors on both sides, {one.only_plain} only in the plain loop, {one.only_ours} "
-            f"only in the stages; elements differ by at most {one.difference:.1e}, smallest cosine {one.cosine:.7f}"
-        )
-    return "\n".join(lines) + "\n"
+_COLUMNS = (
+    *("what", "media", "precision", "plain loop, whole", "stages, whole", "ratio", "plain, extraction", "stages"),
+    *("ratio", "vectors (only plain, only ours)", "cosine, least", "median"),
+)
+_HEAD = f"| {' | '.join(_COLUMNS)} |\n{'|---' * len(_COLUMNS)}|\n"
+
+
+def _line(one: Comparison) -> str:
+    sides = [(getattr(one.plain, part), getattr(one.ours, part)) for part in ("whole", "extraction")]
+    times = [f"{plain:.1f} s | {ours:.1f} s | {plain / ours:.2f}" for plain, ours in sides]
+    vectors = f"{one.rows} ({one.only_plain}, {one.only_ours})"
+    cosines = f"{one.cosines.min():.7f} | {np.median(one.cosines):.7f}"
+    return f"| {one.name} | {one.media} | {one.precision} | {' | '.join(times)} | {vectors} | {cosines} |\n"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import av
+import cv2
+import numpy as np
 import soundfile
 
 from pipeline.config import load_params
@@ -16,12 +19,40 @@ from pipeline.settings import DetectFacesSettings
 from tests.stages.project import ROOT, Project, make_project
 
 _RATE = 16000  # Hz
+_FILM = 640, 480  # px
 
 
 def clips_of(folder: Path, count: int) -> dict[str, Path]:
     """Name below the media folder -> clip: of `count` clips, as many people as possible."""
-    clips = sorted(folder.glob("*/*.mp4"), key=lambda path: (path.stem, path.parent.name))[:count]
+    found = [path for path in folder.rglob("*.*") if path.suffix in (".mp4", ".mpg")]
+    clips = sorted(found, key=lambda path: (path.stem, path.parent.name))[:count]
     return {f"{path.parent.name}/{path.name}": path for path in sorted(clips)}
+
+
+def films_of(folder: Path, clips: Mapping[str, Path]) -> dict[str, Path]:
+    """The clips' pictures as films of 640 x 480 px: as large as fits, mirrored at the sides, 25 frames a second."""
+    made = {}
+    for name, clip in clips.items():
+        path = folder / Path(name).with_suffix(".mp4")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(clip) as source, av.open(path, "w") as target:
+            stream = target.add_stream("libx264", rate=25, options={"crf": "20"})
+            stream.width, stream.height, stream.pix_fmt = *_FILM, "yuv420p"
+            for frame in source.decode(video=0):
+                picture = av.VideoFrame.from_ndarray(_filling(frame.to_ndarray(format="rgb24")), "rgb24")
+                target.mux(stream.encode(picture))
+            target.mux(stream.encode())
+        made[str(Path(name).with_suffix(".mp4"))] = path
+    return made
+
+
+def _filling(picture: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 scaled into 640 x 480 px, its outer columns or rows mirrored to fill what is left."""
+    width, height = _FILM
+    factor = min(width / picture.shape[1], height / picture.shape[0])
+    scaled = cv2.resize(picture, (round(picture.shape[1] * factor), round(picture.shape[0] * factor)))
+    lower, left = height - scaled.shape[0], width - scaled.shape[1]
+    return np.pad(scaled, ((lower // 2, -(-lower // 2)), (left // 2, -(-left // 2)), (0, 0)), mode="symmetric")
 
 
 def utterances_of(folder: Path, clips: Mapping[str, Path]) -> dict[str, Path]:
