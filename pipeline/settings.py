@@ -37,6 +37,7 @@ Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Kind = Literal["video", "audio", "image"]  # of a medium; here, so that settings are read without a media library
 # A run's name is a folder, an argument of its stages and a key to DVC, which takes a point for a level of params.yaml.
 RunName = Annotated[str, AfterValidator(_run_name)]
 

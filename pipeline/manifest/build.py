@@ -18,8 +18,7 @@ from pipeline.manifest.measure import changed_since, measure
 from pipeline.manifest.media_folder import Listing, folders_without_media, list_media
 from pipeline.manifest.medium import Measured
 from pipeline.manifest.schema import COLUMNS, KIND_OF_SUFFIX, TABLE_COLUMNS, TRAITS, Entry, Traits, suffix_of
-from pipeline.media.probe import Kind
-from pipeline.settings import ManifestSettings
+from pipeline.settings import Kind, ManifestSettings
 
 _SHOWN = 10  # media named in the log; all unreadable ones are in the extraction stages' skipped.csv
 

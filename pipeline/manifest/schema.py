@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import ManifestError
 from pipeline.files import atomic_path
-from pipeline.media.probe import Kind
+from pipeline.settings import Kind
 
 COLUMNS = {
     "item": "string",  # unique; the path below the media folder

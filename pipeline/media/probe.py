@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import av
 from av.container import InputContainer
@@ -15,8 +14,7 @@ from pipeline.media.containers import Track, audio_tracks, codec_of, is_aside, o
 from pipeline.media.content import content_of
 from pipeline.media.images import image_size
 from pipeline.media.wave import open_wave
-
-Kind = Literal["video", "audio", "image"]
+from pipeline.settings import Kind
 
 _LONGEST = 1e6  # s (11 days); a header that says more says nothing
 _FASTEST = 1e4  # Hz

@@ -38,17 +38,18 @@ class TrainingData:
     def batches(self, method: Method, epoch: int, seed: int) -> Iterator[Batch]:
         """The batches of epoch `epoch` (from 0) as the method plans them for a seed."""
         plan = method.plan(self.settings, self.lists.classes, epoch, seed)
-        for pair, voice in zip(plan.pair, plan.voice, strict=True):
-            yield self._pairs(pair) if method.takes == "pairs" else self._samples(pair, voice)
+        makes = self._pairs if method.takes == "pairs" else self._samples
+        for rows in zip(*self._rows(method, plan.pair, plan.voice), strict=True):
+            yield makes(*rows)
 
     def whole(self, method: Method) -> Batch:
         """All of it at once: every pair, or the face of every pair and then the voice of every pair."""
         pair = np.arange(len(self.lists.classes))
-        if method.takes == "pairs":
-            return self._pairs(pair)
-        if self.settings.modality != "both":
-            return self._samples(pair, np.full(len(pair), self.settings.modality == "voice"))
-        return self._samples(np.concatenate([pair, pair]), np.repeat([False, True], len(pair)))
+        voice = np.full(len(pair), self.settings.modality == "voice")
+        if method.takes == "samples" and self.settings.modality == "both":
+            pair, voice = np.concatenate([pair, pair]), np.repeat([False, True], len(pair))
+        rows = self._rows(method, pair, voice)
+        return self._pairs(*rows) if method.takes == "pairs" else self._samples(*rows)
 
     def digest(self) -> str:
         """Hex SHA-256 of the stores, the lists and the traits."""
@@ -57,24 +58,29 @@ class TrainingData:
             parts += [f"{name}{tuple(values.shape)}", values.cpu().contiguous().numpy().data]
         return sha256_hex(*parts)
 
-    def _pairs(self, pair: NDArray[np.int64]) -> Batch:
-        faces, voices = (
-            store.index_select(0, self._tensor(rows[pair]))
-            for store, rows in ((self.faces, self.lists.face_rows), (self.voices, self.lists.voice_rows))
-        )
-        labels = self._tensor(self.lists.classes[pair])
-        return Batch(labels, None, None, faces, voices, self._traits(labels))
+    def _rows(self, method: Method, pair: NDArray[np.int64], voice: NDArray[np.bool_]) -> tuple[Tensor, ...]:
+        """What `_pairs` or `_samples` takes, for batches (steps, B) of pairs at once: an epoch is moved as a whole.
 
-    def _samples(self, pair: NDArray[np.int64], voice: NDArray[np.bool_]) -> Batch:
-        if self.both is not None:
-            rows = np.where(voice, self.lists.voice_rows[pair] + len(self.faces), self.lists.face_rows[pair])
-            samples = self.both.index_select(0, self._tensor(rows))
-        elif self.settings.modality == "voice":
-            samples = self.voices.index_select(0, self._tensor(self.lists.voice_rows[pair]))
-        else:
-            samples = self.faces.index_select(0, self._tensor(self.lists.face_rows[pair]))
+        A step would wait for three small arrays otherwise, on a GPU for three copies.
+        """
+        faces, voices = self.lists.face_rows, self.lists.voice_rows
         labels = self._tensor(self.lists.classes[pair])
-        return Batch(labels, samples, self._tensor(voice), None, None, self._traits(labels))
+        if method.takes == "pairs":
+            return labels, self._tensor(faces[pair]), self._tensor(voices[pair])
+        if self.both is not None:
+            rows = np.where(voice, voices[pair] + len(self.faces), faces[pair])
+        else:
+            rows = (voices if self.settings.modality == "voice" else faces)[pair]
+        return labels, self._tensor(rows), self._tensor(voice)
+
+    def _pairs(self, labels: Tensor, faces: Tensor, voices: Tensor) -> Batch:
+        sides = self.faces.index_select(0, faces), self.voices.index_select(0, voices)
+        return Batch(labels, None, None, *sides, self._traits(labels))
+
+    def _samples(self, labels: Tensor, rows: Tensor, voice: Tensor) -> Batch:
+        single = self.voices if self.settings.modality == "voice" else self.faces
+        samples = (single if self.both is None else self.both).index_select(0, rows)
+        return Batch(labels, samples, voice, None, None, self._traits(labels))
 
     def _stack(self) -> None:
         """Faces above voices, the narrower padded with zeros; of one width, the stores become views of it."""

@@ -50,12 +50,10 @@ class Trainer:
             optimiser.learning_rate = learning_rate
         for module in self.modules.values():
             module.train()
-        total, steps = torch.zeros((), dtype=torch.float64, device=self.data.device), 0
         with self._seeded(epoch, _STEPS_STREAM):
-            for batch in self.data.batches(self.method, epoch, self.seed):
-                total += self.method.training_step(batch, self.loss, self.optimisers)
-                steps += 1
-        loss = float(total) / steps
+            batches = self.data.batches(self.method, epoch, self.seed)
+            losses = [self.method.training_step(batch, self.loss, self.optimisers) for batch in batches]
+        loss = float(torch.stack(losses).double().cumsum(0)[-1]) / len(losses)  # one after another, as they came
         if not np.isfinite(loss):
             raise ConfigError(
                 f"the loss of seed {self.seed} is not finite in epoch {epoch + 1}: lower train.learning_rate or the "

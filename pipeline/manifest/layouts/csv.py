@@ -12,8 +12,7 @@ from pipeline.manifest.identities import canonical, parse_traits
 from pipeline.manifest.layouts import LayoutInput, register
 from pipeline.manifest.media_folder import Listing, media_root
 from pipeline.manifest.schema import TABLE_COLUMNS, Entry, recording_by_folder, recording_of
-from pipeline.media.probe import Kind
-from pipeline.settings import is_inside
+from pipeline.settings import Kind, is_inside
 
 logger = logging.getLogger(__name__)
 
