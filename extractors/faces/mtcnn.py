@@ -33,8 +33,10 @@ _REFINED, _CONFIRMED = 8, 2
 class MTCNN(Detector):
     """`detector: mtcnn`: the networks that ship inside facenet-pytorch, Zhang et al. (2016).
 
+    Its boxes are those of facenet-pytorch's MTCNN() to a thousandth of a px: tools/benchmarks/detection.py compares.
     On a CPU every frame goes through alone, on one core, and as many as there are cores side by side: a frame's bytes
-    depend neither on its neighbours nor on the machine's cores.
+    depend neither on its neighbours nor on the machine's cores. There is no bfloat16: P-Net's offsets, rounded to it,
+    move boxes by up to 9 px.
     """
 
     version = 2  # of the arithmetic here, in face.py, mtcnn_cascade.py and area_means.py
