@@ -71,6 +71,7 @@ class MTCNN(Detector):
 
     def _on_device(self, pnet: nn.Module, rnet: nn.Module, onet: nn.Module) -> Nets:
         if self.device.type != "cpu":
+            self.backend = f"torch {torch.__version__}, {self.device.type}"
             return Nets(*(net.to(self.device) for net in (pnet, rnet, onet)))  # the pixels are there
         refined, confirmed = (
             torch.zeros(count, 3, side, side) for count, side in ((_REFINED, REFINE_SIZE), (_CONFIRMED, OUTPUT_SIZE))
