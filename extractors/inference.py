@@ -82,8 +82,10 @@ def cpu_backend() -> Literal["openvino", "torch"]:
 
 
 def cores() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """CPUs that this process may use, and no more than OMP_NUM_THREADS, which clusters set for a share of a machine."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(usable, int(allowed))) if allowed.isdecimal() else usable
 
 
 def side_by_side(function: Callable[[ItemT], ResultT], items: Iterable[ItemT], lanes: int) -> list[ResultT]:
