@@ -134,7 +134,7 @@ class _OpenVINO(Network):
         core = library.Core()
         model = library.convert_model(_traced(module, example), example_input=example)
         model.reshape([-1 if axis in free else size for axis, size in enumerate(example.shape)])
-        lowered = precision == "bfloat16" and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        lowered = precision == "bfloat16" and _has_bfloat16(core)
         if precision == "bfloat16" and not lowered:
             logger.warning("this CPU has no bfloat16 arithmetic: precision bfloat16 runs in float32, slower and closer")
         self.lanes = cores()
@@ -155,6 +155,10 @@ class _OpenVINO(Network):
         if not hasattr(self._own, "request"):
             self._own.request = self._compiled.create_infer_request()
         return tuple(self._own.request.infer(np.ascontiguousarray(inputs), share_inputs=True).values())
+
+
+def _has_bfloat16(core: Any) -> bool:
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _traced(module: nn.Module, example: Tensor) -> Any:
