@@ -82,8 +82,10 @@ def cpu_backend() -> Literal["openvino", "torch"]:
 
 
 def cores() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """CPUs that this process may use, and no more than OMP_NUM_THREADS, which clusters set for a share of a machine."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(usable, int(allowed))) if allowed.isdecimal() else usable
 
 
 def side_by_side(function: Callable[[ItemT], ResultT], items: Iterable[ItemT], lanes: int) -> list[ResultT]:
@@ -132,7 +134,7 @@ class _OpenVINO(Network):
         core = library.Core()
         model = library.convert_model(_traced(module, example), example_input=example)
         model.reshape([-1 if axis in free else size for axis, size in enumerate(example.shape)])
-        lowered = precision == "bfloat16" and "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        lowered = precision == "bfloat16" and _has_bfloat16(core)
         if precision == "bfloat16" and not lowered:
             logger.warning("this CPU has no bfloat16 arithmetic: precision bfloat16 runs in float32, slower and closer")
         self.lanes = cores()
@@ -153,6 +155,10 @@ class _OpenVINO(Network):
         if not hasattr(self._own, "request"):
             self._own.request = self._compiled.create_infer_request()
         return tuple(self._own.request.infer(np.ascontiguousarray(inputs), share_inputs=True).values())
+
+
+def _has_bfloat16(core: Any) -> bool:
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _traced(module: nn.Module, example: Tensor) -> Any:

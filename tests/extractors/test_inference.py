@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from extractors.inference import Network, Precision, cpu_backend, network_of, side_by_side
+from extractors.inference import Network, Precision, cores, cpu_backend, network_of, side_by_side
 from pipeline.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,14 +72,39 @@ def test_float32_is_not_lowered_where_the_cpu_has_something_faster() -> None:
     np.testing.assert_allclose(network(image)[0], wanted, atol=1e-6)
 
 
+def test_a_cpu_without_bfloat16_computes_in_float32_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (image,) = images(1)
+    exact = two_heads("float32")[0](image)[0]
+    monkeypatch.setattr("extractors.inference._has_bfloat16", lambda core: False)
+    network, _ = two_heads("bfloat16")
+    assert "precision bfloat16 runs in float32" in caplog.text and network.backend.endswith("float32")
+    assert network(image)[0].tobytes() == exact.tobytes()
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "no number"])
+def test_lanes_are_the_cores_of_the_process_and_no_more_than_omp_num_threads(
+    threads: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("extractors.inference.os.sched_getaffinity", lambda _: {0, 3, 4})
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    assert cores() == (int(threads) if threads.isdecimal() else 3)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_bytes_are_the_same_alone_and_side_by_side_and_in_another_order(precision: Precision) -> None:
+def test_bytes_are_the_same_alone_and_side_by_side_and_in_another_order(
+    precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network, _ = two_heads(precision)
     inputs = images(20)
     alone = [network(image)[0].tobytes() for image in inputs]
     beside = [parts[0].tobytes() for parts in side_by_side(network, inputs, network.lanes)]
     backwards = [parts[0].tobytes() for parts in side_by_side(network, inputs[::-1], network.lanes)][::-1]
     another, _ = two_heads(precision)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    single, _ = two_heads(precision)
+    assert single.lanes == 1 and [single(image)[0].tobytes() for image in inputs] == alone
     crowded = [parts[0].tobytes() for parts in side_by_side(another, inputs, 7)]
     assert alone == beside == backwards == crowded
 

@@ -1,5 +1,7 @@
 """The voice network against the published one's outputs, and its parts against loops."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,8 @@ from extractors.voices.utterance_aggregator import (
 from extractors.voices.voice import windows
 from pipeline.errors import MediaError
 from tests.oracles import inputs, stored
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def settings(**changes: object) -> AggregatedVoice.Options:
@@ -173,6 +177,26 @@ def test_windows_memory_does_not_grow_with_the_utterance(monkeypatch: pytest.Mon
     extractor([tone(4.5)])
     assert len(seen) == 5
     assert max(seen) <= 1 + 2 * 16000 // 160
+
+
+_MANY_LENGTHS = """
+import numpy, psutil, torch
+from extractors.voices.utterance_aggregator import AggregatedVoice
+options = {"weights": "untrained", "seed": 0, "max_seconds": 20.0, "precision": "bfloat16"}
+extractor = AggregatedVoice(AggregatedVoice.Options(**options), torch.device("cpu"))
+noise = numpy.random.default_rng(0).standard_normal(2 * 16000).astype(numpy.float32)
+extractor([noise, noise])  # of the longest: what an inference needs
+before = psutil.Process().memory_info().rss
+extractor([noise[: 16000 + 53 * number] for number in range(300)])
+print(psutil.Process().memory_info().rss - before)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_number_of_lengths() -> None:
+    command = [sys.executable, "-c", _MANY_LENGTHS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert int(done.stdout) < 150e6  # bytes; seen: 100e6, and 217e6 where code for every length was kept
 
 
 def test_short_utterance_is_repeated_to_a_second(extractor: AggregatedVoice) -> None:

@@ -6,6 +6,7 @@ their start. What a stage costs when all is cached is its start; the rest is ext
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -33,10 +34,11 @@ _PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Side:
-    """Wall clock of one side, s."""
+    """What one side takes, s: medians over the repeats."""
 
-    whole: float
-    extraction: float  # without the start
+    whole: float  # wall clock
+    cpu: float  # of all its processes
+    extraction: float  # wall clock without the start
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def main() -> None:
     arguments = parser.parse_args()
     faces = ("detect_faces", "embed_faces"), "embed_faces", "faces"
     with tempfile.TemporaryDirectory() as scratch:
+        load = os.getloadavg()[0]
         folder, subjects = Path(scratch), []
         if arguments.clips:
             clips = clips_of(arguments.media, arguments.clips)
@@ -91,6 +94,7 @@ def main() -> None:
             compared = compare(folder / str(number), subject, arguments.repeats, arguments.workers)
             sys.stdout.write("".join(map(_line, compared)))
             sys.stdout.flush()
+        sys.stdout.write(f"{os.cpu_count()} cores, load {load:.1f} before and {os.getloadavg()[0]:.1f} after\n")
 
 
 def compare(folder: Path, subject: Subject, repeats: int, workers: int) -> list[Comparison]:
@@ -102,26 +106,24 @@ def compare(folder: Path, subject: Subject, repeats: int, workers: int) -> list[
     first = projects[_PRECISIONS[0]]
     command = (_plain_voices if subject.store == "voices" else _plain_faces)(first, sorted(subject.media))
     loops, plain = [], []
-    wholes, cached = ({precision: [] for precision in projects} for _ in range(2))
+    wholes: dict[str, list[np.ndarray]] = {precision: [] for precision in projects}
+    cached: dict[str, list[np.ndarray]] = {precision: [] for precision in projects}
     for _ in range(repeats):
         plain.append(timed(first, command, workers))
         loops.append(float(np.load(command[3])["seconds"]))
         for precision, project in projects.items():
             forget_items(project)
             for found in (wholes, cached):
-                found[precision].append(sum(timed(project, ["-m", f"stages.{one}"], workers) for one in subject.stages))
-    reference, theirs = _plain_vectors(first, command[3]), Side(statistics.median(plain), statistics.median(loops))
-    return [
-        _compared(
-            subject,
-            precision,
-            theirs,
-            Side(statistics.median(wholes[precision]), _less(wholes[precision], cached[precision])),
-            reference,
-            _vectors(project, subject.store),
-        )
-        for precision, project in projects.items()
-    ]
+                taken = [timed(project, ["-m", f"stages.{one}"], workers) for one in subject.stages]
+                found[precision].append(np.sum(taken, axis=0))
+    reference = _plain_vectors(first, command[3])
+    theirs = Side(*np.median(plain, axis=0), statistics.median(loops))
+    found = []
+    for precision, project in projects.items():
+        whole, start = np.median(wholes[precision], axis=0), np.median(cached[precision], axis=0)
+        ours, mine = Side(*whole, whole[0] - start[0]), _vectors(project, subject.store)
+        found.append(_compared(subject, precision, theirs, ours, reference, mine))
+    return found
 
 
 def _plain_faces(project: Project, items: list[str]) -> list[str]:
@@ -153,10 +155,6 @@ def _vectors(project: Project, modality: str) -> dict[tuple[str, int], np.ndarra
     return dict(zip(keys, store.matrix, strict=True))
 
 
-def _less(wholes: Sequence[float], cached: Sequence[float]) -> float:
-    return statistics.median(wholes) - statistics.median(cached)
-
-
 def _compared(subject: Subject, precision: str, plain: Side, ours: Side, theirs: dict, mine: dict) -> Comparison:
     both = sorted(theirs.keys() & mine.keys())
     a, b = (np.stack([side[key] for key in both]).astype(np.float64) for side in (theirs, mine))
@@ -166,14 +164,14 @@ def _compared(subject: Subject, precision: str, plain: Side, ours: Side, theirs:
 
 
 _COLUMNS = (
-    *("what", "media", "precision", "plain loop, whole", "stages, whole", "ratio", "plain, extraction", "stages"),
-    *("ratio", "vectors (only plain, only ours)", "cosine, least", "median"),
+    *("what", "media", "precision", "plain loop, whole", "stages", "ratio", "plain loop, CPU time", "stages", "ratio"),
+    *("plain loop, extraction", "stages", "ratio", "vectors (only plain, only ours)", "cosine, least", "median"),
 )
 _HEAD = f"| {' | '.join(_COLUMNS)} |\n{'|---' * len(_COLUMNS)}|\n"
 
 
 def _line(one: Comparison) -> str:
-    sides = [(getattr(one.plain, part), getattr(one.ours, part)) for part in ("whole", "extraction")]
+    sides = [(getattr(one.plain, part), getattr(one.ours, part)) for part in ("whole", "cpu", "extraction")]
     times = [f"{plain:.1f} s | {ours:.1f} s | {plain / ours:.2f}" for plain, ours in sides]
     vectors = f"{one.rows} ({one.only_plain}, {one.only_ours})"
     cosines = f"{one.cosines.min():.7f} | {np.median(one.cosines):.7f}"
