@@ -31,8 +31,11 @@ _LOCK_WAIT = 60.0  # s to wait for another process's transaction (an orphan of a
 _POLL = 0.1  # s between two looks whether another process has let go of a damaged file
 _PRUNED = 20  # entries dropped at a time
 _QUERY = 500  # keys asked for in one statement; SQLite's oldest limit on variables is 999
+# With row numbers, so that values are appended and only the small index of keys is written in random order: a million
+# entries take a third of the time. Files of earlier versions, without them, are read and written as they are.
 _SCHEMA = """CREATE TABLE IF NOT EXISTS entries (
-    key TEXT PRIMARY KEY, digest BLOB NOT NULL, value BLOB NOT NULL, used REAL NOT NULL) WITHOUT ROWID"""
+    key TEXT PRIMARY KEY, digest BLOB NOT NULL, value BLOB NOT NULL, used REAL NOT NULL)"""
+_PAGE = 8192  # bytes; three vectors of 512 numbers fill a page of a new file
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +153,7 @@ class ItemCache:
         connection = sqlite3.connect(self.path, timeout=_LOCK_WAIT)
         connection.text_factory = lambda raw: raw.decode(errors="replace")  # a key that a flipped bit makes no text
         try:
+            connection.execute(f"PRAGMA page_size = {_PAGE}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table, or it has no effect
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA secure_delete = OFF")  # pruning would write zeros over all that it drops, twice
