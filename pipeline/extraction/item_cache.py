@@ -32,7 +32,7 @@ _POLL = 0.1  # s between two looks whether another process has let go of a damag
 _PRUNED = 20  # entries dropped at a time
 _QUERY = 500  # keys asked for in one statement; SQLite's oldest limit on variables is 999
 # With row numbers, so that values are appended and only the small index of keys is written in random order: a million
-# entries take a third of the time. Files of earlier versions, without them, are read and written as they are.
+# entries take a third of the time. Files of earlier versions, without them, are used as they are.
 _SCHEMA = """CREATE TABLE IF NOT EXISTS entries (
     key TEXT PRIMARY KEY, digest BLOB NOT NULL, value BLOB NOT NULL, used REAL NOT NULL)"""
 _PAGE = 8192  # bytes; three vectors of 512 numbers fill a page of a new file
@@ -91,7 +91,7 @@ class ItemCache:
         """Key and what `read` gives of the value, of the entries that are there and sound."""
         damaged: list[str] = []
         for key, digest, value in self._select("key, digest, value", list(dict.fromkeys(keys))):
-            if not isinstance(value, bytes) or hashlib.sha256(value).digest() != digest:
+            if not isinstance(value, bytes) or self._digest(key, value) != digest:
                 damaged.append(key)
                 continue
             try:
@@ -112,7 +112,7 @@ class ItemCache:
         for key, arrays in entries.items():
             # Contiguous: safetensors writes memory in its order, and so a transposed array as another one.
             value = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
-            rows.append((key, hashlib.sha256(value).digest(), value, now))
+            rows.append((key, self._digest(key, value), value, now))
         self._write("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?)", rows)
 
     def usage(self) -> tuple[int, int]:
@@ -160,10 +160,16 @@ class ItemCache:
             # NORMAL: a power cut may lose the newest transactions but never breaks the file; they are extracted again.
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(_SCHEMA)
+            (schema,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'entries'").fetchone()
+            self._earlier = "WITHOUT ROWID" in schema
         except sqlite3.DatabaseError:
             connection.close()
             raise
         return connection
+
+    def _digest(self, key: str, value: bytes) -> bytes:
+        """Of the key, too: a damaged index would else give another entry's value in a key's place."""
+        return hashlib.sha256(value if self._earlier else key.encode() + value).digest()
 
     def _file_number(self) -> int | None:
         return self.path.stat().st_ino if self.path.exists() else None  # None: while another process sets it aside
