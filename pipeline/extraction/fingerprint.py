@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,16 +31,26 @@ def _plain(value: object) -> object:
         return value
     if isinstance(value, np.ndarray):
         digest = sha256_hex(np.ascontiguousarray(value).data)
-        return {"array": digest, "type": str(value.dtype), "shape": list(value.shape)}
+        return {"array": digest, "type": _type_name(value.dtype), "shape": list(value.shape)}
     if isinstance(value, Mapping):
         return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     if is_dataclass(value) and not isinstance(value, type):
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        parts = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        kind, names = _class_and_fields(type(value))
+        parts = {name: _plain(getattr(value, name)) for name in names}
         return {"class": kind, "version": getattr(value, "version", 0), "fields": parts}
     raise TypeError(f"{type(value).__name__} has no fingerprint: use numbers, text, arrays or a dataclass of such")
+
+
+@cache
+def _type_name(dtype: "np.dtype[Any]") -> str:
+    return str(dtype)
+
+
+@cache
+def _class_and_fields(kind: type) -> tuple[str, list[str]]:
+    return f"{kind.__module__}.{kind.__qualname__}", [field.name for field in fields(kind)]
 
 
 def code_digest(files: Iterable[Path], folder: Path, exempt: Collection[Path] = ()) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline.extraction.decoding import CutFaces, Prepared, PrepareFace, PrepareVoice, ReadUtterance, SampleFrames
 from pipeline.extraction.face_table import Detect, Face, FoundFaces
+from pipeline.extraction.fingerprint import fingerprint_of
 from pipeline.extraction.packing import Embed, Outcomes
 from pipeline.extraction.tasks import Task, task_of
 from pipeline.extraction.work import Work, items_at_once
@@ -102,8 +103,8 @@ class FaceDetection:
 
     def tasks(self, rows: Iterable[Any], place: Place) -> Iterator[Task[list[SampledFrame]]]:
         """One a row."""
-        fingerprint = self.detector.fingerprint()
-        return (task_of(row, place(row), self.sample, fingerprint) for row in rows)
+        fingerprints = self.detector.fingerprint(), fingerprint_of(self.sample)
+        return (task_of(row, place(row), self.sample, *fingerprints) for row in rows)
 
     def made_by(self) -> dict[str, object]:
         """What the table of faces says of them: detector and sampling."""
@@ -150,8 +151,8 @@ class VoiceEmbedding:
     def tasks(self, rows: Iterable[Any], place: Place) -> Iterator[Task[Prepared]]:
         """One a row."""
         read = ReadUtterance(self.extractor.preparer(), self.extractor.sample_rate, self.remove_offset, self.trim)
-        fingerprint = self.extractor.fingerprint()
-        return (task_of(row, place(row), read, fingerprint) for row in rows)
+        fingerprints = self.extractor.fingerprint(), fingerprint_of(read)
+        return (task_of(row, place(row), read, *fingerprints) for row in rows)
 
     def made_by(self) -> dict[str, object]:
         """What a store says of its vectors."""

@@ -62,13 +62,16 @@ def may_hold_voices(manifest: pd.DataFrame) -> pd.DataFrame:
     return manifest[manifest["kind"].isin(["video", "audio"]) & ~mute]
 
 
-def task_of(row: Any, path: Path, prepare: Callable[[Path], PayloadT], fingerprint: str) -> Task[PayloadT]:
+def task_of(
+    row: Any, path: Path, prepare: Callable[[Path], PayloadT], fingerprint: str, of_prepare: str | None = None
+) -> Task[PayloadT]:
     """The task of a manifest's row, as `itertuples` gives it, with the medium at `path`.
 
     Its key names the medium's bytes, the extractor, by its fingerprint, and `prepare` with every field of it: what
-    runs in the worker cannot differ without another key.
+    runs in the worker cannot differ without another key. `of_prepare` is fingerprint_of(prepare), where it is the same
+    for many rows.
     """
-    key = item_key(row.digest, fingerprint, fingerprint_of(prepare))
+    key = item_key(row.digest, fingerprint, of_prepare or fingerprint_of(prepare))
     duration = row.duration if isinstance(row.duration, float) else None  # unknown: NA
     return Task(row.item, path, key, prepare, row.digest, minutes_of(duration, row.size))
 

@@ -105,7 +105,8 @@ def refuse_shared_media(manifest: pd.DataFrame, readable: Iterable[str]) -> list
     same identity, and which one: that is wasteful but harmless.
     """
     holders: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    rows = manifest[manifest["item"].isin(set(readable))]
+    rows = manifest[manifest["digest"].duplicated(keep=False)]
+    rows = rows[rows["item"].isin(set(readable))]
     for item, identity, digest in zip(rows["item"], rows["identity"], rows["digest"], strict=True):
         holders[digest].append((item, identity))
     problems, repeated = [], []

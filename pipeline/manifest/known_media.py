@@ -4,18 +4,22 @@ It is beside the item cache and saves time only: a lost, damaged or outdated fil
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import av
 import pandas as pd
+import pyarrow.parquet as pq
 
 from pipeline.files import atomic_path
 from pipeline.manifest.medium import Measured
 from pipeline.media.probe import MediaInfo
+from pipeline.parquet import write_parts
 
 _VERSION = 2  # raise it when probe() comes to judge the same bytes differently
 _INFO = ("kind", "duration", "fps", "width", "height", "sample_rate", "audio_tracks", "notes")
+_PART = 4096  # rows read or written at a time
 _COLUMNS = ("stamp", "digest", "size", *_INFO)
 
 logger = logging.getLogger(__name__)
@@ -30,28 +34,37 @@ def read_known(path: Path) -> dict[str, Measured]:
     """Measured media by stamp; none where the file is absent or damaged."""
     if not path.exists():
         return {}
+    known: dict[str, Measured] = {}
+    descriptions: dict[MediaInfo, MediaInfo] = {}  # frames of one size share theirs
     try:
-        table = pd.read_parquet(path, columns=list(_COLUMNS))
-    except (OSError, ValueError, KeyError) as error:
+        with pq.ParquetFile(path) as file:
+            for part in file.iter_batches(_PART, columns=list(_COLUMNS)):
+                columns = [part.column(name).to_pylist() for name in _COLUMNS]
+                for stamp, digest, size, *described in zip(*columns, strict=True):
+                    info = MediaInfo(*described)
+                    known[stamp] = Measured(digest, size, descriptions.setdefault(info, info), stamp=stamp)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         logger.warning("%s cannot be read (%s); all media are read again", path, error)
         return {}
-    known = {}
-    for row in table.astype(object).where(table.notna(), None).itertuples(index=False):
-        info = MediaInfo(**{name: getattr(row, name) for name in _INFO})
-        known[row.stamp] = Measured(row.digest, row.size, info, stamp=row.stamp)
     return known
 
 
 def write_known(path: Path, measured: Iterable[Measured]) -> None:
     """Replace the file by the readable media that may be trusted; unreadable ones are judged anew each time."""
-    rows = [
-        (one.stamp, one.digest, one.size, *(getattr(one.info, name) for name in _INFO))
-        for one in measured
-        if one.settled and one.info is not None
-    ]
     whole = dict.fromkeys(("size", "width", "height", "sample_rate", "audio_tracks"), "Int64")
     text = dict.fromkeys(("stamp", "digest", "kind", "notes"), "string")
     types = {**text, "duration": "Float64", "fps": "Float64", **whole}
-    table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(types)
+
+    def table(part: Sequence[Measured]) -> pd.DataFrame:
+        columns = {name: [getattr(one.info if name in _INFO else one, name) for one in part] for name in _COLUMNS}
+        return pd.DataFrame({name: pd.array(column, dtype=types[name]) for name, column in columns.items()})
+
+    trusted = (one for one in measured if one.settled and one.info is not None)
     with atomic_path(path) as temporary:
-        table.to_parquet(temporary, index=False)
+        write_parts(temporary, table([]), (table(part) for part in _parts(trusted)))
+
+
+def _parts(measured: Iterable[Measured]) -> Iterator[list[Measured]]:
+    left = iter(measured)
+    while part := list(islice(left, _PART)):
+        yield part

@@ -6,6 +6,7 @@ A file that hangs or crashes a library of ours costs its worker, not the run: it
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.errors import MediaError
@@ -13,10 +14,12 @@ from pipeline.extraction.executors.local import decode_all
 from pipeline.extraction.limits import minutes_to_read, worker_count
 from pipeline.manifest.checks import refuse
 from pipeline.manifest.medium import Measured, Unread, read_bytes_only, read_medium, stamp_of
+from pipeline.media.probe import MediaInfo
 from pipeline.runtime.progress import progress
 
 _THREADS = 8  # at most, to ask for the state of files: a network disk answers slowly, but many at once
 _PER_WORKER = 512  # files that make up for the start of another worker
+_PART = 4096  # files asked for at a time
 _QUIET = 2.0  # s before the bar shows
 
 
@@ -28,17 +31,17 @@ def measure(root: Path, paths: Sequence[str], known: Mapping[str, Measured]) -> 
     """
     measured: dict[str, Measured] = {}
     problems: list[str] = []
-    unread: list[Unread] = []
+    unread: list[tuple[str, int]] = []  # path, size
     for path, state in _states(root, paths):
         if isinstance(state, str):
             problems.append(f"{path!r}: {state}")
         elif found := known.get(stamp_of(state)):
             measured[path] = found
         else:
-            unread.append(Unread(path, root / path, state.st_size))
-    _read(unread, measured, problems)
+            unread.append((path, state.st_size))
+    _read(root, unread, measured, problems)
     refuse(problems, "files whose bytes cannot be read", "Mend their permissions, or restore them.")
-    return {path: measured[path] for path in paths}
+    return {path: measured[path] for path in paths} if len(unread) < len(paths) else measured
 
 
 def changed_since(root: Path, measured: Mapping[str, Measured]) -> list[str]:
@@ -48,32 +51,40 @@ def changed_since(root: Path, measured: Mapping[str, Measured]) -> list[str]:
 
 
 def _states(root: Path, paths: Sequence[str]) -> Iterator[tuple[str, os.stat_result | str]]:
+    folder = str(root)
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        yield from zip(paths, pool.map(lambda path: _state(root / path), paths), strict=True)
+        for start in range(0, len(paths), _PART):  # a pool takes all it is given at once into memory
+            part = paths[start : start + _PART]
+            yield from zip(part, pool.map(lambda path: _state(f"{folder}/{path}"), part), strict=True)
 
 
-def _state(path: Path) -> os.stat_result | str:
+def _state(path: str) -> os.stat_result | str:
     try:
-        return path.stat()
+        return os.stat(path)  # noqa: PTH116 - a Path of each of a million costs more than its state
     except OSError as error:
         return error.strerror or str(error)
 
 
-def _read(unread: Sequence[Unread], measured: dict[str, Measured], problems: list[str]) -> None:
+def _read(root: Path, unread: Sequence[tuple[str, int]], measured: dict[str, Measured], problems: list[str]) -> None:
     cached, unreadable = len(measured), 0
+    descriptions: dict[MediaInfo, MediaInfo] = {}  # frames of one size share theirs
     with progress(total=cached + len(unread), initial=cached, desc="manifest", unit="item", delay=_QUIET) as bar:
-        for one, outcome in _outcomes(unread):
+        bar.set_postfix(cached=cached, unreadable=0, refresh=False)
+        for one, outcome in _outcomes(root, unread):
             if isinstance(outcome, str):
                 problems.append(f"{one.item!r}: {outcome}")
-            else:
+            elif outcome.info is None:
                 measured[one.item] = outcome
-                unreadable += outcome.info is None
-            bar.set_postfix(cached=cached, unreadable=unreadable, refresh=False)
+                unreadable += 1
+                bar.set_postfix(cached=cached, unreadable=unreadable, refresh=False)
+            else:
+                measured[one.item] = replace(outcome, info=descriptions.setdefault(outcome.info, outcome.info))
             bar.update()
 
 
-def _outcomes(unread: Sequence[Unread]) -> Iterator[tuple[Unread, Measured | str]]:
+def _outcomes(root: Path, unread: Sequence[tuple[str, int]]) -> Iterator[tuple[Unread, Measured | str]]:
     workers = min(worker_count(), 1 + len(unread) // _PER_WORKER)
-    for one, outcome in decode_all(unread, read_medium, workers, lambda one: minutes_to_read(one.size)):
+    media = (Unread(path, root / path, size) for path, size in unread)
+    for one, outcome in decode_all(media, read_medium, workers, lambda one: minutes_to_read(one.size)):
         # What its decoder died of is no matter to its bytes: to read these needs no library.
         yield one, read_bytes_only(one, str(outcome)) if isinstance(outcome, MediaError) else outcome

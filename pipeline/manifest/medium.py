@@ -13,7 +13,7 @@ from pipeline.media.probe import MediaInfo, probe
 _SETTLED = 2.0  # s; a file changed later than that may change again within one tick of its clock
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Unread:
     """A medium to be measured."""
 
@@ -22,7 +22,7 @@ class Unread:
     size: int  # bytes, by which its time limit grows
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Measured:
     """One medium: its bytes and what they are."""
 

@@ -40,7 +40,7 @@ _SUFFIXES: dict[Kind, str] = {
 KIND_OF_SUFFIX = {f".{name}": kind for kind, names in _SUFFIXES.items() for name in names.split()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Traits:
     """What is known of a person, or of an item; None where nothing is."""
 
@@ -50,7 +50,7 @@ class Traits:
     language: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One medium as a layout reads it from its path or from the user's table."""
 

@@ -20,7 +20,7 @@ _LONGEST = 1e6  # s (11 days); a header that says more says nothing
 _FASTEST = 1e4  # Hz
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MediaInfo:
     """A medium as its header describes it; None where the header does not say."""
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
 
 from pipeline.errors import ManifestError
 from pipeline.manifest.checks import refuse
@@ -41,7 +42,7 @@ def find(source: LayoutInput) -> tuple[Listing, list[Entry]]:
             continue
         name, video = folders[-2:]
         if person := people.get(canonical(name)):
-            found.append(Entry(path, person.identity, f"{person.identity}/{video}", person.traits))
+            found.append(Entry(path, person.identity, intern(f"{person.identity}/{video}"), person.traits))
         else:
             strangers.append(f"{path!r}: {name!r}")
     refuse(

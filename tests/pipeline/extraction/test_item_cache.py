@@ -1,5 +1,6 @@
 """The item cache forgets nothing sound and returns nothing damaged."""
 
+import hashlib
 import logging
 import os
 import sqlite3
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from pipeline.errors import StoreError
 from pipeline.extraction.item_cache import ItemCache, item_key
@@ -78,6 +80,33 @@ def test_one_flipped_bit_is_noticed_and_only_that_entry_forgotten(tmp_path: Path
         assert cache.usage()[0] == 1
 
 
+def test_value_of_another_key_is_not_taken_for_a_damaged_indexs_sake(tmp_path: Path, caplog) -> None:
+    path = tmp_path / "items.sqlite"
+    with ItemCache(path) as cache:
+        cache.put({"a": entry(1.0), "b": entry(2.0)})
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE entries SET (digest, value) = (SELECT digest, value FROM entries WHERE key = 'a')")
+    raw.close()
+    with caplog.at_level(logging.WARNING), ItemCache(path) as cache:
+        assert set(cache.get(["a", "b"])) == {"a"} and cache.lacking(["a", "b"]) == {"b"}
+    assert "1 damaged" in caplog.text
+
+
+def test_file_of_an_earlier_version_is_used_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "items.sqlite"
+    with sqlite3.connect(path) as raw:
+        columns = "key TEXT PRIMARY KEY, digest BLOB NOT NULL, value BLOB NOT NULL, used REAL NOT NULL"
+        raw.execute(f"CREATE TABLE entries ({columns}) WITHOUT ROWID")
+        value = save({"x": np.arange(3)})
+        raw.execute("INSERT INTO entries VALUES ('old', ?, ?, 1.0)", (hashlib.sha256(value).digest(), value))
+    raw.close()
+    with ItemCache(path) as cache:
+        cache.put({"new": entry(1.0)})
+    with ItemCache(path) as cache:
+        found = cache.get(["old", "new"])
+    assert found["old"]["x"].tolist() == [0, 1, 2] and set(found) == {"old", "new"}
+
+
 @pytest.mark.parametrize("where", ["header", "whole"])
 def test_destroyed_file_is_set_aside_and_the_cache_starts_anew(tmp_path: Path, where: str) -> None:
     path = tmp_path / "items.sqlite"
@@ -96,16 +125,19 @@ def test_destroyed_file_is_set_aside_and_the_cache_starts_anew(tmp_path: Path, w
 def damaged_leaf(path: Path) -> None:
     """Break the page that holds key k49, and no page that is read when the file is opened."""
     content = bytearray(path.read_bytes())
-    pages = range(4096, len(content), 4096)
-    leaf = next(at for at in pages if content[at] == 10 and b"k49" in content[at : at + 4096])  # 10: a leaf of keys
+    size = int.from_bytes(content[16:18], "big")
+    pages = range(size, len(content), size)
+    leaf = next(at for at in pages if content[at] == 10 and b"k49" in content[at : at + size])  # 10: a leaf of keys
     content[leaf] ^= 255
     path.write_bytes(content)
 
 
 def fifty(path: Path) -> list[str]:
+    """Keys that are so long that their index has several leaves."""
+    keys = [f"k{i:02}{'x' * 500}" for i in range(50)]
     with ItemCache(path) as cache:
-        cache.put({f"k{i:02}": entry(i) for i in range(50)})
-    return [f"k{i:02}" for i in range(50)]
+        cache.put({key: entry(i) for i, key in enumerate(keys)})
+    return keys
 
 
 def test_damage_that_shows_only_when_writing_costs_the_old_entries_and_not_the_run(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def build(tmp_path: Path, media: Path) -> Build:
             (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
         given = {"media": str(media), "table": "items.csv", "identities": "identities.csv"}
         settings = ManifestSettings.model_validate(
-            {"layout": "folders", "columns": {}, "max_skip_ratio": 1.0, **given, **keys}
+            {"layout": "folders", "listed": {}, "columns": {}, "max_skip_ratio": 1.0, **given, **keys}
         )
         sources = Sources(media, tmp_path / "items.csv", tmp_path / "identities.csv", tmp_path / "cache")
         return build_manifest(settings, sources)

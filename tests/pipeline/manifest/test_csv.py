@@ -139,7 +139,7 @@ def test_the_table_of_the_real_grid_clips(shared: Path, tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text("identity\n")
     columns = {"path": "clip"}  # clips.csv: clip,identity
     settings = ManifestSettings(
-        **{"media": str(grid), "layout": "csv", "table": "clips.csv", "identities": "people.csv"},
+        **{"media": str(grid), "listed": {}, "layout": "csv", "table": "clips.csv", "identities": "people.csv"},
         **{"columns": columns, "max_skip_ratio": 0.0},
     )
     manifest = build_manifest(settings, Sources(grid, grid / "clips.csv", tmp_path / "people.csv", tmp_path))

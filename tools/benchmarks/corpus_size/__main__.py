@@ -1,4 +1,4 @@
-"""Size: `python -m tools.benchmarks.corpus_size [--files 20000 200000] [--folder FOLDER] [--stages manifest ...]`.
+"""Size: `python -m tools.benchmarks.corpus_size [--files 20000 200000] [--folder FOLDER]`.
 
 Makes that many face frames and an eighth as many utterances, runs each stage once in a process of its own, with
 extractors that have no network, and writes seconds, resident memory and items a second; of two sizes also what each
@@ -34,7 +34,9 @@ def main() -> None:
     parser.add_argument("--files", type=int, nargs="+", default=[20_000, 200_000], help="face frames, one or two sizes")
     parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES)
     parser.add_argument("--folder", type=Path, help="where to work, kept afterwards; media that are there are used")
+    parser.add_argument("--workers", type=int, default=2, help="decode workers")
     arguments = parser.parse_args()
+    os.environ["SBNET_WORKERS"] = str(arguments.workers)
     with tempfile.TemporaryDirectory() as scratch:
         found = [
             measured(arguments.folder or Path(scratch), files, arguments.stages) for files in sorted(arguments.files)
@@ -77,7 +79,7 @@ def _run(project: Path, stage: str, *arguments: str) -> Figures:
 def _write_params(project: Path) -> None:
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     none = str(ROOT / "data/no_identities.csv")
-    raw["manifest"].update(media="media", identities=none, table=str(ROOT / "data/no_items.csv"), columns={})
+    raw["manifest"].update(media="media", listed={}, identities=none, table=str(ROOT / "data/no_items.csv"), columns={})
     raw["detect_faces"]["detector"] = "none"
     raw["embed_faces"]["extractor"] = raw["embed_voices"]["extractor"] = "null"
     raw["train"]["epochs"] = 1
