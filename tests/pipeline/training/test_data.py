@@ -39,3 +39,11 @@ def test_all_of_it_at_once_is_the_faces_and_then_the_voices_of_every_pair() -> N
     wanted = np.concatenate([world.faces[lists.face_rows], world.voices[lists.voice_rows]])
     assert whole.samples is not None and np.array_equal(whole.samples.numpy(), wanted)
     assert whole.is_voice is not None and whole.is_voice.tolist() == np.repeat([0, 1], len(lists.classes)).tolist()
+
+
+def test_of_a_large_store_only_the_rows_of_pairs_are_copied() -> None:
+    world, settings = make_world(train=4, validation=10, test=40), train_settings()
+    data = TrainingData(settings, world.lists, world.faces, world.voices, CPU)
+    used = len(np.unique(world.lists.face_rows)) + len(np.unique(world.lists.voice_rows))
+    assert data.both is not None and len(data.both) == used < len(world.faces)
+    assert np.shares_memory(data.faces.numpy(), world.faces)
