@@ -120,8 +120,14 @@ class _Torch(Network):
     def __call__(self, inputs: NDArray[Any]) -> tuple[Floats, ...]:
         lowered = torch.autocast(self._device.type, torch.bfloat16) if self._lowered else nullcontext()
         with exact_inference(), lowered:
-            outputs = self._module(torch.from_numpy(inputs).to(self._device))
+            outputs = self._module(self._moved(torch.from_numpy(inputs)))
         return tuple(part.float().cpu().numpy() for part in _parts(outputs))
+
+    def _moved(self, inputs: Tensor) -> Tensor:
+        """To the device; to a GPU by way of pinned memory, from which it reads several times as fast."""
+        if self._device.type != "cuda":
+            return inputs.to(self._device)
+        return inputs.pin_memory().to(self._device, non_blocking=True)
 
 
 class _OpenVINO(Network):

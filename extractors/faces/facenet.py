@@ -23,7 +23,7 @@ from pipeline.runtime.compat import import_facenet_pytorch
 
 SIZE = 160  # px, sides of its input
 _MEAN, _SCALE = 127.5, 128.0  # of the pixels: fixed_image_standardization of facenet-pytorch
-_GPU_BATCH = 64  # crops; bounds memory whatever one call brings
+_GPU_BATCH = 256  # crops; fills a GPU, and bounds memory whatever one call brings
 
 
 class FromPixels(nn.Module):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import torch
 
 Place = Callable[[Any], Path]  # a row -> its file
+_CROPPED_AT_ONCE = 8  # times as many items as otherwise fill a GPU: an image is one crop, of 77 kB, and no whole frames
 
 
 class Extracting(Protocol):
@@ -122,7 +123,8 @@ class FaceEmbedding:
     @property
     def work(self) -> Work[Prepared]:
         """What the loop of extraction does."""
-        return Work("embed_faces", Embed(self.extractor), _at_once(self.extractor))
+        more = 1 if self.extractor.device.type == "cpu" else _CROPPED_AT_ONCE
+        return Work("embed_faces", Embed(self.extractor), more * _at_once(self.extractor))
 
     def tasks(self, faces: Iterable[tuple[Any, FoundFaces]], place: Place) -> Iterator[Task[Prepared]]:
         """One a row, with the faces that were found in its medium."""

@@ -31,7 +31,8 @@ class TrainingData:
         self.traits = {name: torch.from_numpy(values).to(device) for name, values in lists.traits.items()}
         self.device = device
         self.faces, self.voices = (torch.from_numpy(part).to(device) for part in (faces, voices))
-        self.both: Tensor | None = None  # (F + V, D) faces above voices, for a method that sees samples of both
+        self.both: Tensor | None = None  # (M, D) faces and then voices of the pairs, for samples of both modalities
+        self._rows_of = {"face": lists.face_rows, "voice": lists.voice_rows}  # of a pair's samples, in what they are in
         if settings.modality == "both" and method_class(settings.method).takes == "samples":
             self._stack()
 
@@ -63,15 +64,11 @@ class TrainingData:
 
         A step would wait for three small arrays otherwise, on a GPU for three copies.
         """
-        faces, voices = self.lists.face_rows, self.lists.voice_rows
+        faces, voices = (self._rows_of[modality][pair] for modality in ("face", "voice"))
         labels = self._tensor(self.lists.classes[pair])
         if method.takes == "pairs":
-            return labels, self._tensor(faces[pair]), self._tensor(voices[pair])
-        if self.both is not None:
-            rows = np.where(voice, voices[pair] + len(self.faces), faces[pair])
-        else:
-            rows = (voices if self.settings.modality == "voice" else faces)[pair]
-        return labels, self._tensor(rows), self._tensor(voice)
+            return labels, self._tensor(faces), self._tensor(voices)
+        return labels, self._tensor(np.where(voice, voices, faces)), self._tensor(voice)
 
     def _pairs(self, labels: Tensor, faces: Tensor, voices: Tensor) -> Batch:
         sides = self.faces.index_select(0, faces), self.voices.index_select(0, voices)
@@ -83,11 +80,15 @@ class TrainingData:
         return Batch(labels, samples, voice, None, None, self._traits(labels))
 
     def _stack(self) -> None:
-        """Faces above voices, the narrower padded with zeros; of one width, the stores become views of it."""
-        padded = [F.pad(part, (0, self.sizes.padded - part.shape[1])) for part in (self.faces, self.voices)]
-        self.both = torch.cat(padded)
-        if self.sizes.face == self.sizes.voice:
-            self.faces, self.voices = self.both[: len(self.faces)], self.both[len(self.faces) :]
+        """Copy the rows that pairs name, the narrower padded with zeros: a store may hold ten times as many."""
+        parts, start = [], 0
+        for modality, store in (("face", self.faces), ("voice", self.voices)):
+            used, where = np.unique(self._rows_of[modality], return_inverse=True)
+            part = store.index_select(0, self._tensor(used))
+            parts.append(F.pad(part, (0, self.sizes.padded - part.shape[1])))
+            self._rows_of[modality] = start + where
+            start += len(used)
+        self.both = torch.cat(parts)
 
     def _traits(self, labels: Tensor) -> dict[str, Tensor]:
         return {name: values[labels] for name, values in self.traits.items()}

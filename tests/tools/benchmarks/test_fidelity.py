@@ -126,13 +126,13 @@ def test_a_rate_of_both_sides_is_in_the_name_and_stands_in_for_the_official_one_
 
 def test_output_is_parsed_in_percent_line_by_line() -> None:
     lines = [
-        '{"eer": 0.25, "auc": 0.8, "read": null, "trained": 1.5}',
-        '{"eer": 0.3, "auc": 0.7, "read": 2, "trained": 1}',
+        '{"eer": 0.25, "auc": 0.8, "read": null, "trained": 1.5, "processor": 1.4}',
+        '{"eer": 0.3, "auc": 0.7, "read": 2, "trained": 1, "processor": 0.9}',
     ]
     found = parsed("\n".join(lines) + "\n")
-    assert [(epoch.eer, epoch.auc, epoch.read, epoch.trained) for epoch in found] == [
-        (25.0, 80.0, None, 1.5),
-        (30.0, 70.0, 2, 1),
+    assert [(epoch.eer, epoch.auc, epoch.read, epoch.trained, epoch.processor) for epoch in found] == [
+        (25.0, 80.0, None, 1.5, 1.4),
+        (30.0, 70.0, 2, 1, 0.9),
     ]
 
 

@@ -13,10 +13,8 @@ from scipy import stats
 
 from pipeline.manifest.schema import read_manifest
 from pipeline.metrics import roc_auc
-from pipeline.protocol.sources.feature_files import read_features
 from tools.benchmarks.voxceleb_scale import planted as world_of
 from tools.benchmarks.voxceleb_scale.control import exchanged
-from tools.benchmarks.voxceleb_scale.feature_files import write_feature_files
 from tools.benchmarks.voxceleb_scale.methods import described, entries, every_method, figures
 from tools.benchmarks.voxceleb_scale.oracle import limits, log_likelihood_ratios
 from tools.benchmarks.voxceleb_scale.planted import FACE, VOICE, Planted, Strengths, planted
@@ -181,20 +179,6 @@ def test_control_gives_every_class_the_voices_of_one_other_and_tears_gender_apar
     assert sorted(one_owner["first"]) == list(range(people))
     assert (one_owner["first"] != one_owner.index).all()
     assert (gender[one_owner["first"]] == gender).mean() == 0.5
-
-
-def test_feature_files_are_as_the_official_code_reads_them(tmp_path: Path) -> None:
-    size = Size(train=4, validation=0, test=3, pairs_a_person=5, trials=8)
-    write_feature_files(tmp_path, size, seed=0)
-    table = pd.read_csv(tmp_path / "face" / "facenetfaceTrain.csv", header=None)
-    assert table.shape == (20, 513)
-    features = read_features(tmp_path / "voice" / "voiceTrain.csv", labelled=True)
-    assert features.labels.tolist() == table[512].tolist()
-    left = read_features(tmp_path / "voice" / "voice_veriflist_test_random_unseenunheard.csv", labelled=False).labels
-    right = read_features(
-        tmp_path / "face" / "facenet_face_veriflist_test_random_unseenunheard.csv", labelled=False
-    ).labels
-    assert (left == right).tolist() == [True, False] * 4
 
 
 @pytest.mark.stage

@@ -10,8 +10,9 @@ to a GPU is supplied from outside, and nothing else is changed:
 - TensorFlow 1 is `tensorflow.compat.v1` with `tf_keras`, `tf.contrib.layers` is `tf_slim`; `progressbar` shows nothing.
 - The order's replacements in the script's text, each of which must fit exactly once.
 
-Prints a JSON line for each test between epochs: eer and auc, as the script's own test returns them (shares), and `read`
-and `trained`, seconds. With `"test": false` the test is left out, for a comparison of speed.
+Prints a JSON line for each test between epochs: eer and auc, as the script's own test returns them (shares), and
+seconds: `read`, `trained` and, of the processor, `processor`. With `"test": false` the test is left out, for a
+comparison of speed.
 """
 
 import argparse
@@ -63,7 +64,7 @@ class _Watch:
     """Seconds that reading and each epoch took, without the tests."""
 
     def __init__(self) -> None:
-        self.begin = 0.0
+        self.begin = self.processor = 0.0
         self.read: float | None = None
 
     def start(self) -> None:
@@ -73,18 +74,23 @@ class _Watch:
         """The features are read: training begins."""
         if self.read is None:
             self.read = time.perf_counter() - self.begin
-            self.begin = time.perf_counter()
+            self.restart()
+
+    def restart(self) -> None:
+        """An epoch begins."""
+        self.begin, self.processor = time.perf_counter(), time.process_time()
 
     def around(self, test: Callable[..., Any], words: Any) -> Callable[..., Any]:
         """The script's test, whose result is printed as well."""
 
         def tested(*arguments: Any) -> Any:
-            trained = time.perf_counter() - self.begin
+            trained, processor = time.perf_counter() - self.begin, time.process_time() - self.processor
             eer, auc = found = test(*arguments)
-            line = {"eer": float(eer), "auc": float(auc), "read": self.read, "trained": trained}
+            seconds = {"read": self.read, "trained": trained, "processor": processor}
+            line = {"eer": float(eer), "auc": float(auc), **seconds}
             words.write(json.dumps(line) + "\n")
             words.flush()
-            self.begin = time.perf_counter()
+            self.restart()
             return found
 
         return tested

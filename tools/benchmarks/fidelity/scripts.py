@@ -105,12 +105,14 @@ class Epoch:
     auc: float  # percent
     read: float | None  # s; None where it is not measured
     trained: float  # s
+    processor: float | None = None  # s of the processor; of results that are older than this, None
 
 
 def parsed(output: str) -> list[Epoch]:
     """What official.py printed, one epoch a line."""
     lines = [json.loads(line) for line in output.splitlines()]
-    return [Epoch(100 * line["eer"], 100 * line["auc"], line["read"], line["trained"]) for line in lines]
+    seconds = ("read", "trained", "processor")
+    return [Epoch(100 * line["eer"], 100 * line["auc"], *(line[name] for name in seconds)) for line in lines]
 
 
 def run_official(

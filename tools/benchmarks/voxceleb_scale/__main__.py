@@ -1,16 +1,13 @@
 """Methods at VoxCeleb1's size, on planted embeddings: `python -m tools.benchmarks.voxceleb_scale`.
 
 Prints how well anybody could do, then a line a run of `--methods` (means and deviations over seeds), then those of the
-control, whose intervals must hold 50. Stopped, it goes on where it was. With `--official CHECKOUT` (a clone of
-github.com/msaadsaeed/SBNet) it times the epoch of that code beside ours instead, in turn, on the same feature files;
-with `--pairs 122`, as many as the official files hold, that needs 3 GB of disk and 6 GB of memory.
+control, whose intervals must hold 50. Stopped, it goes on where it was.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from tools.benchmarks.voxceleb_scale.beside import compare
 from tools.benchmarks.voxceleb_scale.control import write_control
 from tools.benchmarks.voxceleb_scale.methods import Bench, described, every_method, heading
 from tools.benchmarks.voxceleb_scale.oracle import limits
@@ -22,9 +19,6 @@ def main() -> int:
     arguments = _arguments()
     size = Size(arguments.train, arguments.validation, arguments.test, arguments.pairs, arguments.trials)
     folder: Path = arguments.folder
-    if arguments.official:
-        compare(folder / "official", arguments.official, size, arguments.seed, arguments.official_threads, _say)
-        return 0
     names = every_method() if arguments.methods == ["all"] else arguments.methods
     project, control = folder / "planted", folder / "control"
     world = open_world(project, size, arguments.seed, arguments.seeds)
@@ -57,9 +51,6 @@ def _arguments() -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=int, default=default, help="people")
     parser.add_argument("--pairs", type=int, default=size.pairs_a_person, help="training pairs a person")
     parser.add_argument("--trials", type=int, default=size.trials)
-    parser.add_argument("--official", type=Path, help="checkout of the official repository: time its epoch and ours")
-    # On a busy machine two threads wait for each other in a spin, and a step takes a hundred times as long.
-    parser.add_argument("--official-threads", type=int, nargs="+", default=[1], help="CPU threads of the official code")
     return parser.parse_args()
 
 

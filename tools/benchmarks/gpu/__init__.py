@@ -1,0 +1,1 @@
+"""What a GPU gives the same results as a CPU for, and how fast: `python -m tools.benchmarks.gpu --minutes 8`."""
