@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from extractors.deterministic import exact_inference
 from pipeline.errors import ConfigError
+from pipeline.extraction.limits import cores
 
 VARIABLE = "SBNET_CPU_BACKEND"
 Precision = Literal["float32", "bfloat16"]  # of the arithmetic; outputs are float32
@@ -79,11 +80,6 @@ def cpu_backend() -> Literal["openvino", "torch"]:
         raise ConfigError(f"{VARIABLE}=openvino, but it is not installed: pip install -r requirements.txt")
     logger.warning("openvino is not installed: networks run in torch, at a half to a quarter of the speed")
     return "torch"
-
-
-def cores() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def side_by_side(function: Callable[[ItemT], ResultT], items: Iterable[ItemT], lanes: int) -> list[ResultT]:
