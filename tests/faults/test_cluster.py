@@ -50,7 +50,7 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Twelve clips, extracted on this machine."""
     found = sorted(DEMO.glob("id*/*.mp4"))[:ITEMS]
     media = {path.relative_to(DEMO).as_posix(): path for path in found}
-    project = make_project(tmp_path_factory.mktemp("local"), media, in_process=True, detect_faces={"max_frames": 2})
+    project = make_project(tmp_path_factory.mktemp("local"), media, in_process=True)
     project.extract(SBNET_WORKERS="2", SBNET_DEVICE="cpu")
     return project
 
@@ -123,15 +123,16 @@ def same_bytes(one: Project, other: Project, stage: str) -> bool:
 def test_whatever_dies_under_it_the_bytes_are_those_of_one_machine(
     cluster: Cluster, local: Project, remote: Project
 ) -> None:
-    """Nothing dies under the first stage, an actor is killed under the second, a node by force under the third."""
+    """Nothing dies under the first stage, all actors are killed under the second, a node by force under the third."""
     stage = Running(remote, "detect_faces", cluster)
     assert stage.finish() == 0
     assert same_bytes(local, remote, "detect_faces")
 
     stage = Running(remote, "embed_faces", cluster)
     stage.wait_for_items()
-    os.kill(actors_in(remote)[0], signal.SIGKILL)
-    assert stage.finish() == 1
+    for actor in actors_in(remote):
+        os.kill(actor, signal.SIGKILL)
+    assert stage.finish() >= 1
     assert same_bytes(local, remote, "embed_faces")
 
     stage = Running(remote, "embed_voices", cluster)
