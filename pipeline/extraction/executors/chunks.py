@@ -64,8 +64,8 @@ class Chunks:
         """Whether every item has its outcome."""
         return not self._out and not self.waiting(1)
 
-    def take(self) -> Chunk | None:
-        """The next chunk; None if nothing waits."""
+    def take(self) -> Chunk:
+        """The next chunk; empty if nothing waits."""
         chunk, minutes = Chunk(), 0.0
         most = 1 if self._alone else self._size()
         self._look_ahead(most)
@@ -77,7 +77,7 @@ class Chunks:
             task = source.popleft()
             chunk.unfinished[task.key] = task
         self._out += len(chunk.unfinished)
-        return chunk if chunk.unfinished else None
+        return chunk
 
     def settle(self, chunk: Chunk, outcomes: Mapping[str, Arrays | MediaError]) -> list[Outcome]:
         """Outcomes (key -> result) of a chunk's items, each with its task; raises ExtractionError for others."""

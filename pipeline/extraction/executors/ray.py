@@ -280,15 +280,18 @@ class _Extraction:
         return _Actor(handle, handle.arrive.remote(self._here, self._crew.environment(cpus), str(Path.cwd())))
 
     def _give_out(self) -> None:
-        ready = [actor for actor in self._actors if actor.ready]
-        for _ in range(_IN_FLIGHT):  # a chunk each, before anyone has a second
-            for actor in ready:
-                if len(actor.chunks) < _IN_FLIGHT and (chunk := self._chunks.take()):
-                    tasks = [replace(task, path=task.path.absolute()) for task in chunk.unfinished.values()]
-                    stream = actor.handle.run.options(num_returns="streaming").remote(tasks)
-                    actor.chunks.append((stream, chunk))
-                    if len(actor.chunks) == 1:
-                        self._begin(actor)
+        for held in range(_IN_FLIGHT):  # a chunk each, before anyone has a second
+            # Not the last items, while an actor that is about to be ready has none: they may be long.
+            kept = sum(actor.place is not None and not actor.chunks for actor in self._actors) if held else 0
+            for actor in self._actors:
+                if actor.ready and len(actor.chunks) == held and self._chunks.waiting(kept + 1) > kept:
+                    self._give(actor, self._chunks.take())
+
+    def _give(self, actor: _Actor, chunk: Chunk) -> None:
+        tasks = [replace(task, path=task.path.absolute()) for task in chunk.unfinished.values()]
+        actor.chunks.append((actor.handle.run.options(num_returns="streaming").remote(tasks), chunk))
+        if len(actor.chunks) == 1:
+            self._begin(actor)
 
     def _begin(self, actor: _Actor) -> None:
         """The actor comes to its next chunk, if it has one."""

@@ -69,5 +69,7 @@ def test_model_made_of_a_description_must_be_the_stages_own(tmp_path) -> None:
     actor.load(description)
     assert actor._work.stage == "embed_voices"
     assert actor._work.infer.embedder.fingerprint() == extractor.fingerprint()
+    step.work.ran_in("another backend")
+    assert step.made_by()["backend"] == "another backend", "the store says where its vectors were made"
     with pytest.raises(ConfigError, match=r"node .*: its extractor gives other vectors"):
         actor.load(replace(description, fingerprint="0" * 64))

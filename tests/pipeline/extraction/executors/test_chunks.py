@@ -16,14 +16,13 @@ def tasks(count: int, minutes: float = 0.0) -> list[Task]:
     return [Task(str(i), Path(str(i)), f"key {i}", prepare=str, minutes=minutes) for i in range(count)]
 
 
-def keys(chunk: Chunk | None) -> list[str]:
-    assert chunk is not None
+def keys(chunk: Chunk) -> list[str]:
     return list(chunk.unfinished)
 
 
 def test_every_item_is_in_one_chunk_of_some_seconds_of_work() -> None:
     chunks, sizes, seen = Chunks(tasks(3000)), [], []
-    while chunk := chunks.take():
+    while (chunk := chunks.take()).unfinished:
         sizes.append(len(chunk.unfinished))
         seen += keys(chunk)
         chunks.settle(chunk, dict.fromkeys(chunk.unfinished, RESULT))
@@ -52,7 +51,7 @@ def test_long_media_make_small_chunks_and_a_film_is_one_by_itself() -> None:
 def test_outcomes_carry_their_tasks_and_a_foreign_one_is_refused() -> None:
     chunks = Chunks(tasks(100))
     chunk = chunks.take()
-    assert chunk is not None and keys(chunk) == [f"key {i}" for i in range(4)]
+    assert keys(chunk) == [f"key {i}" for i in range(4)]
     [(task, outcome)] = chunks.settle(chunk, {"key 3": RESULT})
     assert task.item == "3" and outcome is RESULT
     assert "key 3" not in chunk.unfinished and not chunks.finished
@@ -63,7 +62,6 @@ def test_outcomes_carry_their_tasks_and_a_foreign_one_is_refused() -> None:
 def test_dead_actor_costs_what_it_had_not_finished_given_out_again_one_by_one() -> None:
     chunks = Chunks(tasks(100))
     begun, next_one = chunks.take(), chunks.take()
-    assert begun is not None and next_one is not None
     chunks.settle(begun, {"key 0": RESULT})
     unfinished, untouched = keys(begun), keys(next_one)
     assert chunks.lost(begun, begun=True) == []
@@ -78,7 +76,6 @@ def test_item_that_kills_its_actors_becomes_a_skip_and_costs_no_other_item() -> 
     given_up = []
     while not chunks.finished:
         chunk = chunks.take()
-        assert chunk is not None
         if "key 7" in chunk.unfinished:
             dead += 1
             given_up += chunks.lost(chunk, begun=True)
