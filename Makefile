@@ -42,7 +42,7 @@ setup: $(VENV)/.installed
 	@$(BIN)/python -m tools.environment
 
 # torch first and by its pin: resolved together with the rest, a newer build with CUDA packages could come.
-$(VENV)/.installed: requirements.txt requirements-export.txt requirements-dev.txt
+$(VENV)/.installed: requirements.txt requirements-export.txt requirements-cluster.txt requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $$(grep '^torch==' requirements.txt)
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from extractors.deterministic import exact_inference
 from pipeline.errors import ConfigError
+from pipeline.extraction.limits import cores
 
 VARIABLE = "SBNET_CPU_BACKEND"
 Precision = Literal["float32", "bfloat16"]  # of the arithmetic; outputs are float32
@@ -81,11 +82,10 @@ def cpu_backend() -> Literal["openvino", "torch"]:
     return "torch"
 
 
-def cores() -> int:
-    """CPUs that this process may use, and no more than OMP_NUM_THREADS, which clusters set for a share of a machine."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def side_by_side_at_most() -> int:
+    """How many inferences run at a time: one a core, and no more than OMP_NUM_THREADS, a share of a machine."""
     allowed = os.environ.get("OMP_NUM_THREADS", "")
-    return max(1, min(usable, int(allowed))) if allowed.isdecimal() else usable
+    return max(1, min(cores(), int(allowed))) if allowed.isdecimal() else cores()
 
 
 def side_by_side(function: Callable[[ItemT], ResultT], items: Iterable[ItemT], lanes: int) -> list[ResultT]:
@@ -143,7 +143,7 @@ class _OpenVINO(Network):
         lowered = precision == "bfloat16" and _has_bfloat16(core)
         if precision == "bfloat16" and not lowered:
             logger.warning("this CPU has no bfloat16 arithmetic: precision bfloat16 runs in float32, slower and closer")
-        self.lanes = cores()
+        self.lanes = side_by_side_at_most()
         options = {
             "NUM_STREAMS": self.lanes,
             "INFERENCE_NUM_THREADS": self.lanes,  # one a stream

@@ -1,7 +1,8 @@
 """How many processes decode, and how long one item may take.
 
 Both come from the environment because they depend on the machine: as keys of params.yaml they would split the cache
-by machine. SBNET_WORKERS is the number of processes (0: in the stage's own, without their protection).
+by machine. SBNET_WORKERS is the number of processes (0: in the stage's own, without their protection). SBNET_CORES says
+how many cores of the machine are ours, where that is fewer than the system lets us use.
 SBNET_ITEM_SECONDS is what an item may take, and may take again for each minute that its medium lasts (`minutes_of`).
 """
 
@@ -17,14 +18,23 @@ _USUAL_BYTES = 50_000.0  # a second, of media whose header gives no duration
 _READ_BYTES = 120e6  # a minute's worth, however short the medium: 1 MB/s, a slow network disk
 
 
+def cores() -> int:
+    """Cores that this process may use: what the system allows, or SBNET_CORES where that is fewer."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(allowed, _whole_number("SBNET_CORES", "cores", allowed)))
+
+
 def worker_count() -> int:
     """SBNET_WORKERS, or one less than the cores (at least 1, at most 8)."""
-    text = os.environ.get("SBNET_WORKERS", "")
-    if not text:
-        return max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) - 1))
-    if not text.isdecimal():
-        raise ConfigError(f"SBNET_WORKERS must be a whole number of processes, found {text!r}")
-    return int(text)
+    return _whole_number("SBNET_WORKERS", "processes", max(1, min(_MOST_WORKERS, cores() - 1)))
+
+
+def _whole_number(variable: str, of: str, otherwise: int) -> int:
+    """What a variable of the environment says, or `otherwise` where it is unset."""
+    text = os.environ.get(variable, "")
+    if text and not text.isdecimal():
+        raise ConfigError(f"{variable} must be a whole number of {of}, found {text!r}")
+    return int(text) if text else otherwise
 
 
 def item_seconds() -> float:

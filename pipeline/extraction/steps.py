@@ -6,14 +6,17 @@ under the same keys of the item cache and with the same provenance.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
+from pipeline.errors import ConfigError, MediaError
 from pipeline.extraction.decoding import CutFaces, Prepared, PrepareFace, PrepareVoice, ReadUtterance, SampleFrames
 from pipeline.extraction.face_table import Detect, Face, FoundFaces
 from pipeline.extraction.fingerprint import fingerprint_of
+from pipeline.extraction.item_cache import Arrays
 from pipeline.extraction.packing import Embed, Outcomes
 from pipeline.extraction.tasks import Task, task_of
 from pipeline.extraction.work import Work, items_at_once
@@ -22,6 +25,9 @@ from pipeline.media import SampledFrame
 if TYPE_CHECKING:
     import torch
 
+PayloadT = TypeVar("PayloadT")
+
+_DIGITS = 12  # of a fingerprint, in a message
 Place = Callable[[Any], Path]  # a row -> its file
 _CROPPED_AT_ONCE = 8  # times as many items as otherwise fill a GPU: an image is one crop, of 77 kB, and no whole frames
 
@@ -32,6 +38,16 @@ class Extracting(Protocol):
     @property
     def device(self) -> "torch.device":
         """Where its networks are."""
+        ...
+
+    @property
+    def options(self) -> Any:
+        """What it was made of, beside the device."""
+        ...
+
+    @property
+    def backend(self) -> str | None:
+        """What its networks run in, for the record."""
         ...
 
     @property
@@ -100,7 +116,7 @@ class FaceDetection:
     @property
     def work(self) -> Work[list[SampledFrame]]:
         """What the loop of extraction does."""
-        return Work("detect_faces", Detect(self.detector), _at_once(self.detector))
+        return _work("detect_faces", Detect(self.detector), self.detector, partial(FaceDetection, sample=self.sample))
 
     def tasks(self, rows: Iterable[Any], place: Place) -> Iterator[Task[list[SampledFrame]]]:
         """One a row."""
@@ -123,8 +139,9 @@ class FaceEmbedding:
     @property
     def work(self) -> Work[Prepared]:
         """What the loop of extraction does."""
+        again = partial(FaceEmbedding, detected_by=self.detected_by)
         more = 1 if self.extractor.device.type == "cpu" else _CROPPED_AT_ONCE
-        return Work("embed_faces", Embed(self.extractor), more * _at_once(self.extractor))
+        return _work("embed_faces", Embed(self.extractor), self.extractor, again, more)
 
     def tasks(self, faces: Iterable[tuple[Any, FoundFaces]], place: Place) -> Iterator[Task[Prepared]]:
         """One a row, with the faces that were found in its medium."""
@@ -148,7 +165,8 @@ class VoiceEmbedding:
     @property
     def work(self) -> Work[Prepared]:
         """What the loop of extraction does."""
-        return Work("embed_voices", Embed(self.extractor), _at_once(self.extractor))
+        again = partial(VoiceEmbedding, remove_offset=self.remove_offset, trim=self.trim)
+        return _work("embed_voices", Embed(self.extractor), self.extractor, again)
 
     def tasks(self, rows: Iterable[Any], place: Place) -> Iterator[Task[Prepared]]:
         """One a row."""
@@ -166,5 +184,42 @@ class VoiceEmbedding:
         }
 
 
-def _at_once(extractor: Extracting) -> int:
-    return items_at_once(extractor.device.type, extractor.independent)
+def _work(
+    stage: str,
+    infer: Callable[[Sequence[PayloadT]], Sequence[Arrays | MediaError]],
+    extractor: Extracting,
+    again: Callable[[Any], Any],
+    more: int = 1,
+) -> Work[PayloadT]:
+    """Work of an extractor, `more` times as many items at once as usual; `again` makes another extractor's step."""
+    return Work(
+        stage,
+        infer,
+        more * items_at_once(extractor.device.type, extractor.independent),
+        describe=lambda: _Description(again, type(extractor), extractor.options, extractor.fingerprint()),
+        backend=extractor.backend,
+        ran_in=lambda backend: setattr(extractor, "backend", backend),
+    )
+
+
+@dataclass(frozen=True)
+class _Description:
+    """A step as it can be sent: its own settings, and class and options of its extractor in the model's place."""
+
+    step: Callable[[Any], Any]  # extractor -> step
+    extractor: Callable[[Any, "torch.device"], Extracting]
+    options: Any
+    fingerprint: str
+
+    def __call__(self) -> Work[Any]:
+        """The step's work with a model loaded here; raises ConfigError where that would give other results."""
+        from pipeline.runtime.device import select_device  # torch: not where steps are only described
+
+        extractor = self.extractor(self.options, select_device())
+        if (found := extractor.fingerprint()) != self.fingerprint:
+            raise ConfigError(
+                f"its extractor gives other vectors than the stage's: fingerprint {found[:_DIGITS]}, not "
+                f"{self.fingerprint[:_DIGITS]}; code, weights and options must be the same on every node"
+            )
+        work: Work[Any] = self.step(extractor).work
+        return work

@@ -20,13 +20,17 @@ class Work(Generic[PayloadT]):
     """What a stage does with the payloads of its tasks.
 
     `infer` turns the payloads of several items into as many results, or into the MediaError of an item whose result is
-    unusable. It gets `batch` items at a time: 1 where an item's bytes could depend on its neighbours.
+    unusable. It gets `batch` items at a time: 1 where an item's bytes could depend on its neighbours. A model cannot be
+    sent to another machine: `describe` gives what can, a picklable function that makes the same work there.
     """
 
     stage: str
     infer: Callable[[Sequence[PayloadT]], Sequence[Arrays | MediaError]]
     batch: int
     delay: float = 0.0  # s before the bar shows
+    describe: "Callable[[], Callable[[], Work[Any]]] | None" = None  # None: it cannot run elsewhere
+    backend: str | None = None  # what its model runs in
+    ran_in: Callable[[str | None], None] = lambda backend: None  # is told of another one, where it ran elsewhere
 
 
 @dataclass
@@ -36,6 +40,12 @@ class Spent:
     decoding: float = 0.0  # of all that decode, together
     model: float = 0.0  # of all that hold a model, together
     waiting: float = 0.0  # of these for something to be decoded
+
+    def add(self, other: "Spent") -> None:
+        """Count what another process has spent."""
+        self.decoding += other.decoding
+        self.model += other.model
+        self.waiting += other.waiting
 
     def described(self, whole: float, writing: float) -> str:
         """One line that says what took the time, and what would make it less."""

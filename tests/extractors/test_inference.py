@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from extractors.inference import Network, Precision, cores, cpu_backend, network_of, side_by_side
+from extractors.inference import Network, Precision, cpu_backend, network_of, side_by_side, side_by_side_at_most
 from pipeline.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,7 +89,7 @@ def test_lanes_are_the_cores_of_the_process_and_no_more_than_omp_num_threads(
 ) -> None:
     monkeypatch.setattr("extractors.inference.os.sched_getaffinity", lambda _: {0, 3, 4})
     monkeypatch.setenv("OMP_NUM_THREADS", threads)
-    assert cores() == (int(threads) if threads.isdecimal() else 3)
+    assert side_by_side_at_most() == (int(threads) if threads.isdecimal() else 3)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

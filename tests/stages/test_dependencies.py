@@ -38,6 +38,9 @@ PLUMBING = {
     "pipeline/registry.py",
     "pipeline/extraction/limits.py",
     "pipeline/extraction/executors/local.py",
+    "pipeline/extraction/executors/ray.py",
+    "pipeline/extraction/executors/actor.py",
+    "pipeline/extraction/executors/chunks.py",
     "pipeline/extraction/fingerprint.py",  # names results
     "extractors/registry.py",  # finds files by name
     "pipeline/extraction/executors/worker.py",

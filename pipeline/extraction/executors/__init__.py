@@ -1,15 +1,16 @@
 """Where items are extracted. The environment says, so that the cache does not split by machine.
 
-SBNET_EXECUTOR names it: `local` (the default), worker processes on this machine.
+SBNET_EXECUTOR names it: `local` (the default), worker processes on this machine; `ray`, actors on a cluster.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from contextlib import closing
+from typing import Any, Protocol, TypeVar
 
 from pipeline.errors import ConfigError, MediaError
-from pipeline.extraction.executors.local import decode_all
+from pipeline.extraction.executors.local import Pool
 from pipeline.extraction.limits import worker_count
 from pipeline.extraction.tasks import Task, prepared
 from pipeline.extraction.work import Outcome, Spent, Work, inferred
@@ -45,8 +46,19 @@ class LocalExecutor:
 
     def run(self, work: Work[PayloadT], tasks: Iterable[Task[PayloadT]]) -> Iterator[list[Outcome]]:
         """See Executor."""
+        with closing(self.workers()) as workers:
+            yield from self.extract(work, workers.run(tasks))
+
+    def workers(self) -> Pool[Task[Any], Any]:
+        """Decode workers for `extract`; who asks for them closes them."""
+        return Pool(prepared, worker_count(), lambda task: task.minutes, self._count_decoding)
+
+    def extract(
+        self, work: Work[PayloadT], decoded: Iterable[tuple[Task[PayloadT], PayloadT | MediaError]]
+    ) -> Iterator[list[Outcome]]:
+        """Decoded items through the model, in batches of the work's size."""
         batch: list[tuple[Task[PayloadT], PayloadT]] = []
-        for task, payload in self._decoded(tasks):
+        for task, payload in self._timed(decoded):
             if isinstance(payload, MediaError):
                 yield [(task, payload)]
                 continue
@@ -57,8 +69,10 @@ class LocalExecutor:
         if batch:
             yield self._inferred(work, batch)
 
-    def _decoded(self, tasks: Iterable[Task[PayloadT]]) -> Iterator[tuple[Task[PayloadT], PayloadT | MediaError]]:
-        stream = decode_all(tasks, prepared, worker_count(), lambda task: task.minutes, self._count_decoding)
+    def _timed(
+        self, decoded: Iterable[tuple[Task[PayloadT], PayloadT | MediaError]]
+    ) -> Iterator[tuple[Task[PayloadT], PayloadT | MediaError]]:
+        stream = iter(decoded)
         while True:
             start = time.perf_counter()
             found = next(stream, None)
@@ -77,7 +91,13 @@ class LocalExecutor:
         return outcomes
 
 
-_EXECUTORS: dict[str, Callable[[], Executor]] = {"local": LocalExecutor}
+def _ray() -> Executor:
+    from pipeline.extraction.executors.ray import RayExecutor  # an extra: not for who extracts here
+
+    return RayExecutor()
+
+
+_EXECUTORS: dict[str, Callable[[], Executor]] = {"local": LocalExecutor, "ray": _ray}
 
 
 def chosen_executor() -> Executor:

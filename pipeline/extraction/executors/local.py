@@ -15,7 +15,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from ctypes import c_longlong
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -56,18 +56,8 @@ def decode_all(
     how long a task's medium lasts; `spent` is called with seconds of decoding, now and then. Raises ExtractionError
     when `decode` fails otherwise.
     """
-    if workers == 0:
-        for task in tasks:
-            start = time.perf_counter()
-            answer = decode_one(decode, task)
-            spent(time.perf_counter() - start)
-            yield task, answer
-        return
-    pool = _Pool(tasks, decode, workers, minutes, spent)
-    try:
-        yield from pool.run()
-    finally:
-        pool.close()
+    with closing(Pool(decode, workers, minutes, spent)) as pool:
+        yield from pool.run(tasks)
 
 
 @contextmanager
@@ -121,10 +111,11 @@ class _Clock:
         return self._counted
 
 
-class _Pool(Generic[TaskT, PayloadT]):
+class Pool(Generic[TaskT, PayloadT]):
+    """Decode workers, started when tasks come and kept until `close`. See decode_all."""
+
     def __init__(
         self,
-        tasks: Iterable[TaskT],
         decode: Callable[[TaskT], PayloadT],
         workers: int,
         minutes: Callable[[TaskT], float],
@@ -138,8 +129,8 @@ class _Pool(Generic[TaskT, PayloadT]):
         self._context = multiprocessing.get_context("spawn")  # fork would copy locks that torch's threads may hold
         self._most = workers
         self._workers: list[_Worker] = []
-        self._new = iter(tasks)
-        self._taken = 0  # of them
+        self._new: Iterator[TaskT] = iter(())
+        self._taken = 0  # tasks, of all runs
         self._again: list[int] = []  # a heap: given to a worker that died before it came to them
         self._open: dict[int, TaskT] = {}  # taken and not yielded
         self._done: dict[int, PayloadT | MediaError] = {}
@@ -148,8 +139,13 @@ class _Pool(Generic[TaskT, PayloadT]):
         self._chunk = 1  # items a worker has at a time
         self._item_seconds = self._item_bytes = 0.0  # of decoding, and of the payload, on average of late
 
-    def run(self) -> Iterator[tuple[TaskT, PayloadT | MediaError]]:
-        index = 0
+    def run(self, tasks: Iterable[TaskT]) -> Iterator[tuple[TaskT, PayloadT | MediaError]]:
+        """As decode_all; once it has ended, the workers wait for the tasks of another call."""
+        if self._most == 0:
+            yield from map(self._decoded_here, tasks)
+            return
+        index = self._taken
+        self._new, self._exhausted = iter(tasks), False
         while True:
             self._assign(limit=index + _AHEAD * self._chunk * self._most)
             if index in self._done:
@@ -160,7 +156,14 @@ class _Pool(Generic[TaskT, PayloadT]):
             else:
                 return
 
+    def _decoded_here(self, task: TaskT) -> tuple[TaskT, PayloadT | MediaError]:
+        start = time.perf_counter()
+        answer = decode_one(self._decode, task)
+        self._spent(time.perf_counter() - start)
+        return task, answer
+
     def close(self) -> None:
+        """End the workers, by force where they are busy."""
         for worker in self._workers:
             worker.connection.close()
         for worker in self._workers:

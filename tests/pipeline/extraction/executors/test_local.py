@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ExtractionError, MediaError
-from pipeline.extraction.executors.local import decode_all
+from pipeline.extraction.executors.local import Pool, decode_all
 from pipeline.extraction.tasks import Task
 from tests.pipeline.extraction.executors.hard_start import START, length
 from tests.pipeline.extraction.executors.worker_tasks import (
@@ -47,6 +48,17 @@ def test_work_leaves_this_process_only_when_workers_are_asked_for(tmp_path) -> N
     assert {payload for _, payload in decode_all(tasks, process_id, 0)} == {os.getpid()}
     elsewhere = {payload for _, payload in decode_all(tasks, process_id, 2)}
     assert os.getpid() not in elsewhere and len(elsewhere) <= 2
+
+
+def test_workers_are_kept_from_run_to_run_even_after_a_crash(tmp_path) -> None:
+    with closing(Pool(read_number, 1, lambda task: 0.0, lambda seconds: None)) as pool:
+        for content, wrong in (("1", None), ("crash", MediaError), ("2", None)):
+            tasks = [make_task(tmp_path, f"{content} {i}", content if i == 1 else str(i)) for i in range(3)]
+            outcomes = [payload for _, payload in pool.run(tasks)]
+            assert len(outcomes) == 3 and (wrong is None or isinstance(outcomes[1], wrong))
+    with closing(Pool(process_id, 1, lambda task: 0.0, lambda seconds: None)) as pool:
+        tasks = [make_task(tmp_path, "one", "0")]
+        assert list(pool.run(tasks)) == list(pool.run(tasks))
 
 
 def test_stuck_decoder_is_killed_and_the_others_go_on(tmp_path, monkeypatch) -> None:
