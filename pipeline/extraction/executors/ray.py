@@ -30,6 +30,7 @@ PayloadT = TypeVar("PayloadT")
 _ACTOR_CPUS = 4.0  # cores of an actor: decode workers and one copy of the model; fewer where no node has as many
 _IN_FLIGHT = 2  # chunks of an actor: one in hand, one that it can begin at once
 _CONNECT_SECONDS = 5.0  # s for the cluster's first sign of life; Ray by itself tries for minutes
+_NODE_SECONDS = "15"  # s to find that this machine is no node of the cluster, where Ray takes a minute
 _START_SECONDS = 600.0  # s for an actor's imports and model; slow on a loaded machine or a network disk
 _SLICE = 1.0  # s of waiting at a time
 _RECRUIT_EVERY = 2.0  # s between two looks at the cluster's nodes
@@ -124,6 +125,7 @@ class RayExecutor:
 def _connected() -> Iterator[Any]:
     """The package `ray`, connected to the cluster; raises ConfigError where it is not installed or not reached."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_gcs_server_request_timeout_seconds", _NODE_SECONDS)
     try:
         import ray
     except ImportError as error:
@@ -212,6 +214,7 @@ class _Extraction:
     ) -> None:
         self.backends: set[str | None] = set()  # that actors' models ran in
         self._ray, self._crew, self._stage, self._describe, self._spent = ray, crew, stage, describe, spent
+        self._kind = ray.remote(ExtractionActor)
         self._chunks = Chunks(tasks)
         self._here = surroundings()
         self._actors: list[_Actor] = []
@@ -275,8 +278,7 @@ class _Extraction:
 
     def _start(self, cpus: float) -> _Actor:
         resources = {"num_cpus": cpus, "num_gpus": self._crew.gpus}
-        kind = self._ray.remote(max_restarts=0, max_task_retries=0, **resources)(ExtractionActor)
-        handle = kind.remote()
+        handle = self._kind.options(max_restarts=0, max_task_retries=0, **resources).remote()
         return _Actor(handle, handle.arrive.remote(self._here, self._crew.environment(cpus), str(Path.cwd())))
 
     def _give_out(self) -> None:
