@@ -85,12 +85,15 @@ def test_items_one_by_one_give_the_same_hash(alone: Project, tmp_path: Path) -> 
         assert sha256_of(project.folder / "artifacts" / name) == sha256_of(alone.folder / "artifacts" / name), name
 
 
-def test_torch_gives_the_same_keys_and_vectors_that_differ_by_rounding_only(alone: Project, tmp_path: Path) -> None:
+def test_torch_gives_vectors_of_the_same_fingerprint_that_differ_by_rounding_only(
+    alone: Project, tmp_path: Path
+) -> None:
     project = make_project(tmp_path, {name: alone.media / name for name in demo_clips(8, 1)})
     project.extract(SBNET_CPU_BACKEND="torch")
     for modality in ("faces", "voices"):
         reference, fast = project.store(modality), alone.store(modality)
-        pd.testing.assert_frame_equal(reference.index, fast.index)
+        described = ["item", "frame", "identity", "clip", "digest"]  # a face's key has the bits of its box
+        pd.testing.assert_frame_equal(reference.index[described], fast.index[described])
         np.testing.assert_allclose(fast.matrix, reference.matrix, rtol=0, atol=1e-5)
         assert str(reference.provenance["backend"]).startswith("torch")
         assert str(fast.provenance["backend"]).startswith("openvino")

@@ -137,8 +137,9 @@ def extractors(folder: Path) -> tuple[FaceNet, AggregatedVoice]:
     torch.manual_seed(0)
     weights = folder / "facenet.safetensors"
     save_file(import_facenet_pytorch().InceptionResnetV1(pretrained=None).state_dict(), weights)
-    face = FaceNet(FaceNet.Options(weights=str(weights), margin=0), CPU)
-    return face, AggregatedVoice(AggregatedVoice.Options(weights="untrained", seed=0, max_seconds=20.0), CPU)
+    face = FaceNet.Options(weights=str(weights), margin=0, precision="float32")
+    voice = AggregatedVoice.Options(weights="untrained", seed=0, max_seconds=20.0, precision="float32")
+    return FaceNet(face, CPU), AggregatedVoice(voice, CPU)
 
 
 class Here(MediaVectors):
