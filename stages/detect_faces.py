@@ -32,8 +32,8 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     detector = face_detector(settings, select_device())
     step = FaceDetection(detector, SampleFrames(settings.frame_rate, settings.max_frames))
     manifest = read_manifest(deps.manifest, MEDIA_COLUMNS)
-    rows, media = manifest[manifest["kind"].isin(["video", "image"])], media_path(params, "")
-    tasks = Tasks(lambda: step.tasks(rows.itertuples(index=False), lambda row: media / row.path))
+    manifest, media = manifest[manifest["kind"].isin(["video", "image"])], media_path(params, "")
+    tasks = Tasks(lambda: step.tasks(manifest.itertuples(index=False), lambda row: media / row.path))
     prefill = partial(prefill_detections, table=outs.faces / "detections.parquet")
     with ItemCache(items_path()) as cache:
         extraction = extract(step.work, tasks, cache, prefill)

@@ -9,10 +9,9 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ManifestError
@@ -26,10 +25,7 @@ _SCHEMA = """CREATE TABLE IF NOT EXISTS folders
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _File:
-    name: str
-    stamp: str  # length, clocks, number of the file
+_File = tuple[str, str]  # name; number, length and clocks of the file
 
 
 def media_digest(media: Path, memory: Path) -> dict[str, object]:
@@ -74,47 +70,42 @@ def _folders(root: Path) -> Iterator[tuple[str, list[_File]]]:
         folder, files = waiting.pop(), []
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith("."):
+                name = entry.name
+                if name[0] == ".":
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
-                elif (state := _state(entry)) is not None:
-                    files.append(_File(entry.name, state))
+                elif not entry.is_symlink() or entry.is_file():  # no link to a folder or into nowhere
+                    found = entry.stat()
+                    stamp = f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}"
+                    files.append((name, stamp))
         if files:
-            yield folder, sorted(files, key=lambda file: file.name)
-
-
-def _state(entry: "os.DirEntry[str]") -> str | None:
-    """None of what is no file, such as a link to a folder or into nowhere: the manifest judges it."""
-    if entry.is_symlink() and not entry.is_file():
-        return None
-    found = entry.stat()
-    return f"{found.st_ino}-{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}"
+            yield folder, sorted(files)
 
 
 def _digest_of(connection: sqlite3.Connection, name: str, folder: str, files: list[_File]) -> str:
-    state = sha256_hex(*(f"{file.name}\0{file.stamp}" for file in files))
-    known = connection.execute("SELECT state, digest, files FROM folders WHERE folder = ?", (name,)).fetchone()
+    state = sha256_hex("\0".join(f"{file}\0{stamp}" for file, stamp in files))
+    known = connection.execute("SELECT state, digest FROM folders WHERE folder = ?", (name,)).fetchone()
     if known and known[0] == state:
         return str(known[1])
-    seen = json.loads(known[2]) if known else {}
+    seen = connection.execute("SELECT files FROM folders WHERE folder = ?", (name,)).fetchone()
     begun = time.time()
-    read = _read(folder, files, seen)
-    digest = sha256_hex(*(f"{file.name}\0{read[file.name][1]}" for file in files))
-    newest = max(int(clock) for file in files for clock in file.stamp.split("-")[2:])
+    read = _read(folder, files, json.loads(seen[0]) if seen else {})
+    digest = sha256_hex(*(f"{file}\0{of_bytes}" for file, (_, of_bytes) in read.items()))
+    newest = max(int(clock) for _, stamp in files for clock in stamp.split("-")[2:])
     if begun - newest / 1e9 > _SETTLED:
         row = (name, state, digest, json.dumps(read))
         connection.execute("INSERT OR REPLACE INTO folders VALUES (?, ?, ?, ?)", row)
     return digest
 
 
-def _read(folder: str, files: list[_File], seen: Mapping[str, list[str]]) -> dict[str, tuple[str, str]]:
+def _read(folder: str, files: list[_File], seen: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, str]]:
     """Stamp and digest of each file by name; those that have the stamp of last time are not read."""
 
     def of(file: _File) -> tuple[str, str]:
-        before = seen.get(file.name)
-        same = before is not None and before[0] == file.stamp
-        return file.stamp, before[1] if same and before else sha256_of(Path(folder) / file.name)
+        name, stamp = file
+        before = seen.get(name, ("", ""))
+        return stamp, before[1] if before[0] == stamp else sha256_of(Path(folder) / name)
 
     with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        return dict(zip((file.name for file in files), pool.map(of, files), strict=True))
+        return dict(zip((name for name, _ in files), pool.map(of, files), strict=True))

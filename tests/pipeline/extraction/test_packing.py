@@ -1,5 +1,6 @@
 """From results to the store, and what an extractor must not give."""
 
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,8 +11,13 @@ import pytest
 from pipeline.errors import ExtractionError, MediaError
 from pipeline.extraction import packing
 from pipeline.extraction.decoding import WHOLE_UTTERANCE, Prepared
+from pipeline.extraction.item_cache import Arrays, ItemCache
+from pipeline.extraction.loop import extract
 from pipeline.extraction.packing import Embed, embedding_result, pack
+from pipeline.extraction.tasks import Task, Tasks
+from pipeline.extraction.work import Work
 from pipeline.store import INDEX, MATRIX, read_store, write_store
+from tests.pipeline.extraction.executors.worker_tasks import number_in
 
 PROVENANCE = {"extractor": "test", "dimension": 3, "weights": "none", "fingerprint": "f"}
 MANIFEST = pd.DataFrame(
@@ -108,3 +114,36 @@ def test_result_of_an_item_that_the_manifest_lacks_is_refused(tmp_path: Path) ->
     with pytest.raises(ExtractionError, match="'stranger' is not in the manifest"):
         pack(tmp_path, MANIFEST, [("stranger", "k", {"embeddings": np.eye(3)[:1], "frame": np.zeros(1)})], PROVENANCE)
     assert not list(tmp_path.iterdir())
+
+
+def test_memory_of_a_stage_does_not_grow_with_its_results(tmp_path: Path) -> None:
+    """From tasks to the store: what grows is names and keys, some hundred bytes an item, not vectors of 8 kB."""
+    (tmp_path / "medium").write_text("1")
+
+    def peak(items: int) -> int:
+        """Bytes at most, of Python and numpy."""
+        folder, vector = tmp_path / str(items), np.eye(1, 2048, dtype=np.float32)
+        names = [f"{number:06}" for number in range(items)]
+        texts = {name: pd.Series(names, dtype="string") for name in ("item", "identity", "clip", "digest")}
+        manifest = pd.DataFrame(texts)
+
+        def infer(payloads: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
+            return [{"embeddings": vector.copy(), "frame": np.zeros(1, np.int32)} for _ in payloads]
+
+        tasks = Tasks(lambda: (Task(name, tmp_path / "medium", f"key {name}", number_in) for name in names))
+        tracemalloc.start()
+        with ItemCache(folder / "items.sqlite") as cache:
+            extraction = extract(Work("test", infer, 16), tasks, cache)
+            pack(folder, manifest, extraction.results(cache), {**PROVENANCE, "dimension": 2048})
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(100)  # what is imported and cached once
+    assert (peak(3000) - peak(1500)) / 1500 < 2000
+    assert len(read_store(tmp_path / "3000").matrix) == 3000
+
+
+@pytest.fixture(autouse=True)
+def _decode_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SBNET_WORKERS", "0")

@@ -89,29 +89,33 @@ def _write_params(project: Path) -> None:
 
 def table(sizes: list[int], found: list[dict[str, Figures]]) -> str:
     """A line a stage."""
-    heads = [f"{size:,} frames" for size in sizes]
-    lines = ["| stage | " + " | ".join(f"{head}: s, items/s, GB" for head in heads) + " | at 1.2 million: s, GB |"]
-    lines.append("|---" * (len(sizes) + 2) + "|")
+    heads = " | ".join(f"{size:,} frames: s, of processors, items/s, GB" for size in sizes)
+    lines = [f"| stage | {heads} | at 1.2 million: s of processors, GB |", "|---" * (len(sizes) + 2) + "|"]
     for stage in found[0]:
-        cells = []
-        for size, figures in zip(sizes, found, strict=True):
-            one = figures[stage]
-            items = size // 8 if stage == "embed_voices" else size
-            cells.append(f"{one['seconds']:.1f}, {items / one['seconds']:,.0f}, {one['memory'] / _GB:.2f}")
-        if len(sizes) > 1:
-            seconds, memory = (
-                extrapolated(sizes[-2:], [figures[stage][key] for figures in found[-2:]])
-                for key in ("seconds", "memory")
-            )
-            cells.append(f"{seconds:,.0f}, {memory / _GB:.2f}")
-        else:
-            cells.append("")
+        each = [figures[stage] for figures in found]
+        cells = [_cell(stage, *one) for one in zip(sizes, each, strict=True)]
+        last = [(_processors(one), one["memory"]) for one in each[-2:]]
+        seconds, memory = (extrapolated(sizes[-2:], list(values)) for values in zip(*last, strict=True))
+        cells.append(f"{seconds:,.0f}, {memory / _GB:.2f}" if len(sizes) > 1 else "")
         lines.append(f"| {stage} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
+def _cell(stage: str, size: int, figures: Figures) -> str:
+    items = size // 8 if stage == "embed_voices" else size
+    seconds = figures["seconds"]
+    return f"{seconds:.1f}, {_processors(figures):.1f}, {items / seconds:,.0f}, {figures['memory'] / _GB:.2f}"
+
+
+def _processors(figures: Figures) -> float:
+    """Seconds of all processors, which hardly depend on what else a machine does."""
+    return figures["processor"] + figures["workers"]
+
+
 def extrapolated(sizes: list[int], values: list[float]) -> float:
-    """The value at VoxCeleb1's size on the line through two points."""
+    """The value at VoxCeleb1's size on the line through two points; of one point, that."""
+    if len(sizes) == 1:
+        return values[0]
     slope = (values[1] - values[0]) / (sizes[1] - sizes[0])
     return values[1] + slope * (VOXCELEB - sizes[1])
 
