@@ -117,7 +117,7 @@ def throughput(bench: Bench) -> list[Row]:
     rows = []
     for size in (64, 256, 1024) if bench.cuda else (4,):
         rows += _alone(bench, "FaceNet", facenet, torch.zeros(size, 3, 160, 160), size, "faces/s")
-    for size in (16, 64) if bench.cuda else (1,):
+    for size in (8, 32) if bench.cuda else (1,):
         spectrograms = torch.zeros(size, 1, 257, round(2 * 100 * _SPEECH))
         rows += _alone(bench, "aggregator", aggregator, spectrograms, size * _SPEECH, "s of speech/s")
     faces, voices = _extractors(bench, bench.device)
