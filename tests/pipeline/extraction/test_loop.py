@@ -6,15 +6,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from pipeline.errors import ConfigError, ExtractionError, MediaError, StoreError
 from pipeline.extraction import loop
+from pipeline.extraction.decoding import SampleFrames
 from pipeline.extraction.item_cache import Arrays, ItemCache
 from pipeline.extraction.loop import Extraction, extract
+from pipeline.extraction.steps import FaceDetection, FaceEmbedding
 from pipeline.extraction.tasks import Tasks
 from pipeline.extraction.work import Work, items_at_once
 from pipeline.runtime.progress import progress
@@ -190,6 +194,13 @@ def test_nothing_to_do_is_no_error(cache) -> None:
 def test_cpu_takes_items_alone_unless_they_do_not_touch_each_other() -> None:
     assert items_at_once("cpu", independent=False) == 1
     assert items_at_once("cpu", independent=True) == items_at_once("cuda", independent=False) > 1
+
+
+@pytest.mark.parametrize(("device", "times"), [("cpu", 1), ("cuda", 8)])
+def test_a_gpu_gets_more_crops_at_once_than_it_gets_clips_of_whole_frames(device: str, times: int) -> None:
+    extractor = SimpleNamespace(device=torch.device(device), independent=True, backend="none")
+    clips = FaceDetection(extractor, SampleFrames(1.0, 4)).work.batch  # type: ignore[arg-type]
+    assert FaceEmbedding(extractor, {}).work.batch == times * clips  # type: ignore[arg-type]
 
 
 def test_tasks_are_made_anew_each_time_and_never_held(tmp_path, cache) -> None:
