@@ -4,6 +4,9 @@ An inference is single-threaded and takes one item, and as many run side by side
 depend neither on the number of cores nor on what else is embedded. SBNET_CPU_BACKEND (openvino | torch) names the
 backend of CPUs. It is in the provenance of a store, and not in the fingerprint, as the device is not: one machine has
 one, whose bytes repeat, and those of two agree to rounding.
+
+Why OpenVINO: in float32 it and ONNX Runtime take half of torch's CPU time; of the two it alone has bfloat16, a quarter
+(tools/benchmarks/README.md, backends). FaceNet's conversion takes a second at each start, which is not worth a cache.
 """
 
 import importlib

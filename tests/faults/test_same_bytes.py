@@ -85,9 +85,7 @@ def test_items_one_by_one_give_the_same_hash(alone: Project, tmp_path: Path) -> 
         assert sha256_of(project.folder / "artifacts" / name) == sha256_of(alone.folder / "artifacts" / name), name
 
 
-def test_torch_gives_vectors_of_the_same_fingerprint_that_differ_by_rounding_only(
-    alone: Project, tmp_path: Path
-) -> None:
+def test_torch_gives_the_same_vectors_to_rounding_and_the_same_fingerprint(alone: Project, tmp_path: Path) -> None:
     project = make_project(tmp_path, {name: alone.media / name for name in demo_clips(8, 1)})
     project.extract(SBNET_CPU_BACKEND="torch")
     for modality in ("faces", "voices"):
