@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 
 from pipeline.errors import StoreError
 from pipeline.files import atomic_path, sha256_of
-from pipeline.parquet import write_parts
+from pipeline.runtime.parquet import write_parts
 
 MATRIX, INDEX = "embeddings.safetensors", "index.parquet"
 # frame: -1 where the row is a whole utterance; key: of the item cache, so that a store can fill an empty cache

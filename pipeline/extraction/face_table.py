@@ -16,7 +16,7 @@ from pipeline.extraction.rows import batched, rows_by_item, rows_by_key
 from pipeline.extraction.skips import Skip
 from pipeline.files import atomic_path
 from pipeline.media import SampledFrame
-from pipeline.parquet import write_parts
+from pipeline.runtime.parquet import write_parts
 
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")  # of the image, in MTCNN's order
 FoundFaces = tuple[np.ndarray, np.ndarray, np.ndarray]  # frame numbers (n,), boxes (n, 4), landmarks (n, 5, 2), px

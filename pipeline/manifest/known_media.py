@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.files import atomic_path
 from pipeline.manifest.medium import Measured
 from pipeline.media.probe import MediaInfo
-from pipeline.parquet import write_parts
+from pipeline.runtime.parquet import write_parts
 
 _VERSION = 2  # raise it when probe() comes to judge the same bytes differently
 _INFO = ("kind", "duration", "fps", "width", "height", "sample_rate", "audio_tracks", "notes")

@@ -27,7 +27,7 @@ PLUMBING = {
     "pipeline/resolved.py",  # reads what the stage settings has written
     "pipeline/errors.py",
     "pipeline/files.py",
-    "pipeline/parquet.py",  # writes what DataFrame.to_parquet would
+    "pipeline/runtime/parquet.py",  # writes what DataFrame.to_parquet would
     "pipeline/runtime/workspace.py",
     "pipeline/runtime/progress.py",
     "pipeline/runtime/device.py",

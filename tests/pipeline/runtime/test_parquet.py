@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline import parquet
-from pipeline.parquet import write_parts
+from pipeline.runtime.parquet import write_parts
 
 
 def table(rows: int) -> pd.DataFrame:
