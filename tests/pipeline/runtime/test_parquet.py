@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import parquet
+from pipeline.runtime import parquet
 from pipeline.runtime.parquet import write_parts
 
 
