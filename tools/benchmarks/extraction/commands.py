@@ -30,13 +30,14 @@ def clips_of(folder: Path, count: int) -> dict[str, Path]:
 
 
 def films_of(folder: Path, clips: Mapping[str, Path]) -> dict[str, Path]:
-    """The clips' pictures as films of 640 x 480 px: as large as fits, mirrored at the sides, 25 frames a second."""
+    """The clips' pictures as films of 640 x 480 px: as large as fits, mirrored at the sides."""
     made = {}
     for name, clip in clips.items():
         path = folder / Path(name).with_suffix(".mp4")
         path.parent.mkdir(parents=True, exist_ok=True)
         with av.open(clip) as source, av.open(path, "w") as target:
-            stream = target.add_stream("libx264", rate=25, options={"crf": "20"})
+            rate = source.streams.video[0].average_rate
+            stream = target.add_stream("libx264", rate=rate, options={"crf": "20"})
             stream.width, stream.height, stream.pix_fmt = *_FILM, "yuv420p"
             for frame in source.decode(video=0):
                 picture = av.VideoFrame.from_ndarray(_filling(frame.to_ndarray(format="rgb24")), "rgb24")
