@@ -1,5 +1,6 @@
 """What a stage does with its items, wherever an executor runs it: prepared inputs through the model to results."""
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -12,6 +13,7 @@ PayloadT = TypeVar("PayloadT")
 
 Outcome = tuple[Task[Any], Arrays | MediaError]  # a finished item: its result, or why it has none
 
+_PER_CORE = 4  # items; they take unequal times, and the cores wait for the last one
 _AT_ONCE = 16  # items; a clip has a few faces, so FaceNet sees some 64 crops
 
 
@@ -60,10 +62,12 @@ class Spent:
 def items_at_once(device_type: str, independent: bool) -> int:
     """How many items go through a model together.
 
-    One on a CPU, unless what it gives of an item has the same bytes whatever else is in the call; more on a GPU, to
-    fill it.
+    One on a CPU, unless what it gives of an item has the same bytes whatever else is in the call: then as many as keep
+    all cores busy, and no more, because a kill loses them. Sixteen on a GPU, to fill it.
     """
-    return 1 if device_type == "cpu" and not independent else _AT_ONCE
+    if device_type != "cpu":
+        return _AT_ONCE
+    return min(_AT_ONCE, _PER_CORE * (os.cpu_count() or 1)) if independent else 1
 
 
 def inferred(work: Work[PayloadT], batch: Sequence[tuple[Task[PayloadT], PayloadT]]) -> list[Outcome]:

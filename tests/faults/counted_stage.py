@@ -1,6 +1,7 @@
 """Run a stage and write down every item that its model is asked for: `python -m tests.faults.counted_stage STAGE FILE`.
 
-The stage, its workers and its model are the real ones; only the model's call is wrapped.
+The stage, its workers and its model are the real ones; only the model's call is wrapped, and it is given one item at a
+time, so that a kill can fall anywhere between two of a few.
 """
 
 import sys
@@ -9,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from pipeline.extraction import steps
 from stages.common import run_stage
 
 _BUILDERS = {
@@ -40,6 +42,7 @@ def counted(build: Callable[..., Any], file: Path) -> Callable[..., Any]:
 
 if __name__ == "__main__":
     stage, calls = sys.argv[1], Path(sys.argv[2])
+    steps.items_at_once = lambda device_type, independent: 1
     module, builder = import_module(_BUILDERS[stage][0]), _BUILDERS[stage][1]
     setattr(module, builder, counted(getattr(module, builder), calls))
     run_stage(import_module(f"stages.{stage}").main, arguments=[])  # the command line's are this program's own

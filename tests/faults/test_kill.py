@@ -55,7 +55,7 @@ def test_killed_extraction_recomputes_one_item_at_most_and_gives_the_same_bytes(
     log = finish(project, stage, calls)
     extracted, cached = map(int, re.search(r"(\d+) extracted, (\d+) cached, 0 skipped", log).groups())  # type: ignore[union-attr]
     assert extracted + cached == ITEMS and cached >= killed - 1
-    assert count(calls) - ITEMS <= 1, "a CPU takes items one by one, so one was in hand"
+    assert count(calls) - ITEMS <= 1, "the model takes items one by one, so one was in hand"
     for name in OUTPUTS[stage]:
         assert sha256_of(project.folder / "artifacts" / name) == sha256_of(undisturbed.folder / "artifacts" / name)
 
