@@ -41,7 +41,6 @@ class MTCNN(Detector):
 
     version = 2  # of the arithmetic here, in face.py, mtcnn_cascade.py and area_means.py
     independent = True
-    independent = True
 
     class Options(ExtractorOptions):
         """Its keys of `detect_faces:`."""
