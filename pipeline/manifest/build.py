@@ -1,6 +1,7 @@
 """The manifest of a media folder: find, check, measure, check again."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ def build_manifest(settings: ManifestSettings, sources: Sources) -> pd.DataFrame
     _warn_of_unread(listing)
     if not entries:
         raise ManifestError(_nothing_found(settings.layout, layout, sources.media, listing))
+    if settings.listed:
+        _refuse_unwatched(listing)
     entries = with_canonical_names(entries)
     warn_of_similar_names({entry.identity for entry in entries}, people.keys())
     refuse_contradictions(entries, people)
@@ -88,6 +91,24 @@ def _check_renames(columns: Mapping[str, str], sources: Sources, layout: Layout)
 def _nothing_found(name: str, layout: Layout, media: Path, listing: Listing) -> str:
     seen = ", ".join(f"{count} {reason}" for reason, count in sorted(listing.ignored.items())) or "nothing else"
     return f"{media}: no media for layout {name}, which expects {layout.expects}. Ignored there: {seen}"
+
+
+def _refuse_unwatched(listing: Listing) -> None:
+    """A table may name hidden files, which stages.media passes over: nobody would notice that one has changed."""
+    folders = {folder: (listing.root / folder).resolve() for folder in {_folder_of(path) for path in listing.paths}}
+    hidden = {name for name, real in folders.items() if _is_hidden(os.path.relpath(real, listing.root).split("/"))}
+    unwatched = [
+        repr(path) for path in listing.paths if path.rpartition("/")[2].startswith(".") or _folder_of(path) in hidden
+    ]
+    refuse(unwatched, "hidden media, which manifest.listed does not watch", "Rename them, or the folders they are in.")
+
+
+def _folder_of(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _is_hidden(names: Sequence[str]) -> bool:
+    return names != ["."] and any(name.startswith(".") for name in names)  # "..", too
 
 
 def _table(entries: Sequence[Entry], measured: Mapping[str, Measured], people: Mapping[str, Traits]) -> pd.DataFrame:

@@ -145,3 +145,15 @@ def test_the_table_of_the_real_grid_clips(shared: Path, tmp_path: Path) -> None:
     manifest = build_manifest(settings, Sources(grid, grid / "clips.csv", tmp_path / "people.csv", tmp_path))
     assert len(manifest) == 11 and manifest["identity"].nunique() == 10 and set(manifest["kind"]) == {"video"}
     assert set(manifest["fps"]) == {25.0} and set(manifest["sample_rate"]) == {44100}
+
+
+@pytest.mark.parametrize("named", ["ann/.talk.mp4", ".kept/talk.mp4", "linked/talk.mp4"])
+def test_hidden_media_are_refused_where_nobody_would_see_them_change(build: Build, media: Path, named: str) -> None:
+    for place in (media / "ann" / ".talk.mp4", media / ".kept" / "talk.mp4"):
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes((media / "ann" / "talk.mp4").read_bytes())
+    (media / "linked").symlink_to(media / ".kept")
+    table = f"path,identity\n{named},ann\nbob/talk.mp4,bob\n"
+    assert named in set(build(table, layout="csv")["item"])
+    with pytest.raises(ManifestError, match=rf"hidden media, .* \(1\):\n  '{named}'"):
+        build(table, layout="csv", media="artifacts/media.json", listed={"corpus": str(media)})
