@@ -76,8 +76,8 @@ def stream_store(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (
-        atomic_path(folder / MATRIX) as matrix_file,
         atomic_path(folder / INDEX) as index_file,  # renamed last
+        atomic_path(folder / MATRIX) as matrix_file,
         tempfile.TemporaryFile(dir=folder) as vectors,
     ):
         rows = write_parts(index_file, empty, _keeping_vectors(parts, vectors))
@@ -153,9 +153,9 @@ def _read_matrix(path: Path) -> tuple[np.ndarray, dict[str, object], str]:
             bytes_of.seek(start)
             if described.pop(_DIGEST) != _digest(bytes_of, (rows, dimension), described):
                 raise ValueError("it does not hold what was written")
-        matrix = np.empty((0, dimension), np.float32)
-        if rows * dimension:  # c: what a caller changes stays in memory
-            matrix = np.asarray(np.memmap(path, "<f4", "c", start, (rows, dimension)))
+            matrix = np.empty((0, dimension), np.float32)
+            if rows * dimension:  # of this open file, which another may have replaced; c: changes stay in memory
+                matrix = np.asarray(np.memmap(bytes_of, "<f4", "c", start, (rows, dimension)))
         return matrix, described, str(described.pop(_INDEX_DIGEST))
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise _unreadable(path, error) from error

@@ -1,6 +1,7 @@
 """The packed store: same items, same bytes; nothing unsound goes in or comes out."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save
 
+from pipeline import store as module
 from pipeline.errors import StoreError
 from pipeline.files import sha256_of
 from pipeline.store import INDEX, MATRIX, read_store, write_store
@@ -118,3 +120,20 @@ def test_matrix_that_was_read_stays_on_the_disk_and_changes_to_it_in_memory(tmp_
     matrix = read_store(tmp_path).matrix
     matrix[:] = 0
     np.testing.assert_array_equal(read_store(tmp_path).matrix, unit_rows(8))
+
+
+def test_vectors_are_those_that_were_checked_though_the_file_is_replaced_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As DVC and the next run do: by a new file of the same name."""
+    write_store(tmp_path / "old", unit_rows(8), index_of(8), PROVENANCE)
+    write_store(tmp_path / "new", unit_rows(8)[::-1], index_of(8), PROVENANCE)
+    real = module._digest
+
+    def replaced_once_checked(*arguments: Any) -> str:
+        digest = real(*arguments)
+        (tmp_path / "new" / MATRIX).replace(tmp_path / "old" / MATRIX)
+        return digest
+
+    monkeypatch.setattr(module, "_digest", replaced_once_checked)
+    np.testing.assert_array_equal(read_store(tmp_path / "old").matrix, unit_rows(8))
