@@ -81,11 +81,13 @@ class ItemCache:
 
     def lacking(self, keys: Iterable[str]) -> set[str]:
         """Which of the keys have no sound entry; damaged ones are dropped, as by `get`."""
-        lacking = set(keys)
-        if self._ask("SELECT 1 FROM entries LIMIT 1"):
-            for part in batched(list(lacking), _QUERY):
+        wanted, opened = set(keys), self._opened
+        lacking = set(wanted)
+        if self._ask_or_begin_anew("SELECT 1 FROM entries LIMIT 1"):
+            for part in batched(list(wanted), _QUERY):
                 lacking.difference_update(key for key, _ in self._sound(part, len))
-        return lacking
+        # Those that were found before the file showed its damage are gone with it.
+        return lacking if self._opened == opened else self.lacking(wanted)
 
     def _sound(self, keys: Iterable[str], read: Callable[[bytes], ValueT]) -> Iterator[tuple[str, ValueT]]:
         """Key and what `read` gives of the value, of the entries that are there and sound."""
@@ -183,18 +185,22 @@ class ItemCache:
                 "if that stays"
             ) from error
 
+    def _ask_or_begin_anew(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """As _ask, but a damaged file has no answer: what it held is extracted again."""
+        try:
+            return self._ask(query, *values)
+        except StoreError as error:
+            if not _is_damage(error.__cause__):
+                raise
+            self._connection.close()
+            self._begin_anew(error.__cause__)
+            return []
+
     def _select(self, columns: str, keys: list[str]) -> Iterator[tuple[Any, ...]]:
         for start in range(0, len(keys), _QUERY):
             part = keys[start : start + _QUERY]
             query = f"SELECT {columns} FROM entries WHERE key IN ({','.join('?' * len(part))})"
-            try:
-                yield from self._ask(query, *part)
-            except StoreError as error:
-                if not _is_damage(error.__cause__):
-                    raise
-                self._connection.close()
-                self._begin_anew(error.__cause__)  # what the file held is extracted again
-                return
+            yield from self._ask_or_begin_anew(query, *part)
 
     def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         try:

@@ -140,6 +140,28 @@ def fifty(path: Path) -> list[str]:
     return keys
 
 
+@pytest.mark.parametrize("page", ["index", "last rows"])
+def test_all_that_a_damaged_file_held_is_lacking(tmp_path: Path, monkeypatch, page: str) -> None:
+    """Also what was found in it before the damage showed, which is set aside with it."""
+    path, keys = tmp_path / "items.sqlite", [f"k{number}" for number in range(900)]
+    monkeypatch.setattr("pipeline.extraction.item_cache._QUERY", 10)
+    with ItemCache(path) as cache:
+        cache.put({key: entry(0.0) for key in keys})
+    content = bytearray(path.read_bytes())
+    size = int.from_bytes(content[16:18], "big")
+    leaves = [at for at in range(size, len(content), size) if content[at] == 13]  # 13: a leaf of rows
+    with sqlite3.connect(path) as raw:
+        (root,) = raw.execute("SELECT rootpage FROM sqlite_master WHERE type = 'index'").fetchone()
+    raw.close()
+    content[(root - 1) * size if page == "index" else leaves[-1]] ^= 255
+    path.write_bytes(content)
+    with ItemCache(path) as cache:
+        assert cache.lacking(keys) == set(keys)
+        cache.put({keys[0]: entry(1.0)})
+        assert cache.lacking(keys) == set(keys[1:])
+    assert list(tmp_path.glob("*.damaged-*"))
+
+
 def test_damage_that_shows_only_when_writing_costs_the_old_entries_and_not_the_run(tmp_path: Path) -> None:
     path = tmp_path / "items.sqlite"
     fifty(path)
