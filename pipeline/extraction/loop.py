@@ -47,7 +47,7 @@ class Extraction:
                 if key not in found:
                     raise StoreError(
                         f"{item}: its result is gone from the item cache {cache.path}, which was pruned or damaged "
-                        "meanwhile; run again, and it alone is extracted again"
+                        "meanwhile; run again, and what is gone is extracted again"
                     )
                 yield item, key, found[key]
 

@@ -1,12 +1,12 @@
 """What a stage does with its items, wherever an executor runs it: prepared inputs through the model to results."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pipeline.errors import ExtractionError, MediaError
 from pipeline.extraction.item_cache import Arrays
+from pipeline.extraction.limits import cores
 from pipeline.extraction.tasks import Task
 
 PayloadT = TypeVar("PayloadT")
@@ -63,11 +63,11 @@ def items_at_once(device_type: str, independent: bool) -> int:
     """How many items go through a model together.
 
     One on a CPU, unless what it gives of an item has the same bytes whatever else is in the call: then as many as keep
-    all cores busy, and no more, because a kill loses them. Sixteen on a GPU, to fill it.
+    our cores busy, and no more, because a kill loses them. Sixteen on a GPU, to fill it.
     """
     if device_type != "cpu":
         return _AT_ONCE
-    return min(_AT_ONCE, _PER_CORE * (os.cpu_count() or 1)) if independent else 1
+    return min(_AT_ONCE, _PER_CORE * cores()) if independent else 1
 
 
 def inferred(work: Work[PayloadT], batch: Sequence[tuple[Task[PayloadT], PayloadT]]) -> list[Outcome]:

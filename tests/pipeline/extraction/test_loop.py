@@ -196,6 +196,15 @@ def test_cpu_takes_items_alone_unless_they_do_not_touch_each_other() -> None:
     assert 1 < items_at_once("cpu", independent=True) <= items_at_once("cuda", independent=False)
 
 
+def test_items_at_once_go_by_the_cores_that_are_ours(monkeypatch) -> None:
+    """A job may have two of a node's ninety-six: more would only be lost with it."""
+    monkeypatch.setattr("pipeline.extraction.limits.os.sched_getaffinity", lambda _: set(range(96)))
+    monkeypatch.setenv("SBNET_CORES", "1")
+    one = items_at_once("cpu", independent=True)
+    monkeypatch.delenv("SBNET_CORES")
+    assert 1 < one < items_at_once("cpu", independent=True)
+
+
 @pytest.mark.parametrize(("device", "times"), [("cpu", 1), ("cuda", 8)])
 def test_a_gpu_gets_more_crops_at_once_than_it_gets_clips_of_whole_frames(device: str, times: int) -> None:
     extractor = SimpleNamespace(device=torch.device(device), independent=True, backend="none")
