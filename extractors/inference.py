@@ -36,6 +36,7 @@ from pipeline.extraction.limits import cores
 VARIABLE = "SBNET_CPU_BACKEND"
 Precision = Literal["float32", "bfloat16"]  # of the arithmetic; outputs are float32
 
+_THREAD = "inference"  # what our threads' names begin with
 _KEPT_KERNELS = 128  # code for a shape; the default is 5000, and every new length of an utterance adds some 45
 
 Floats = NDArray[np.float32]
@@ -94,17 +95,17 @@ def side_by_side_at_most() -> int:
 def side_by_side(function: Callable[[ItemT], ResultT], items: Iterable[ItemT], lanes: int) -> list[ResultT]:
     """Results of the items in their order, `lanes` of which are computed at a time, by threads.
 
-    The function must not call this again: its threads would wait for each other. An exception of one item is raised
-    once those before it are done.
+    Where the function calls this again, its own items are computed one after another, by the thread that asks: threads
+    that wait for each other would wait for ever. An exception of one item is raised once those before it are done.
     """
-    if lanes == 1:
+    if lanes == 1 or threading.current_thread().name.startswith(_THREAD):
         return [function(item) for item in items]
     return list(_threads(lanes).map(function, items))
 
 
 @cache
 def _threads(lanes: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(lanes, thread_name_prefix="inference")
+    return ThreadPoolExecutor(lanes, thread_name_prefix=_THREAD)
 
 
 class _Torch(Network):

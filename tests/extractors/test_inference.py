@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,17 @@ def test_side_by_side_keeps_the_order_and_passes_errors_on() -> None:
     assert side_by_side(lambda number: number**2, range(50), 3) == [number**2 for number in range(50)]
     with pytest.raises(ZeroDivisionError):
         side_by_side(lambda number: 1 / number, [1, 0], 2)
+
+
+def test_side_by_side_within_side_by_side_ends() -> None:
+    def rows(number: int) -> list[int]:
+        return side_by_side(lambda other: number * other, range(3), 2)
+
+    found: list[list[int]] = []
+    asking = threading.Thread(target=lambda: found.extend(side_by_side(rows, range(4), 2)), daemon=True)
+    asking.start()
+    asking.join(timeout=20)
+    assert found == [[number * other for other in range(3)] for number in range(4)]
 
 
 def test_an_unknown_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
