@@ -40,10 +40,14 @@ def media_root(media: Path) -> Path:
     """The media folder with its links resolved; raises ManifestError where it is none."""
     if media.exists() and not media.is_dir():
         raise ManifestError(
-            f"manifest.media in params.yaml names {str(media)!r}, which is no folder; name the folder that holds it"
+            f"manifest.media in params.yaml names {str(media)!r}, which is no folder; name the folder that holds it "
+            "(under listed, if that names it)"
         )
     if not media.is_dir():
-        raise ManifestError(f"the media folder {str(media)!r} does not exist; mend manifest.media, or `dvc pull` it")
+        raise ManifestError(
+            f"the media folder {str(media)!r} does not exist; mend manifest.media or manifest.listed, which names it, "
+            "or `dvc pull` it"
+        )
     return media.resolve()
 
 
