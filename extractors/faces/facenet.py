@@ -81,4 +81,6 @@ class FaceNet(FaceExtractor):
         if pixels.dtype != np.uint8 or pixels.shape[1:] != (SIZE, SIZE, 3):
             raise ExtractionError(f"face crops must be uint8 (160, 160, 3), not {pixels.dtype} {pixels.shape[1:]}")
         (vectors,) = self._network(pixels)
+        if self.options.precision == "bfloat16":  # in torch on a CPU the norm is a bfloat16, too: off by up to .003
+            vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
         return vectors

@@ -117,6 +117,14 @@ def test_bfloat16_is_near_float32(facenet: FaceNet) -> None:
     assert (np.array(facenet(crops)) * np.array(build_facenet(precision="bfloat16")(crops))).sum(axis=1).min() > 0.9995
 
 
+@pytest.mark.parametrize("backend", ["openvino", "torch"])
+def test_bfloat16_gives_unit_norms_too(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vector of another norm would be refused, and the item skipped."""
+    monkeypatch.setenv("SBNET_CPU_BACKEND", backend)
+    vectors = np.array(build_facenet(precision="bfloat16")(random_crops(4)))
+    np.testing.assert_allclose(np.linalg.norm(vectors.astype(np.float64), axis=1), 1, atol=1e-6)
+
+
 def test_a_person_is_closer_to_herself_than_to_anyone_else_in_grid(shared: Path, facenet: FaceNet) -> None:
     people = pd.read_csv(shared / "data/grid/clips.csv").set_index("clip")["identity"]
     clips = grid_frames(shared, 2)
