@@ -4,10 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
 from pipeline.errors import ExtractionError, MediaError
+from pipeline.extraction.decoding import Prepared
 from pipeline.extraction.item_cache import Arrays
 from pipeline.extraction.limits import cores
 from pipeline.extraction.tasks import Task
+from pipeline.media import SampledFrame
 
 PayloadT = TypeVar("PayloadT")
 
@@ -15,6 +19,8 @@ Outcome = tuple[Task[Any], Arrays | MediaError]  # a finished item: its result, 
 
 _PER_CORE = 4  # items; they take unequal times, and the cores wait for the last one
 _AT_ONCE = 16  # items; a clip has a few faces, so FaceNet sees some 64 crops
+
+MOST_HELD = 256_000_000  # bytes of inputs from which on no further item joins a batch: a waveform of an hour is 230 MB
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,13 @@ def items_at_once(device_type: str, independent: bool) -> int:
     if device_type != "cpu":
         return _AT_ONCE
     return min(_AT_ONCE, _PER_CORE * cores()) if independent else 1
+
+
+def payload_bytes(payload: object) -> int:
+    """Bytes of the arrays that an item has as its model's input: of its crops, its waveform or its sampled frames."""
+    parts = payload.inputs if isinstance(payload, Prepared) else payload if isinstance(payload, list) else [payload]
+    arrays = (part.image if isinstance(part, SampledFrame) else part for part in parts)
+    return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
 
 
 def inferred(work: Work[PayloadT], batch: Sequence[tuple[Task[PayloadT], PayloadT]]) -> list[Outcome]:

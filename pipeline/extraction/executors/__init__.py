@@ -13,7 +13,7 @@ from pipeline.errors import ConfigError, MediaError
 from pipeline.extraction.executors.local import Pool
 from pipeline.extraction.limits import worker_count
 from pipeline.extraction.tasks import Task, prepared
-from pipeline.extraction.work import Outcome, Spent, Work, inferred
+from pipeline.extraction.work import MOST_HELD, Outcome, Spent, Work, inferred, payload_bytes
 
 PayloadT = TypeVar("PayloadT")
 
@@ -56,16 +56,18 @@ class LocalExecutor:
     def extract(
         self, work: Work[PayloadT], decoded: Iterable[tuple[Task[PayloadT], PayloadT | MediaError]]
     ) -> Iterator[list[Outcome]]:
-        """Decoded items through the model, in batches of the work's size."""
+        """Decoded items through the model, in batches of the work's size, smaller ones where they are large."""
         batch: list[tuple[Task[PayloadT], PayloadT]] = []
+        held = 0  # bytes
         for task, payload in self._timed(decoded):
             if isinstance(payload, MediaError):
                 yield [(task, payload)]
                 continue
             batch.append((task, payload))
-            if len(batch) == work.batch:
+            held += payload_bytes(payload)
+            if len(batch) == work.batch or held >= MOST_HELD:
                 yield self._inferred(work, batch)
-                batch = []
+                batch, held = [], 0
         if batch:
             yield self._inferred(work, batch)
 

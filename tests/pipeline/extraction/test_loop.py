@@ -15,12 +15,13 @@ import torch
 
 from pipeline.errors import ConfigError, ExtractionError, MediaError, StoreError
 from pipeline.extraction import loop
-from pipeline.extraction.decoding import SampleFrames
+from pipeline.extraction.decoding import Prepared, SampleFrames
 from pipeline.extraction.item_cache import Arrays, ItemCache
 from pipeline.extraction.loop import Extraction, extract
 from pipeline.extraction.steps import FaceDetection, FaceEmbedding
 from pipeline.extraction.tasks import Tasks
-from pipeline.extraction.work import Work, items_at_once
+from pipeline.extraction.work import Work, items_at_once, payload_bytes
+from pipeline.media import SampledFrame
 from pipeline.runtime.progress import progress
 from tests.pipeline.extraction.executors.worker_tasks import make_task
 
@@ -210,6 +211,29 @@ def test_a_gpu_gets_more_crops_at_once_than_it_gets_clips_of_whole_frames(device
     extractor = SimpleNamespace(device=torch.device(device), independent=True, backend="none")
     clips = FaceDetection(extractor, SampleFrames(1.0, 4)).work.batch  # type: ignore[arg-type]
     assert FaceEmbedding(extractor, {}).work.batch == times * clips  # type: ignore[arg-type]
+
+
+def test_large_items_go_through_the_model_few_at_a_time(tmp_path, cache, monkeypatch) -> None:
+    sizes: list[int] = []
+
+    class Counting(Model):
+        def infer(self, payloads: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
+            sizes.append(len(payloads))
+            return super().infer(payloads)
+
+    tasks = [make_task(tmp_path, str(number), str(number)) for number in range(7)]
+    own = payload_bytes(tasks[0].prepare(tasks[0].path))
+    monkeypatch.setattr("pipeline.extraction.executors.MOST_HELD", 2 * own)
+    extraction = extract(Counting(batch=16).work, tasks, cache)
+    assert own > 0 and sizes == [2, 2, 2, 1]
+    assert values(extraction, cache) == {str(number): float(number**2) for number in range(7)}
+
+
+def test_bytes_of_an_item_are_those_of_its_crops_waveform_or_frames() -> None:
+    frame = np.zeros((4, 5, 3), np.uint8)
+    assert payload_bytes([SampledFrame(0, 0.0, frame), SampledFrame(9, 1.0, frame)]) == 120
+    assert payload_bytes(Prepared([np.zeros(10, np.float32)] * 3, np.arange(3))) == 120
+    assert payload_bytes([]) == 0
 
 
 def test_tasks_are_made_anew_each_time_and_never_held(tmp_path, cache) -> None:
