@@ -23,7 +23,8 @@ RUN, OTHER, FUSION = "short", "other", "both"
 # Seconds and not values: two runs of a stage have other ones.
 TIMES = f"artifacts/runs/{RUN}/cost.json"
 # Read through the manifest, whose rows carry the digest of every file: as a dependency it would be hashed once a stage.
-READS_MEDIA = ("detect_faces", "embed_faces", "embed_voices", "trials")
+# The stage `media` looks at the folder in DVC's place, at every repro.
+READS_MEDIA = ("media", "detect_faces", "embed_faces", "embed_voices", "trials")
 FEW = {
     "protocol": {"validation_ratio": 0.25, "test_ratio": 0.35, "trials": 40, "galleries": 10, "gallery_size": 2},
     "train": {"epochs": 2, "batch_size": 4, "seeds": [0]},
