@@ -8,10 +8,12 @@ SBNET_ITEM_SECONDS is what an item may take, and may take again for each minute 
 
 import math
 import os
+import time
 
 from pipeline.errors import ConfigError
 
 ITEM_SECONDS = 120.0  # s
+SLICE = 1.0  # s that an executor waits at a time
 _MOST_WORKERS = 8  # decoding is seldom slower than the model by more than that
 _LEAST_BYTES = 4_000.0  # a second; sparser media are speech alone, which decodes fast, or have a wrong header
 _USUAL_BYTES = 50_000.0  # a second, of media whose header gives no duration
@@ -62,3 +64,20 @@ def minutes_of(duration: float | None, size: int) -> float:
 def minutes_to_read(size: int) -> float:
     """Minutes that reading a file of `size` bytes may take."""
     return size / _READ_BYTES
+
+
+class Clock:
+    """Seconds that count. Of a pause of the whole job (a suspended batch job, Ctrl-Z) next to none does.
+
+    Who goes by it looks at it at least every SLICE seconds.
+    """
+
+    def __init__(self) -> None:
+        self._seen = time.monotonic()
+        self._counted = 0.0
+
+    def now(self) -> float:
+        """Seconds since the start; of those since the last call at most two slices count."""
+        before, self._seen = self._seen, time.monotonic()
+        self._counted += min(self._seen - before, 2 * SLICE)
+        return self._counted

@@ -25,14 +25,13 @@ from typing import Any, Generic, TypeVar
 
 from pipeline.errors import ExtractionError, LimitError, MediaError
 from pipeline.extraction.executors.worker import NO_MEMORY, Fault, Started, answers_in, decode_one, serve
-from pipeline.extraction.limits import item_seconds
+from pipeline.extraction.limits import SLICE, Clock, item_seconds
 
 TaskT = TypeVar("TaskT")
 PayloadT = TypeVar("PayloadT")
 
 _START_SECONDS = 600.0  # s a worker may take to start; imports are slow on a loaded machine or a network disk
 _DYING_SECONDS = 10.0  # s a killed worker may take to end
-_SLICE = 1.0  # s of waiting at a time
 _AHEAD = 3  # chunks decoded ahead of the model, per worker
 _CHUNK = 64  # items at most that a worker has at a time
 _CHUNK_SECONDS = 0.1  # s of decoding that it has at a time: no worker is idle for long because another has the rest
@@ -97,20 +96,6 @@ def _await_end(worker: _Worker) -> None:
         logger.warning("decode worker %s does not end: the disk it reads from may have stopped", worker.process.pid)
 
 
-class _Clock:
-    """Seconds that count. Of a pause of the whole job (a suspended batch job, Ctrl-Z) next to none does."""
-
-    def __init__(self) -> None:
-        self._seen = time.monotonic()
-        self._counted = 0.0
-
-    def now(self) -> float:
-        """Seconds since the start; of those since the last call at most two slices count."""
-        before, self._seen = self._seen, time.monotonic()
-        self._counted += min(self._seen - before, 2 * _SLICE)
-        return self._counted
-
-
 class Pool(Generic[TaskT, PayloadT]):
     """Decode workers, started when tasks come and kept until `close`. See decode_all."""
 
@@ -125,7 +110,7 @@ class Pool(Generic[TaskT, PayloadT]):
         self._decode = decode
         self._minutes = minutes
         self._seconds = item_seconds()
-        self._clock = _Clock()
+        self._clock = Clock()
         self._context = multiprocessing.get_context("spawn")  # fork would copy locks that torch's threads may hold
         self._most = workers
         self._workers: list[_Worker] = []
@@ -250,7 +235,7 @@ class Pool(Generic[TaskT, PayloadT]):
     def _collect(self) -> None:
         busy = [worker for worker in self._workers if worker.given]
         now, nearest = self._clock.now(), min(worker.deadline for worker in busy)
-        ready = wait([worker.connection for worker in busy], timeout=min(_SLICE, max(0.0, nearest - now)))
+        ready = wait([worker.connection for worker in busy], timeout=min(SLICE, max(0.0, nearest - now)))
         now = self._clock.now()
         for worker in busy:
             if worker.connection in ready:

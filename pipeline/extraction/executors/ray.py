@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from pipeline.errors import ConfigError, ExtractionError, GoneError, MediaError, PipelineError
 from pipeline.extraction.executors.actor import PROJECT, ExtractionActor, Place, Report, surroundings
 from pipeline.extraction.executors.chunks import Chunk, Chunks
+from pipeline.extraction.limits import SLICE, Clock
 from pipeline.extraction.tasks import Task
 from pipeline.extraction.work import Outcome, Spent, Work
 from pipeline.runtime.workspace import home
@@ -32,7 +33,6 @@ _IN_FLIGHT = 2  # chunks of an actor: one in hand, one that it can begin at once
 _CONNECT_SECONDS = 5.0  # s for the cluster's first sign of life; Ray by itself tries for minutes
 _NODE_SECONDS = "15"  # s to find that this machine is no node of the cluster, where Ray takes a minute
 _START_SECONDS = 600.0  # s for an actor's imports and model; slow on a loaded machine or a network disk
-_SLICE = 1.0  # s of waiting at a time
 _RECRUIT_EVERY = 2.0  # s between two looks at the cluster's nodes
 _COMPLAIN_AFTER = 20.0  # s without room for any actor until a warning
 _SHOWN = 300  # characters of Ray's own words in a message
@@ -218,7 +218,7 @@ class _Extraction:
         self._chunks = Chunks(tasks)
         self._here = surroundings()
         self._actors: list[_Actor] = []
-        self._clock = _Clock()
+        self._clock = Clock()
         self._next_look = 0.0
         self._patience_ends = _COMPLAIN_AFTER
         self._failed_starts = 0
@@ -309,9 +309,9 @@ class _Extraction:
         """Actors that have something to say; waits for one, a while."""
         awaited = {actor.awaited: actor for actor in self._actors if actor.awaited is not None}
         if not awaited:
-            time.sleep(_SLICE)
+            time.sleep(SLICE)
             return []
-        self._ray.wait(list(awaited), num_returns=1, timeout=_SLICE)
+        self._ray.wait(list(awaited), num_returns=1, timeout=SLICE)
         ready, _ = self._ray.wait(list(awaited), num_returns=len(awaited), timeout=0)
         return [awaited[reference] for reference in ready]
 
@@ -408,20 +408,6 @@ class _Extraction:
     def _remove(self, actor: _Actor) -> None:
         self._actors.remove(actor)
         self._ray.kill(actor.handle)
-
-
-class _Clock:
-    """Seconds that count. Of a pause of this process (a suspended batch job, Ctrl-Z) next to none does."""
-
-    def __init__(self) -> None:
-        self._seen = time.monotonic()
-        self._counted = 0.0
-
-    def now(self) -> float:
-        """Seconds since the start; of those since the last call at most two slices count."""
-        before, self._seen = self._seen, time.monotonic()
-        self._counted += min(self._seen - before, 2 * _SLICE)
-        return self._counted
 
 
 def _described(nodes: Sequence[Mapping[str, float]]) -> str:
