@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 _DIGEST = re.compile("[0-9a-f]{64}")
-_FINAL = ("fingerprint", "provenance")
+_FINAL = ("fingerprint", "identity", "provenance")
 _FOLDER = Path(__file__).resolve().parent
 _NO_ARITHMETIC = (_FOLDER / "base.py", _FOLDER / "registry.py")  # the contract, and who finds a class by its name
 _BY_DIGEST = "weights"  # option that counts in a fingerprint by the digest of its file, so that the file may move
@@ -119,6 +119,11 @@ class Extractor(ABC):
             "weights": {**asdict(self.weights), "trained_on": _as_list(self.weights.trained_on)},
             "fingerprint": self.fingerprint(),
         }
+
+    @final
+    def identity(self, weights: Weights) -> str:
+        """Hex SHA-256 of what decides its networks, code and weights: kept_network's, for `load`."""
+        return fingerprint_of({"name": self.name, "code": self._code(), "weights": weights.digest})
 
     def _code(self) -> str:
         """Digest of the source of the class and of its preparer's, with what they import below extractors/.

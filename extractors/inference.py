@@ -6,7 +6,7 @@ backend of CPUs. It is in the provenance of a store, and not in the fingerprint,
 one, whose bytes repeat, and those of two agree to rounding.
 
 Why OpenVINO: in float32 it and ONNX Runtime take half of torch's CPU time; of the two it alone has bfloat16, a quarter
-(tools/benchmarks/README.md, backends). FaceNet's conversion takes a second at each start, which is not worth a cache.
+(tools/benchmarks/README.md, backends).
 """
 
 import importlib
@@ -16,7 +16,6 @@ import logging
 import os
 import sys
 import threading
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from extractors.deterministic import exact_inference
+from extractors.kept_networks import convert, converted
 from pipeline.errors import ConfigError
 from pipeline.extraction.limits import cores
 
@@ -67,8 +67,27 @@ def network_of(
     exist or is not installed.
     """
     if device.type == "cpu" and cpu_backend() == "openvino":
-        return _OpenVINO(module, example, precision, free)
+        return _OpenVINO(lambda library: convert(library, module, example, free), precision)
     return _Torch(module, device, precision)
+
+
+def kept_network(
+    name: str,
+    identity: str,
+    build: Callable[[], nn.Module],
+    example: Tensor,
+    device: torch.device,
+    precision: Precision,
+    free: Sequence[int] = (),
+) -> Network:
+    """network_of(build(), ...), without building where the converted network is kept from an earlier start.
+
+    `name` is of the file: a word of letters, digits and dashes. `identity` stands for all that decides what `build`
+    gives, code and parameters: Extractor.identity makes one. Raises ConfigError as network_of does.
+    """
+    if device.type == "cpu" and cpu_backend() == "openvino":
+        return _OpenVINO(lambda library: converted(library, build, example, free, name, identity), precision)
+    return _Torch(build(), device, precision)
 
 
 def cpu_backend() -> Literal["openvino", "torch"]:
@@ -139,11 +158,9 @@ class _OpenVINO(Network):
 
     alone = True
 
-    def __init__(self, module: nn.Module, example: Tensor, precision: Precision, free: Sequence[int]) -> None:
+    def __init__(self, model: Callable[[Any], Any], precision: Precision) -> None:
         library = _openvino()
         core = library.Core()
-        model = library.convert_model(_traced(module, example), example_input=example)
-        model.reshape([-1 if axis in free else size for axis, size in enumerate(example.shape)])
         lowered = precision == "bfloat16" and _has_bfloat16(core)
         if precision == "bfloat16" and not lowered:
             logger.warning("this CPU has no bfloat16 arithmetic: precision bfloat16 runs in float32, slower and closer")
@@ -156,7 +173,7 @@ class _OpenVINO(Network):
             "CPU_RUNTIME_CACHE_CAPACITY": _KEPT_KERNELS,
             "EXECUTION_MODE_HINT": "PERFORMANCE" if lowered else "ACCURACY",
         }
-        self._compiled = core.compile_model(model, "CPU", options)
+        self._compiled = core.compile_model(model(library), "CPU", options)
         self._own = threading.local()
         version = importlib.metadata.version("openvino")
         self.backend = f"openvino {version}, {'bfloat16' if lowered else 'float32'}"
@@ -169,14 +186,6 @@ class _OpenVINO(Network):
 
 def _has_bfloat16(core: Any) -> bool:
     return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-
-
-def _traced(module: nn.Module, example: Tensor) -> Any:
-    """The module as a TorchScript function: traced as a module, each of its parts would take its time again."""
-    module.requires_grad_(False)  # or its parameters could be no constants
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # it is the way into OpenVINO all the same
-        return torch.jit.trace(lambda inputs: module(inputs), example, check_trace=False)  # type: ignore[no-untyped-call]
 
 
 def _parts(outputs: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:

@@ -5,6 +5,7 @@ facenet-pytorch.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Annotated
 
 import numpy as np
@@ -15,8 +16,8 @@ from torch import Tensor, nn
 from extractors.base import ExtractorOptions, Weights
 from extractors.faces.crop import SquareCrop
 from extractors.faces.face import FACE_EXTRACTORS, FaceExtractor
-from extractors.faces.facenet_weights import facenet_weights
-from extractors.inference import Precision, network_of, side_by_side
+from extractors.faces.facenet_weights import facenet_weights, read_facenet
+from extractors.inference import Precision, kept_network, side_by_side
 from extractors.pretrained import load_into
 from pipeline.errors import ExtractionError
 from pipeline.runtime.compat import import_facenet_pytorch
@@ -57,14 +58,18 @@ class FaceNet(FaceExtractor):
 
     def load(self) -> Weights:
         """Fetches the weights if they are not there yet; raises WeightsError where that fails or they do not fit."""
-        weights, tensors = facenet_weights(self.options.weights)
-        network = import_facenet_pytorch().InceptionResnetV1(pretrained=None)
-        load_into(network, tensors, f"embed_faces.weights: {self.options.weights}")
-        self.module = FromPixels(network)
-        example = torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8)
-        self._network = network_of(self.module, example, self.device, self.options.precision)
-        self.backend = self._network.backend
+        weights, self._file = facenet_weights(self.options.weights)
+        example, identity = torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8), self.identity(weights)
+        run = kept_network("facenet", identity, lambda: self.module, example, self.device, self.options.precision)
+        self._network, self.backend = run, run.backend
         return weights
+
+    @cached_property
+    def module(self) -> FromPixels:
+        """The network in torch."""
+        network = import_facenet_pytorch().InceptionResnetV1(pretrained=None)
+        load_into(network, read_facenet(self._file), f"embed_faces.weights: {self.options.weights}")
+        return FromPixels(network).eval()
 
     def preparer(self) -> SquareCrop:
         """The box and its margin, resized to 160 px."""

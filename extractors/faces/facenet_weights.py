@@ -31,24 +31,30 @@ _STAGES = {"Repeat": "repeat_1", "Repeat_1": "repeat_2", "Repeat_2": "repeat_3"}
 _BRANCH_DEPTH = 2  # a name's parts within a branch: Branch_0/Conv2d_0a_1x1
 
 
-def facenet_weights(choice: str) -> tuple[Weights, dict[str, Tensor]]:
-    """What `embed_faces.weights` names, casia-webface, vggface2 or a path: its description and its tensors.
+def facenet_weights(choice: str) -> tuple[Weights, Path]:
+    """What `embed_faces.weights` names, casia-webface, vggface2 or a path: its description and its file.
 
-    The tensors are those of InceptionResnetV1 without the classifier. The named weights are fetched on first use; a
-    path, with or without the digest of own_file, is of a .safetensors file or of a state dict saved by torch. Raises
-    WeightsError where they cannot be had or read.
+    The named weights are fetched on first use; a path, with or without the digest of own_file, is of a file that
+    read_facenet reads. Raises WeightsError where they cannot be had.
     """
     if choice in PUBLISHED:
-        path = PUBLISHED[choice].file()
-        corpus, date = _CORPORA[choice]
-        weights = Weights(choice, sha256_of(path), f"{_NETWORK}, {corpus} {date}", trained_on=(corpus,))
-    else:
-        path = own_file(choice, "embed_faces")
-        if not path.is_file():
-            raise WeightsError(f"embed_faces.weights: no file {choice}; give casia-webface, vggface2 or a path")
-        own = f"{_NETWORK}, {path.name} (the user's own)"
-        weights = Weights(path.name, sha256_of(path), own, trained_on=None)  # a file's name proves nothing
-    return weights, {name: value for name, value in _read(path).items() if not name.startswith(_CLASSIFIER)}
+        published, (corpus, date) = PUBLISHED[choice], _CORPORA[choice]
+        path = published.file()  # checks the digest
+        label = f"{_NETWORK}, {corpus} {date}"
+        return Weights(choice, published.converted or published.digest, label, trained_on=(corpus,)), path
+    path = own_file(choice, "embed_faces")
+    if not path.is_file():
+        raise WeightsError(f"embed_faces.weights: no file {choice}; give casia-webface, vggface2 or a path")
+    own = f"{_NETWORK}, {path.name} (the user's own)"
+    return Weights(path.name, sha256_of(path), own, trained_on=None), path  # a file's name proves nothing
+
+
+def read_facenet(path: Path) -> dict[str, Tensor]:
+    """Tensors of InceptionResnetV1, without the classifier, of a .safetensors file or a state dict saved by torch.
+
+    Raises WeightsError where it is neither.
+    """
+    return {name: value for name, value in _read(path).items() if not name.startswith(_CLASSIFIER)}
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -1,7 +1,9 @@
 """MTCNN on frames of any size: one face a frame, by a stated rule."""
 
-from collections.abc import Iterator, Sequence
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,8 +18,8 @@ from extractors.base import ExtractorOptions, Weights
 from extractors.deterministic import exact_inference
 from extractors.faces.face import DETECTORS, Detection, Detector, choose_face
 from extractors.faces.mtcnn_cascade import OUTPUT_SIZE, REFINE_SIZE, Net, Nets, detect
-from extractors.inference import Network, network_of, side_by_side
-from pipeline.errors import ExtractionError
+from extractors.inference import Network, kept_network, side_by_side
+from pipeline.errors import ExtractionError, WeightsError
 from pipeline.extraction.fingerprint import fingerprint_of
 from pipeline.files import sha256_of
 from pipeline.runtime.compat import import_facenet_pytorch
@@ -55,29 +57,26 @@ class MTCNN(Detector):
 
     def load(self) -> Weights:
         """Loads the three networks."""
-        library = import_facenet_pytorch()
-        folder = Path(library.__file__).parent / "data"
-        files = {net: folder / f"{net}.pt" for net in ("pnet", "rnet", "onet")}
-        kinds = {"pnet": library.PNet, "rnet": library.RNet, "onet": library.ONet}
-        modules = {net: kind(pretrained=False).eval() for net, kind in kinds.items()}
-        for net, module in modules.items():
-            module.load_state_dict(torch.load(files[net], weights_only=True))
-        self._lanes = 1
-        self._nets = self._on_device(**modules)
+        files = {net: _library() / "data" / f"{net}.pt" for net in ("pnet", "rnet", "onet")}
         digest = fingerprint_of({net: sha256_of(file) for net, file in files.items()})
         label = "MTCNN, as facenet-pytorch ships it"
-        return Weights("facenet-pytorch", digest, label, trained_on=("WIDER FACE", "CelebA"))
+        weights = Weights("facenet-pytorch", digest, label, trained_on=("WIDER FACE", "CelebA"))
+        self._lanes = 1
+        self._nets = self._on_device({net: partial(_read_net, file) for net, file in files.items()}, weights)
+        return weights
 
-    def _on_device(self, pnet: nn.Module, rnet: nn.Module, onet: nn.Module) -> Nets:
+    def _on_device(self, build: Mapping[str, Callable[[], nn.Module]], weights: Weights) -> Nets:
         if self.device.type != "cpu":
             self.backend = f"torch {torch.__version__}, {self.device.type}"
-            return Nets(*(net.to(self.device) for net in (pnet, rnet, onet)))  # the pixels are there
+            return Nets(*(build[net]().to(self.device) for net in ("pnet", "rnet", "onet")))  # the pixels are there
         refined, confirmed = (
             torch.zeros(count, 3, side, side) for count, side in ((_REFINED, REFINE_SIZE), (_CONFIRMED, OUTPUT_SIZE))
         )
-        propose = network_of(pnet, torch.zeros(1, 3, 60, 80), self.device, "float32", free=(2, 3))
-        refine = network_of(rnet, refined, self.device, "float32")
-        output = network_of(onet, confirmed, self.device, "float32")
+        whole, free = torch.zeros(1, 3, 60, 80), (2, 3)
+        propose, refine, output = (
+            kept_network(f"mtcnn-{net}", self.identity(weights), build[net], example, self.device, "float32", axes)
+            for net, example, axes in (("pnet", whole, free), ("rnet", refined, ()), ("onet", confirmed, ()))
+        )
         self._lanes, self.backend = propose.lanes, propose.backend
         return Nets(_in_batches(propose, 1), _in_batches(refine, _REFINED), _in_batches(output, _CONFIRMED))
 
@@ -114,6 +113,23 @@ class MTCNN(Detector):
             ]
             for faces in found
         ]
+
+
+def _library() -> Path:
+    """Folder of facenet-pytorch, which is not imported: that takes a second."""
+    found = importlib.util.find_spec("facenet_pytorch")
+    if found is None or found.origin is None:
+        raise WeightsError("facenet-pytorch is not installed: pip install -r requirements.txt")
+    return Path(found.origin).parent
+
+
+def _read_net(file: Path) -> nn.Module:
+    """The net of a file that is called as its net is."""
+    library = import_facenet_pytorch()
+    kinds = {"pnet": library.PNet, "rnet": library.RNet, "onet": library.ONet}
+    module: nn.Module = kinds[file.stem](pretrained=False).eval()
+    module.load_state_dict(torch.load(file, weights_only=True))
+    return module
 
 
 def scale_down(frame: np.ndarray, max_side: int) -> np.ndarray:

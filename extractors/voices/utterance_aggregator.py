@@ -4,7 +4,7 @@ The network's input are magnitudes of a short-time Fourier transform, normalised
 """
 
 from collections.abc import Sequence
-from functools import cache, reduce
+from functools import cache, cached_property, reduce
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from extractors.base import ExtractorOptions, Weights
-from extractors.inference import Precision, network_of, side_by_side
+from extractors.inference import Precision, kept_network, side_by_side
 from extractors.voices.aggregator_network import (
     CLUSTERS,
     DIMENSION,
@@ -110,13 +110,22 @@ class AggregatedVoice(VoiceExtractor):
 
     def load(self) -> Weights:
         """Raises WeightsError where the weights cannot be had or do not fit."""
-        weights, network = aggregator_weights(self.options.weights, self.options.seed)
-        self.module = folded(network)
+        weights, self._read = aggregator_weights(self.options.weights, self.options.seed)
         frames, residuals = torch.zeros(1, 1, FFT // 2 + 1, 200), torch.zeros(1, CLUSTERS, DIMENSION)
-        self._residuals = network_of(Residuals(self.module), frames, self.device, self.options.precision, free=[3])
-        self._embedding = network_of(Embedding(self.module), residuals, self.device, "float32")
+        identity, precision = self.identity(weights), self.options.precision
+        self._residuals = kept_network(
+            "aggregator-residuals", identity, lambda: Residuals(self.module), frames, self.device, precision, free=[3]
+        )
+        self._embedding = kept_network(
+            "aggregator-embedding", identity, lambda: Embedding(self.module), residuals, self.device, "float32"
+        )
         self.backend = self._residuals.backend
         return weights
+
+    @cached_property
+    def module(self) -> UtteranceAggregator:
+        """The network in torch, its batch norms folded."""
+        return folded(self._read())
 
     def __call__(self, batch: Sequence[np.ndarray]) -> list[np.ndarray | MediaError]:
         """A vector (512,) of each waveform (T,), or the MediaError of one that holds no sound."""

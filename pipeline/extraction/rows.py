@@ -5,10 +5,12 @@ A slice an item instead of a group an item: pandas takes a millisecond to make a
 
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice, pairwise
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd  # decode workers import this file
 
 PartT = TypeVar("PartT")
 
@@ -20,7 +22,7 @@ def batched(things: Iterable[PartT], size: int) -> Iterator[list[PartT]]:
         yield batch
 
 
-def rows_by_item(table: pd.DataFrame) -> dict[str, slice]:
+def rows_by_item(table: "pd.DataFrame") -> dict[str, slice]:
     """Slice of each item's rows, by item; `table` has the column `item`, and an item's rows are beside each other."""
     items = table["item"].to_numpy(object)
     changes = np.flatnonzero(items[1:] != items[:-1]) + 1
@@ -28,7 +30,7 @@ def rows_by_item(table: pd.DataFrame) -> dict[str, slice]:
     return {str(items[start]): slice(start, end) for start, end in pairwise(edges)}
 
 
-def rows_by_key(table: pd.DataFrame, keys: Collection[str]) -> dict[str, slice]:
+def rows_by_key(table: "pd.DataFrame", keys: Collection[str]) -> dict[str, slice]:
     """Slice of the rows that hold a key's result, by key, for those of `keys` that the table has.
 
     Two items of the same bytes have the same key: the rows of one of them are the result, both together are not.

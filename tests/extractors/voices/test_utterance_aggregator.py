@@ -209,7 +209,7 @@ def test_short_utterance_is_repeated_to_a_second(extractor: AggregatedVoice) -> 
 def test_vectors_are_those_of_the_whole_network_in_torch(precision: str, least: float) -> None:
     waveforms = [tone(1.3), tone(2.1, 220.0), tone(1.0, 330.0)]
     extractor = AggregatedVoice(settings(weights="distilled", precision=precision), torch.device("cpu"))
-    network = aggregator_weights("distilled", 0)[1]
+    network = aggregator_weights("distilled", 0)[1]()
     with torch.inference_mode():
         inputs = [frame_spectrogram(torch.from_numpy(np.concatenate([one, one[::-1]]))[None]) for one in waveforms]
         reference = np.stack([network(one[None])[0].numpy() for one in inputs]).astype(np.float64)

@@ -26,7 +26,8 @@ UNTRAINED_0 = {  # first values of seed 0's weights; the last bits may differ wh
 
 
 def chosen(weights: str, seed: int = 0) -> tuple[Weights, UtteranceAggregator]:
-    return sources.aggregator_weights(weights, seed)
+    described, build = sources.aggregator_weights(weights, seed)
+    return described, build()
 
 
 def write_keras(path: Path, network: UtteranceAggregator, leave_out: str = "") -> None:

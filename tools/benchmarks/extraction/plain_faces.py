@@ -15,7 +15,7 @@ import av
 import numpy as np
 import torch
 
-from extractors.faces.facenet_weights import facenet_weights
+from extractors.faces.facenet_weights import facenet_weights, read_facenet
 from pipeline.runtime.compat import import_facenet_pytorch
 
 
@@ -30,7 +30,7 @@ def main() -> None:
     library = import_facenet_pytorch()
     mtcnn = library.MTCNN(image_size=160, margin=0, min_face_size=arguments.min_face)
     resnet = library.InceptionResnetV1(pretrained=None).eval()
-    resnet.load_state_dict(facenet_weights(arguments.weights)[1])
+    resnet.load_state_dict(read_facenet(facenet_weights(arguments.weights)[1]))
     start = time.monotonic()
     paths, numbers, vectors = [], [], []
     for path, wanted in json.loads(arguments.frames.read_text()).items():

@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
     settings = load_params(Path("params.yaml")).embed_voices.options
-    _, network = aggregator_weights(str(settings["weights"]), int(str(settings["seed"])))
+    network = aggregator_weights(str(settings["weights"]), int(str(settings["seed"])))[1]()
     start = time.monotonic()
     paths, vectors = json.loads(arguments.utterances.read_text()), []
     for path in paths:
