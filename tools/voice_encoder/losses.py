@@ -34,11 +34,28 @@ def similarity_loss(embedding: Tensor, target: Tensor) -> Tensor:
     return error[~torch.eye(len(error), dtype=torch.bool, device=error.device)].mean()
 
 
-def voice_loss(embedding: Tensor, every_code: Tensor, voice: Tensor, scale: float, margin: float) -> Tensor:
-    """Additive-margin cross-entropy (Wang et al. 2018, arXiv 1801.05599) over all voices' (V, 512) codes."""
+def voice_loss(
+    embedding: Tensor, every_code: Tensor, voice: Tensor, scale: float, margin: float, same: Tensor | None = None
+) -> Tensor:
+    """Additive-margin cross-entropy (Wang et al. 2018, arXiv 1801.05599) over all voices' (V, 512) codes.
+
+    `same` (B, V) marks voices that are no rivals of a row's own: it need not be told apart from them.
+    """
     cosine = embedding @ every_code.T  # (B, V)
-    cosine = cosine - margin * F.one_hot(voice, cosine.shape[1])
-    return F.cross_entropy(scale * cosine, voice)
+    own = F.one_hot(voice, cosine.shape[1])
+    logits = scale * (cosine - margin * own)
+    if same is not None:
+        logits = logits.masked_fill(same & (own == 0), -torch.inf)
+    return F.cross_entropy(logits, voice)
+
+
+def sounds_alike(vectors: Tensor, voice: Tensor, limit: float) -> Tensor:
+    """(B, V): which of all voices the teacher's unit vectors (V, 192) put nearer to a row's own than `limit`, a cosine.
+
+    One person may have several voices: unlabelled recordings, and copies at other speeds. To drive these apart would
+    teach what the teacher does not hear.
+    """
+    return vectors[voice] @ vectors.T > limit
 
 
 def hint_loss(predicted: Tensor, hints: Tensor) -> Tensor:
@@ -47,14 +64,20 @@ def hint_loss(predicted: Tensor, hints: Tensor) -> Tensor:
 
 
 def total_loss(
-    embedding: Tensor, voice: Tensor, every_code: Tensor, predicted: Tensor, hints: Tensor, settings: Loss
+    embedding: Tensor,
+    voice: Tensor,
+    every_code: Tensor,
+    same: Tensor,
+    predicted: Tensor,
+    hints: Tensor,
+    settings: Loss,
 ) -> dict[str, Tensor]:
-    """The parts by name, and their weighted sum as `total`."""
+    """The parts by name, and their weighted sum as `total`; `same` is of voice_loss."""
     target = every_code[voice]
     parts = {
         "vector": vector_loss(embedding, target),
         "similarity": similarity_loss(embedding, target),
-        "classes": voice_loss(embedding, every_code, voice, settings.scale, settings.margin),
+        "classes": voice_loss(embedding, every_code, voice, settings.scale, settings.margin, same),
         "hints": hint_loss(predicted, hints),
     }
     weights = {name: getattr(settings, name) for name in parts}

@@ -1,11 +1,13 @@
 """Make the training set: every voice's waveform and what the teacher hears in it, in one file.
 
-    python -m tools.voice_encoder.prepare <folder of LibriSpeech .flac> <voices.safetensors> [<folder of other voices>]
+    python -m tools.voice_encoder.prepare <LibriSpeech .flac> <voices.safetensors> [OTHERS ...]
+        [--as-they-are OTHERS ...]
 
 A voice is one recording at one speed. Its target is the teacher's vector of the whole recording, which says more about
-the speaker than any crop of it; beside it the teacher's frames, which say what it heard when (hints.py). Other voices:
-.wav or .flac at 16 kHz, one file a voice, no speed copies. Recordings without sound are left out and named: they would
-teach noise, and one of them among thousands is no reason to lose the hours of the teacher that lie behind.
+the speaker than any crop of it; beside it the teacher's frames, which say what it heard when (hints.py). OTHERS are
+folders of .wav or .flac at 16 kHz, one file a speaker, several recordings of whom are joined; those after --as-they-are
+get no speed copies. Recordings without sound are left out and named: they would teach noise, and one of them among
+thousands is no reason to lose the hours of the teacher that lie behind.
 
 Each voice is kept in <voices.parts>/ as soon as the teacher has heard it, under the digest of its recording: a run that
 was killed goes on where it was, and voices that are added later are the only ones that cost time.
@@ -14,6 +16,7 @@ was killed goes on where it was, and voices that are added later are the only on
 import logging
 import multiprocessing
 import os
+from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 
@@ -45,7 +48,7 @@ def at_speed(waveform: NDArray[np.float32], speed: float) -> NDArray[np.float32]
     return librosa.resample(waveform, orig_sr=SAMPLE_RATE * speed, target_sr=SAMPLE_RATE, res_type="soxr_hq")
 
 
-def sources(folder: Path, others: Path | None) -> list[tuple[Path, float]]:
+def sources(folder: Path, others: Sequence[Path], as_they_are: Sequence[Path]) -> list[tuple[Path, float]]:
     """(file, speed) of every voice; raises ManifestError for folders that hold none."""
     recipe = load_recipe()
     recordings = [one for one in part(utterances(folder), "train") if one.seconds >= recipe.speech.shortest]
@@ -53,13 +56,17 @@ def sources(folder: Path, others: Path | None) -> list[tuple[Path, float]]:
         raise ManifestError(
             f"{folder}: no recording of {recipe.speech.shortest:g} s by a speaker who is not in held_out.csv; give more"
         )
-    voices = [(one.path, speed) for speed in recipe.speech.speeds for one in recordings]
-    if others is not None:
-        found = [path for path in sorted(others.rglob("*")) if suffix_of(str(path)) in {".wav", ".flac"}]
-        if not found:
-            raise ManifestError(f"no recordings below {others}; want .wav or .flac at {SAMPLE_RATE} Hz, one a voice")
-        voices += [(path, 1.0) for path in found]
-    return voices
+    varied = [one.path for one in recordings] + [path for other in others for path in below(other)]
+    plain = [path for other in as_they_are for path in below(other)]
+    return [(path, speed) for speed in recipe.speech.speeds for path in varied] + [(path, 1.0) for path in plain]
+
+
+def below(folder: Path) -> list[Path]:
+    """Recordings below a folder of other voices; raises ManifestError where there are none."""
+    found = [path for path in sorted(folder.rglob("*")) if suffix_of(str(path)) in {".wav", ".flac"}]
+    if not found:
+        raise ManifestError(f"no recordings below {folder}; want .wav or .flac at {SAMPLE_RATE} Hz, one a speaker")
+    return found
 
 
 Prepared = tuple[NDArray[np.int16], NDArray[np.float32], NDArray[np.float32]]
@@ -106,9 +113,9 @@ def teacher() -> CamPlusPlus:
     return CamPlusPlus()
 
 
-def prepare(folder: Path, target: Path, others: Path | None = None) -> None:
+def prepare(folder: Path, target: Path, others: Sequence[Path] = (), as_they_are: Sequence[Path] = ()) -> None:
     """Write waveforms (sum S,) int16, the teacher's vectors (V, 192), hints (sum N, D) and where each voice ends."""
-    voices, count = sources(folder, others), load_recipe().hints
+    voices, count = sources(folder, others, as_they_are), load_recipe().hints
     teacher()  # where it cannot be had, here is the error to show, not in each of the processes
     parts = target.with_suffix(".parts")
     parts.mkdir(parents=True, exist_ok=True)
@@ -139,9 +146,10 @@ def main() -> None:
     arguments = options(__doc__)
     arguments.add_argument("speech", type=Path)
     arguments.add_argument("voices", type=Path, help="the file to write")
-    arguments.add_argument("others", type=Path, nargs="?", help="folder of other voices")
+    arguments.add_argument("others", type=Path, nargs="*", help="folders of other voices")
+    arguments.add_argument("--as-they-are", type=Path, nargs="+", default=[], help="the same, without speed copies")
     given = arguments.parse_args()
-    prepare(given.speech, given.voices, given.others)
+    prepare(given.speech, given.voices, given.others, given.as_they_are)
 
 
 if __name__ == "__main__":

@@ -90,6 +90,7 @@ class Loss(_Section):
     classes: float
     scale: Positive
     margin: float
+    alike: float
     hints: float
 
 

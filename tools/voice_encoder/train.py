@@ -5,7 +5,7 @@
 The rates stay until the last steps (`optimiser.decay`), so that the length need not be known before: stop the run when
 time is up, and start it again with `--finish`, which lets them fall from where its checkpoint stands. What was learnt
 at the constant rates stays in checkpoint.safetensors, the decay goes to decayed.safetensors: without `--finish` the run
-goes on from the former.
+goes on from the former. Voices may be added in between: prepare them anew and start with `--new-voices`, once.
 
 On a CPU, preload tcmalloc (LD_PRELOAD=libtcmalloc_minimal.so.4): the default allocator gives the big activations back
 to the system at every step, which costs a third of the time.
@@ -33,7 +33,7 @@ from tools.voice_encoder import checkpoint
 from tools.voice_encoder.channels import Channel
 from tools.voice_encoder.command import count, options, run_command
 from tools.voice_encoder.crops import Batch, Voices, batch, load_voices, voices_in_batch
-from tools.voice_encoder.losses import codes, total_loss
+from tools.voice_encoder.losses import codes, sounds_alike, total_loss
 from tools.voice_encoder.muon import optimisers
 from tools.voice_encoder.recipe import Optimiser, Recipe, load_recipe
 from tools.voice_encoder.rooms import load_rooms
@@ -79,6 +79,7 @@ class Run:
         self.recipe, self.voices, self.channel, self.folder = recipe, voices, channel, folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.codes = codes(voices.vectors, recipe.lift, recipe.seed).to(self.device)
+        self.vectors = voices.vectors.to(self.device)
         self.student = first_student(recipe, start)
         self.student.to(self.device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.student).eval()
@@ -158,7 +159,8 @@ class Run:
         embedding = self.student.embed(self.student.pool.residuals(features, scores.float()))
         predicted = self.hints(features.transpose(1, 2))
         voice, hints = batch.voice.to(self.device), batch.hints.to(self.device)
-        losses = total_loss(embedding, voice, self.codes, predicted, hints, self.recipe.loss)
+        same = sounds_alike(self.vectors, voice, self.recipe.loss.alike)
+        losses = total_loss(embedding, voice, self.codes, same, predicted, hints, self.recipe.loss)
         losses["total"].backward()
         for optimiser in self.optimisers.values():
             optimiser.step()
@@ -292,6 +294,7 @@ def main() -> None:
     end = arguments.add_mutually_exclusive_group()
     end.add_argument("--steps", type=count, help="instead of the recipe's: decides when the decay starts")
     end.add_argument("--finish", action="store_true", help="let the rates fall from where the checkpoint stands")
+    arguments.add_argument("--new-voices", action="store_true", help="voices were prepared anew since the last run")
     arguments.add_argument("--start", type=Path, default=DISTILLED, help="weights of the digest that recipe.yaml names")
     arguments.add_argument("--workers", type=count, default=1, help="threads that draw batches")
     given = arguments.parse_args()
@@ -307,6 +310,8 @@ def main() -> None:
     check_voices(voices, recipe)
     given.run.mkdir(parents=True, exist_ok=True)
     run = Run(recipe, voices, channel, given.run, given.start)
+    if given.new_voices and run.done:
+        run.fit_hints()  # their axes are those of the voices' own frames
     train(run, trials, given.workers)
 
 

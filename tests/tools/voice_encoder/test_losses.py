@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tools.voice_encoder.losses import codes, hint_loss, similarity_loss, total_loss, vector_loss, voice_loss
+from tools.voice_encoder.losses import (
+    codes,
+    hint_loss,
+    similarity_loss,
+    sounds_alike,
+    total_loss,
+    vector_loss,
+    voice_loss,
+)
 from tools.voice_encoder.recipe import load_recipe
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -35,6 +43,18 @@ def test_voice_loss_takes_the_margin_off_the_right_voice_only() -> None:
     assert voice_loss(EMBEDDING, CODES, VOICE, 8.0, 0.2).item() == pytest.approx(expected, abs=1e-5)
 
 
+def test_voices_that_sound_alike_are_no_rivals() -> None:
+    vectors = F.normalize(torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 1.0], [-1.0, 0.0]]), dim=1)
+    same = sounds_alike(vectors, VOICE, 0.6)
+    assert same.tolist()[:2] == [[False, False, True, True, False], [True, True, False, False, False]]
+    expected = 0.0
+    for i in range(4):
+        rivals = [v for v in range(5) if v == VOICE[i] or not same[i, v]]
+        logits = {v: 8.0 * (float(EMBEDDING[i] @ CODES[v]) - (0.2 if v == VOICE[i] else 0.0)) for v in rivals}
+        expected += (math.log(sum(map(math.exp, logits.values()))) - logits[int(VOICE[i])]) / 4
+    assert voice_loss(EMBEDDING, CODES, VOICE, 8.0, 0.2, same).item() == pytest.approx(expected, abs=1e-5)
+
+
 def test_hint_loss_is_the_mean_square_over_every_element() -> None:
     predicted, hints = torch.rand(2, 3, 4, generator=GENERATOR), torch.rand(2, 3, 4, generator=GENERATOR)
     errors = [(a - b) ** 2 for a, b in zip(predicted.flatten().tolist(), hints.flatten().tolist(), strict=True)]
@@ -43,7 +63,9 @@ def test_hint_loss_is_the_mean_square_over_every_element() -> None:
 
 def test_total_is_the_weighted_sum() -> None:
     settings = load_recipe().loss
-    parts = total_loss(EMBEDDING, VOICE, CODES, torch.zeros(4, 2, 3), torch.ones(4, 2, 3), settings)
+    parts = total_loss(
+        EMBEDDING, VOICE, CODES, torch.eye(5)[VOICE] > 0, torch.zeros(4, 2, 3), torch.ones(4, 2, 3), settings
+    )
     weights = {name: getattr(settings, name) for name in ("vector", "similarity", "classes", "hints")}
     torch.testing.assert_close(parts["total"], sum(weight * parts[name] for name, weight in weights.items()))
 

@@ -99,7 +99,7 @@ def test_silent_recordings_are_left_out_by_name(
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     write(speech / "26-1-0009.flac", 4.5, level=0.0)
     write(tmp_path / "others" / "quiet.WAV", 4.5, level=0.0)
-    prepare.prepare(speech, tmp_path / "voices.safetensors", tmp_path / "others")
+    prepare.prepare(speech, tmp_path / "voices.safetensors", [tmp_path / "others"])
     assert len(load_voices(tmp_path / "voices.safetensors")) == 4 * len(load_recipe().speech.speeds)
     warned = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
     assert [message.split(" is silent")[0].rpartition("/")[2] for message in warned] == ["26-1-0009.flac", "quiet.WAV"]
