@@ -18,10 +18,16 @@ from extractors.base import Weights
 from extractors.pretrained import Published, fetch_command, load_into, own_file, read_safetensors
 from extractors.voices.aggregator_network import STAGES, UtteranceAggregator, untrained
 from pipeline.errors import WeightsError
-from pipeline.files import sha256_hex, sha256_of
+from pipeline.files import PINNED_DIGITS, sha256_hex, sha256_of
 
-DISTILLED = Path(__file__).with_name("weights") / "utterance_aggregator_distilled.safetensors"
-DISTILLED_SHA256 = "0ab97b3121a832327b350ca5f0c35644f97ab42905d1579b27dc98eec018d77e"
+_SHIPPED = Path(__file__).with_name("weights")
+# Versions of `distilled` by their SHA-256, the newest last: that one is meant where no digest is named.
+DISTILLED = {
+    "0ab97b3121a832327b350ca5f0c35644f97ab42905d1579b27dc98eec018d77e": _SHIPPED
+    / "utterance_aggregator_distilled.safetensors",
+}
+NEWEST = DISTILLED[list(DISTILLED)[-1]]
+_LEAST_DIGITS = 8  # of a version's digest
 # The authors' own copy is on a drive; this repository holds the same network's weights. Whether the two files are the
 # same bytes is not established.
 _COMMIT = "ed0985950cbac6dc699bf54f58dbbc813110d3f7"
@@ -49,8 +55,8 @@ def aggregator_weights(choice: str, seed: int) -> tuple[Weights, Build]:
     Raises WeightsError where they cannot be had, and what makes the network where they do not fit.
     """
     match choice:
-        case "distilled":
-            return _distilled()
+        case shipped if shipped.partition("#")[0] == "distilled":
+            return _distilled(shipped.partition("#")[2])
         case "official":
             return _official(OFFICIAL.file())
         case "untrained":
@@ -81,17 +87,26 @@ def state_digest(network: UtteranceAggregator) -> str:
     return sha256_hex(*(part for name, tensor in state for part in (name, tensor.numpy().tobytes())), separator=b"")
 
 
-def _distilled() -> tuple[Weights, Build]:
-    if not DISTILLED.is_file() or sha256_of(DISTILLED) != DISTILLED_SHA256:
-        raise WeightsError(f"{DISTILLED} is absent or not the shipped file: restore it with `git checkout`")
+def _distilled(pin: str) -> tuple[Weights, Build]:
+    """The newest version, or the one whose digest begins with `pin`."""
+    digest = next((one for one in reversed(DISTILLED) if one.startswith(pin)), None)
+    if digest is None or 0 < len(pin) < _LEAST_DIGITS:
+        known = ", ".join(f"distilled#{one[:PINNED_DIGITS]}" for one in DISTILLED)
+        raise WeightsError(
+            f"embed_voices.weights: no version distilled#{pin} ({_LEAST_DIGITS} digits or more); there are {known}, "
+            "the newest last, which `distilled` means"
+        )
+    path, version = DISTILLED[digest], 1 + list(DISTILLED).index(digest)
+    if not path.is_file() or sha256_of(path) != digest:
+        raise WeightsError(f"{path} is absent or not the shipped file: restore it with `git checkout`")
     weights = Weights(
         "distilled",
-        DISTILLED_SHA256,
-        "distilled (ours, from CAM++ with LibriSpeech and synthetic voices; not the official weights)",
+        digest,
+        f"distilled, version {version} (ours, from CAM++ with open speech; not the official weights)",
         trained_on=("LibriSpeech", "Kokoro's virtual voices", "the people of its teacher, CAM++"),
         stand_in=True,
     )
-    return weights, partial(load_network, DISTILLED)
+    return weights, partial(load_network, path)
 
 
 def _official(path: Path) -> tuple[Weights, Build]:

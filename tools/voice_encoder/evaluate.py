@@ -19,7 +19,7 @@ import torch
 
 from extractors.pretrained import read_safetensors
 from extractors.voices.aggregator_network import untrained
-from extractors.voices.aggregator_weights import DISTILLED, load_state
+from extractors.voices.aggregator_weights import NEWEST, load_state
 from extractors.voices.utterance_aggregator import SAMPLE_RATE
 from pipeline.errors import ManifestError
 from pipeline.manifest.checks import refuse
@@ -131,7 +131,7 @@ def main() -> None:
     recipe = load_recipe()
     arguments = options(__doc__)
     arguments.add_argument("speech", type=Path)
-    arguments.add_argument("--weights", type=Path, nargs="+", default=[DISTILLED])
+    arguments.add_argument("--weights", type=Path, nargs="+", default=[NEWEST])
     arguments.add_argument("--seconds", type=_length, default=recipe.watch.segment)
     arguments.add_argument("--rooms", type=Path, help="the file of tools.voice_encoder.rooms")
     arguments.add_argument("--voices", type=Path)

@@ -60,14 +60,15 @@ def hint_head(recipe: Recipe) -> nn.Linear:
     return head
 
 
-def first_student(recipe: Recipe, start: Path) -> UtteranceAggregator:
+def first_student(recipe: Recipe, start: Path | None) -> UtteranceAggregator:
     """The student before the first step: a fresh network, or the weights of the recipe's digest.
 
-    Raises WeightsError where `start` is another file.
+    By default a shipped version; raises WeightsError where `start` is another file.
     """
     if recipe.start is None:
         return untrained(recipe.seed)
-    if not start.is_file() or sha256_of(start) != recipe.start:
+    start = start or DISTILLED.get(recipe.start)
+    if start is None or not start.is_file() or sha256_of(start) != recipe.start:
         raise WeightsError(f"{start} is not what recipe.yaml starts from ({recipe.start[:12]}...): name it by --start")
     return load_state(read_safetensors(start), str(start))
 
@@ -75,7 +76,9 @@ def first_student(recipe: Recipe, start: Path) -> UtteranceAggregator:
 class Run:
     """Student, its running average and optimisers of one run."""
 
-    def __init__(self, recipe: Recipe, voices: Voices, channel: Channel, folder: Path, start: Path) -> None:
+    def __init__(
+        self, recipe: Recipe, voices: Voices, channel: Channel, folder: Path, start: Path | None = None
+    ) -> None:
         self.recipe, self.voices, self.channel, self.folder = recipe, voices, channel, folder
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.codes = codes(voices.vectors, recipe.lift, recipe.seed).to(self.device)
@@ -295,7 +298,7 @@ def main() -> None:
     end.add_argument("--steps", type=count, help="instead of the recipe's: decides when the decay starts")
     end.add_argument("--finish", action="store_true", help="let the rates fall from where the checkpoint stands")
     arguments.add_argument("--new-voices", action="store_true", help="voices were prepared anew since the last run")
-    arguments.add_argument("--start", type=Path, default=DISTILLED, help="weights of the digest that recipe.yaml names")
+    arguments.add_argument("--start", type=Path, help="weights of the digest that recipe.yaml names, if none that ship")
     arguments.add_argument("--workers", type=count, default=1, help="threads that draw batches")
     given = arguments.parse_args()
     recipe = load_recipe()

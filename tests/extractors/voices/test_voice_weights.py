@@ -221,20 +221,30 @@ def test_centres_are_read_as_they_are(tmp_path: Path) -> None:
 
 
 def test_shipped_weights_are_small_whole_and_give_vectors_that_differ() -> None:
-    assert sources.DISTILLED.stat().st_size <= 16_000_000
-    shipped, network = chosen("distilled")
-    assert shipped.digest == sources.DISTILLED_SHA256
-    assert shipped.stand_in and shipped.description.startswith("distilled")
     generator = torch.Generator().manual_seed(0)
-    with torch.inference_mode():
-        low, high = network(torch.randn(2, 1, 257, 120, generator=generator).cumsum(dim=2) / 16)
-    assert 0 < low @ high < 0.999
+    inputs = torch.randn(2, 1, 257, 120, generator=generator).cumsum(dim=2) / 16
+    for number, (digest, path) in enumerate(sources.DISTILLED.items(), start=1):
+        assert path.stat().st_size <= 16_000_000
+        shipped, network = chosen(f"distilled#{digest[:8]}")
+        assert shipped.digest == digest and shipped.stand_in
+        assert shipped.description.startswith(f"distilled, version {number} ")
+        with torch.inference_mode():
+            low, high = network(inputs)
+        assert 0 < low @ high < 0.999
+    assert chosen("distilled")[0] == shipped  # the newest
+
+
+@pytest.mark.parametrize("pin", ["0123456789ab", "0ab97b3", "x"])
+def test_a_version_that_does_not_ship_is_refused_with_those_that_do(pin: str) -> None:
+    with pytest.raises(WeightsError, match=f"no version distilled#{pin} .*there are distilled#0ab97b3121a8"):
+        chosen(f"distilled#{pin}")
 
 
 def test_tampered_shipped_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = bytearray(sources.DISTILLED.read_bytes())
+    digest, path = list(sources.DISTILLED.items())[-1]
+    changed = bytearray(path.read_bytes())
     changed[-1] ^= 1
     (tmp_path / "weights.safetensors").write_bytes(changed)
-    monkeypatch.setattr(sources, "DISTILLED", tmp_path / "weights.safetensors")
+    monkeypatch.setitem(sources.DISTILLED, digest, tmp_path / "weights.safetensors")
     with pytest.raises(WeightsError, match="not the shipped file"):
         chosen("distilled")
