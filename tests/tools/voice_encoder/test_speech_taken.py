@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from pipeline.errors import ConfigError, ManifestError, MediaError, StoreError
 from tests.tools.voice_encoder.recordings import write
-from tools.voice_encoder import evaluate, prepare, speakers, train
+from tools.voice_encoder import evaluate, gather, prepare, speakers, train
 from tools.voice_encoder.command import run_command
 from tools.voice_encoder.crops import Voices, load_voices
 from tools.voice_encoder.recipe import load_recipe
@@ -78,6 +78,25 @@ def test_the_evaluation_tries_every_channel_and_both_lengths(speech: Path, tmp_p
     counts = {title: (len(found), len(found[0].waveform)) for title, found in tried.items()}
     assert list(counts.values()) == [(16, 16000)] * 4 + [(8, 32000)] * 2
     assert len({one.waveform.tobytes() for found in tried.values() for one in found[:1]}) == 6
+
+
+def test_a_voice_is_gathered_of_a_speakers_longest_recordings_at_one_level(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, seconds, level in (("anna/1.wav", 3.0, 0.2), ("anna/2.ogg", 4.0, 0.02), ("anna/3.wav", 1.0, 0.1)):
+        write(tmp_path / "corpus" / name, seconds, level)
+    write(tmp_path / "corpus" / "boris" / "deep" / "1.wav", 30.0)
+    write(tmp_path / "corpus" / "carl" / "1.wav", 3.0, 0.0)
+    (tmp_path / "corpus" / "carl" / "2.wav").write_bytes(b"no sound")
+    gather.gather(tmp_path / "corpus", tmp_path / "voices", recordings=2, seconds=5.0)
+    assert sorted(path.name for path in (tmp_path / "voices").iterdir()) == ["anna.flac", "boris.flac"]
+    anna, boris = read(tmp_path / "voices" / "anna.flac"), read(tmp_path / "voices" / "boris.flac")
+    assert len(anna) == pytest.approx(7 * 16000, abs=1000) and len(boris) == 5 * 16000
+    first, second = anna[: 4 * 16000 - 2000], anna[4 * 16000 + 2000 :]
+    assert np.square(first).mean() == pytest.approx(np.square(second).mean(), rel=0.1)
+    assert np.abs(anna).max() == pytest.approx(0.9, abs=0.01)
+    assert "nothing of speaker carl holds any sound" in caplog.text and "2.wav" in caplog.text
+    assert len(prepare.below(tmp_path / "voices")) == 2
 
 
 @pytest.mark.parametrize(
