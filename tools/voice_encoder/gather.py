@@ -18,7 +18,6 @@ from tqdm import tqdm
 from extractors.voices.utterance_aggregator import SAMPLE_RATE
 from pipeline.errors import ManifestError, MediaError
 from pipeline.files import atomic_path
-from pipeline.manifest.media_folder import list_media
 from pipeline.manifest.schema import KIND_OF_SUFFIX, suffix_of
 from pipeline.media import decode_audio, trimmed
 from tools.voice_encoder.command import count, options, run_command
@@ -53,16 +52,15 @@ def voice_of(paths: list[Path], recordings: int, seconds: float) -> NDArray[np.f
 def gather(corpus: Path, target: Path, recordings: int, seconds: float) -> None:
     """Write a .flac a speaker; raises ManifestError for a folder without speakers' folders."""
     of_speaker: dict[str, list[Path]] = {}
-    for path in list_media(corpus).paths:
-        if KIND_OF_SUFFIX[suffix_of(path)] == "audio" and "/" in path:
-            of_speaker.setdefault(path.split("/")[0], []).append(corpus / path)
+    for path in sorted(corpus.rglob("*")):
+        speaker, *below = path.relative_to(corpus).parts
+        if below and KIND_OF_SUFFIX.get(suffix_of(path.name)) == "audio":
+            of_speaker.setdefault(speaker, []).append(path)
     if not of_speaker:
-        raise ManifestError(
-            f"{corpus}: no sound in folders of speakers; want <speaker>/<recording>.wav or another format"
-        )
+        raise ManifestError(f"no recordings below {corpus}; want <speaker>/<recording>.wav or another format of sound")
     target.mkdir(parents=True, exist_ok=True)
     for speaker, paths in tqdm(sorted(of_speaker.items()), unit="speaker"):
-        voice = voice_of(sorted(paths), recordings, seconds)
+        voice = voice_of(paths, recordings, seconds)
         if voice is None:
             log.warning("left out: nothing of speaker %s holds any sound", speaker)
             continue
