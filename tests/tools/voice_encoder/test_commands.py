@@ -52,7 +52,7 @@ def test_a_folder_without_recordings_says_what_is_wanted(
     code, text = told(command, *(one.format(tmp_path / folder) for one in given))
     assert code == 1
     assert "no recordings below" in text
-    assert "<speaker>-<chapter>-<utterance>.flac" in text
+    assert ("<speaker>/<recording>.wav" if command is gather else "<speaker>-<chapter>-<utterance>.flac") in text
 
 
 @pytest.mark.parametrize(
