@@ -122,8 +122,16 @@ class Extractor(ABC):
 
     @final
     def identity(self, weights: Weights) -> str:
-        """Hex SHA-256 of what decides its networks, code and weights: kept_network's, for `load`."""
-        return fingerprint_of({"name": self.name, "code": self._code(), "weights": weights.digest})
+        """Hex SHA-256 of what may decide its networks, code, weights and options: kept_network's, for `load`."""
+        return fingerprint_of(
+            {
+                "name": self.name,
+                "version": self.version,
+                "code": self._code(),
+                "weights": weights.digest,
+                "options": self.options.model_dump(mode="json", exclude={_BY_DIGEST}),
+            }
+        )
 
     def _code(self) -> str:
         """Digest of the source of the class and of its preparer's, with what they import below extractors/.

@@ -12,9 +12,10 @@ import os
 import re
 import shutil
 import tempfile
+import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from pipeline.runtime.workspace import home
 _MADE_BY = ("torch", "openvino", "facenet-pytorch")  # whose version may change a conversion
 _KEY_DIGITS = 16
 _KEPT = 4  # of one name, the last used: FaceNet's takes 94 MB
+_UNFINISHED, _UNFINISHED_SECONDS = ".unfinished-", 3600.0  # a killed process leaves its folder behind
 _MODEL, _PARAMETERS, _DIGESTS = "network.xml", "network.bin", "digests"
 
 logger = logging.getLogger(__name__)
@@ -48,17 +50,36 @@ def converted(
             **{package: _version(package) for package in _MADE_BY},
         }
     )
-    folder = _folder() / f"{name}-{key[:_KEY_DIGITS]}"
+    folder = home() / "networks" / f"{name}-{key[:_KEY_DIGITS]}"
     if (model := _read(library, folder)) is not None:
         with suppress(OSError):  # of another user: it is only for the order of use
             os.utime(folder)
         return model
-    with _beside(folder) as made:
-        library.save_model(convert(library, build(), example, free), made / _MODEL, compress_to_fp16=False)
+    model = convert(library, build(), example, free)
+    for place in (folder.parent, None):  # None: the system's temporary files, not kept
+        try:
+            return _written(library, model, folder, place)
+        except (OSError, RuntimeError) as error:  # OpenVINO's own of a full disk is a RuntimeError
+            logger.warning(
+                "the converted network cannot be written below %s (%s)", place or "the temporary files", error
+            )
+    return model  # its vectors differ by up to 1.5e-8 from those of the same network read back
+
+
+def _written(library: Any, model: Any, folder: Path, place: Path | None) -> Any:
+    """The model, written below `place` and read back; kept as `folder` where that is below `place`."""
+    if place is not None:
+        place.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=place))
+    try:
+        library.save_model(model, made / _MODEL, compress_to_fp16=False)
         (made / _DIGESTS).write_text(_digests(made))
-        _keep(made, folder)
-        kept = folder if folder.is_dir() else made
-        return library.Core().read_model(kept / _MODEL)
+        read = library.Core().read_model(made / _MODEL)  # holds the open file, whatever becomes of its name
+        if place is not None:
+            _keep(made, folder)
+        return read
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def convert(library: Any, module: nn.Module, example: Tensor, free: Sequence[int]) -> Any:
@@ -83,10 +104,6 @@ def _version(package: str) -> str:
         return "absent"
 
 
-def _folder() -> Path:
-    return home() / "networks"
-
-
 def _digests(folder: Path) -> str:
     return "".join(f"{sha256_of(folder / name)}  {name}\n" for name in (_MODEL, _PARAMETERS))
 
@@ -108,33 +125,18 @@ def _read(library: Any, folder: Path) -> Any | None:
     return None
 
 
-@contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """An empty folder beside `folder`, or, where nothing can be written there, among the system's temporary ones."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        made = tempfile.mkdtemp(prefix=".", dir=folder.parent)
-    except OSError as error:
-        logger.debug("%s: the converted network is not kept (%s)", folder, error)
-        made = tempfile.mkdtemp()
-    try:
-        yield Path(made)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-
-
 def _keep(made: Path, folder: Path) -> None:
-    """Publish what was made, unless another process has just done so, and remove those of its name used long ago."""
-    if made.parent != folder.parent:
-        return
-    with suppress(OSError):  # it is there, of the same bytes
-        made.chmod(0o755)  # the cache may be a group's
+    """Publish what was made, unless another process has just done so, and remove what is not needed beside it."""
+    made.chmod(0o755)  # the cache may be a group's
+    with suppress(OSError):  # it is there
         made.rename(folder)
-    name = re.escape(folder.name.rpartition("-")[0])
+    name, now = re.escape(folder.name.rpartition("-")[0]), time.time()
     same = [
         found for found in folder.parent.iterdir() if re.fullmatch(rf"{name}-[0-9a-f]{{{_KEY_DIGITS}}}", found.name)
     ]
-    for old in sorted(same, key=_used, reverse=True)[_KEPT:]:
+    others = sorted((found for found in same if found != folder), key=_used, reverse=True)
+    killed = [found for found in folder.parent.glob(f"{_UNFINISHED}*") if now - _used(found) > _UNFINISHED_SECONDS]
+    for old in [*others[_KEPT - 1 :], *killed]:
         shutil.rmtree(old, ignore_errors=True)
 
 

@@ -184,6 +184,15 @@ def own_file(text: str, stage: str) -> Path:
     return path
 
 
+def require_unchanged(path: Path, digest: str) -> None:
+    """Raise WeightsError where a file is no longer the one whose SHA-256 names the weights: for when it has been read.
+
+    Otherwise the parameters of a file that was replaced meanwhile would be kept under the other's digest.
+    """
+    if sha256_of(path) != digest:
+        raise WeightsError(f"{path} has changed while it was read: run again once nothing writes it")
+
+
 def read_safetensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, floats as float32, in whatever precision they are stored."""
     try:

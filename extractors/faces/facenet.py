@@ -18,7 +18,7 @@ from extractors.faces.crop import SquareCrop
 from extractors.faces.face import FACE_EXTRACTORS, FaceExtractor
 from extractors.faces.facenet_weights import facenet_weights, read_facenet
 from extractors.inference import Precision, kept_network, side_by_side
-from extractors.pretrained import load_into
+from extractors.pretrained import load_into, require_unchanged
 from pipeline.errors import ExtractionError
 from pipeline.runtime.compat import import_facenet_pytorch
 
@@ -59,6 +59,7 @@ class FaceNet(FaceExtractor):
     def load(self) -> Weights:
         """Fetches the weights if they are not there yet; raises WeightsError where that fails or they do not fit."""
         weights, self._file = facenet_weights(self.options.weights)
+        self._digest = weights.digest
         example, identity = torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8), self.identity(weights)
         run = kept_network("facenet", identity, lambda: self.module, example, self.device, self.options.precision)
         self._network, self.backend = run, run.backend
@@ -69,6 +70,7 @@ class FaceNet(FaceExtractor):
         """The network in torch."""
         network = import_facenet_pytorch().InceptionResnetV1(pretrained=None)
         load_into(network, read_facenet(self._file), f"embed_faces.weights: {self.options.weights}")
+        require_unchanged(self._file, self._digest)
         return FromPixels(network).eval()
 
     def preparer(self) -> SquareCrop:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from extractors.base import Weights
-from extractors.pretrained import Published, fetch_command, load_into, own_file, read_safetensors
+from extractors.pretrained import Published, fetch_command, load_into, own_file, read_safetensors, require_unchanged
 from extractors.voices.aggregator_network import STAGES, UtteranceAggregator, untrained
 from pipeline.errors import WeightsError
 from pipeline.files import PINNED_DIGITS, sha256_hex, sha256_of
@@ -67,11 +67,20 @@ def aggregator_weights(choice: str, seed: int) -> tuple[Weights, Build]:
 
 def load_network(path: Path) -> UtteranceAggregator:
     """The network with the weights of a Keras HDF5 file or of a safetensors file of ours, in eval mode."""
-    if path.suffix in _KERAS_SUFFIXES:
-        return load_state(read_keras_state(path), str(path))
-    if path.suffix == ".safetensors":
-        return load_state(read_safetensors(path), str(path))
-    raise WeightsError(f"{path}: weights must be Keras's .h5 or our .safetensors (pickles are never loaded)")
+    _require_kind(path)
+    read = read_safetensors if path.suffix == ".safetensors" else read_keras_state
+    return load_state(read(path), str(path))
+
+
+def _require_kind(path: Path) -> None:
+    if path.suffix not in {*_KERAS_SUFFIXES, ".safetensors"}:
+        raise WeightsError(f"{path}: weights must be Keras's .h5 or our .safetensors (pickles are never loaded)")
+
+
+def _load_pinned(path: Path, digest: str) -> UtteranceAggregator:
+    network = load_network(path)
+    require_unchanged(path, digest)
+    return network
 
 
 def load_state(state: dict[str, Tensor], origin: str) -> UtteranceAggregator:
@@ -106,13 +115,13 @@ def _distilled(pin: str) -> tuple[Weights, Build]:
         trained_on=("LibriSpeech", "Kokoro's virtual voices", "the people of its teacher, CAM++"),
         stand_in=True,
     )
-    return weights, partial(load_network, path)
+    return weights, partial(_load_pinned, path, weights.digest)
 
 
 def _official(path: Path) -> tuple[Weights, Build]:
     label = "official (Xie et al. 2019, VoxCeleb2)"
     weights = Weights("official", sha256_of(path), label, trained_on=("VoxCeleb2",), official=True)
-    return weights, partial(load_network, path)
+    return weights, partial(_load_pinned, path, weights.digest)
 
 
 def _untrained(seed: int) -> tuple[Weights, Build]:
@@ -131,8 +140,9 @@ def _named(path: Path) -> tuple[Weights, Build]:
         )
     if OFFICIAL.is_published(path):
         return _official(path)
+    _require_kind(path)
     weights = Weights(path.name, sha256_of(path), f"{path.name} (the user's own)", trained_on=None)
-    return weights, partial(load_network, path)
+    return weights, partial(_load_pinned, path, weights.digest)
 
 
 def _convolution_names() -> Iterator[tuple[str, str]]:

@@ -31,7 +31,7 @@ def of_crop(hints: NDArray[np.float16], start: int, samples: int, reverse: bool)
     """Hints (samples / HOP, D) of the crop that begins at hint `start`, in the order in which the student hears it.
 
     Frame k of a crop played backwards is centred where frame n - k of the crop was. Past the end the last one stays,
-    also where a voice shorter than the crop is repeated: 5 of the 1,497 voices are, in the last third of the steps.
+    also where a voice shorter than the crop is repeated.
     """
     count = samples // HOP
     chosen = np.minimum(np.arange(start, start + count + 1), len(hints) - 1)

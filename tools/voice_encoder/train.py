@@ -314,7 +314,8 @@ def main() -> None:
     given.run.mkdir(parents=True, exist_ok=True)
     run = Run(recipe, voices, channel, given.run, given.start)
     if given.new_voices and run.done:
-        run.fit_hints()  # their axes are those of the voices' own frames
+        run.fit_hints()  # their axes are those of the voices' own frames; the codes move a little, too
+        run.save()
     train(run, trials, given.workers)
 
 
