@@ -24,9 +24,19 @@ _SHIPPED = Path(__file__).with_name("weights")
 # Versions of `distilled` by their SHA-256, the newest last: that one is meant where no digest is named.
 DISTILLED = {
     "0ab97b3121a832327b350ca5f0c35644f97ab42905d1579b27dc98eec018d77e": _SHIPPED
-    / "utterance_aggregator_distilled.safetensors",
+    / "utterance_aggregator_distilled_1.safetensors",
+    "0a7267f54a2fe8dc20a565a125c74b04e29ed263062e5d6ba051f045d829e2f3": _SHIPPED
+    / "utterance_aggregator_distilled_2.safetensors",
 }
 NEWEST = DISTILLED[list(DISTILLED)[-1]]
+# By version, each of what the one before heard and more.
+_HEARD = {
+    1: ("LibriSpeech", "Kokoro's virtual voices", "the people of its teacher, CAM++"),
+    2: (
+        *("LibriSpeech", "Kokoro's virtual voices", "the people of its teacher, CAM++", "speechocean762"),
+        *("Picovoice's benchmarks", "Duke alphanumeric", "prompts of Debian"),
+    ),
+}
 _LEAST_DIGITS = 8  # of a version's digest
 # The authors' own copy is on a drive; this repository holds the same network's weights. Whether the two files are the
 # same bytes is not established.
@@ -112,7 +122,7 @@ def _distilled(pin: str) -> tuple[Weights, Build]:
         "distilled",
         digest,
         f"distilled, version {version} (ours, from CAM++ with open speech; not the official weights)",
-        trained_on=("LibriSpeech", "Kokoro's virtual voices", "the people of its teacher, CAM++"),
+        trained_on=_HEARD[version],
         stand_in=True,
     )
     return weights, partial(_load_pinned, path, weights.digest)
