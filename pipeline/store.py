@@ -7,6 +7,7 @@ holds the digests of the vectors and of the index file: one flipped bit is notic
 
 import hashlib
 import json
+import mmap
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +32,7 @@ _REMEDY = "remove it and run `dvc repro` or `dvc pull` again"
 _NORM_TOLERANCE = 1e-3
 _TENSOR = "embeddings"  # its name in the matrix file
 _CHUNK = 1 << 20  # bytes
+_ROWS = 1024  # looked up at once: with their neighbours, some 64 kB each
 _DIGEST, _INDEX_DIGEST = "digest", "index_digest"  # beside the provenance, in the one metadata key
 
 
@@ -38,7 +40,7 @@ _DIGEST, _INDEX_DIGEST = "digest", "index_digest"  # beside the provenance, in t
 class Store:
     """Embeddings of one modality, row i of `matrix` described by row i of `index`."""
 
-    matrix: np.ndarray  # (N, D) float32
+    matrix: np.ndarray  # (N, D) float32; read from a file, it stays there and cannot be changed
     index: pd.DataFrame  # N rows of INDEX_COLUMNS
     provenance: Mapping[str, object]  # extractor, weights label, fingerprint, dimension
 
@@ -140,6 +142,29 @@ def read_matrix(path: Path) -> tuple[np.ndarray, Mapping[str, object]]:
     return matrix, provenance
 
 
+def rows_of(matrix: np.ndarray, rows: NDArray[np.int64]) -> np.ndarray:
+    """Copies (N, D) of rows (N,) of a matrix, of which no more stays in memory if it is a store's on the disk.
+
+    The system loads the neighbours of a row with it, so that a few rows of each part would bring in the whole file.
+    """
+    found = np.empty((len(rows), matrix.shape[1]), matrix.dtype)
+    order = np.argsort(rows, kind="stable")
+    for start in range(0, len(rows), _ROWS):
+        block = order[start : start + _ROWS]
+        found[block] = matrix[rows[block]]
+        _forget_pages(matrix)
+    return found
+
+
+def _forget_pages(matrix: np.ndarray) -> None:
+    """Give back the memory of a matrix that is mapped for reading; the system loads it again if it is looked at."""
+    base: object = matrix
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and not matrix.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
+
+
 def _read_matrix(path: Path) -> tuple[np.ndarray, dict[str, object], str]:
     """Matrix, provenance and digest of the index; the matrix stays on the disk until its rows are looked at."""
     try:
@@ -154,8 +179,8 @@ def _read_matrix(path: Path) -> tuple[np.ndarray, dict[str, object], str]:
             if described.pop(_DIGEST) != _digest(bytes_of, (rows, dimension), described):
                 raise ValueError("it does not hold what was written")
             matrix = np.empty((0, dimension), np.float32)
-            if rows * dimension:  # of this open file, which another may have replaced; c: changes stay in memory
-                matrix = np.asarray(np.memmap(bytes_of, "<f4", "c", start, (rows, dimension)))
+            if rows * dimension:  # of this open file, which another may have replaced
+                matrix = np.asarray(np.memmap(bytes_of, "<f4", "r", start, (rows, dimension)))
         return matrix, described, str(described.pop(_INDEX_DIGEST))
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise _unreadable(path, error) from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -14,7 +15,7 @@ from pipeline.protocol.tables import RowIndex, parity_lists, shaped
 from pipeline.protocol.vocabulary import REGIMES, Modality, Task
 from pipeline.scoring.calibration import Calibration
 from pipeline.scoring.similarity import Matrix, similarity, similarity_table
-from pipeline.store import Store
+from pipeline.store import Store, rows_of
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ class TrialScorer:
         self._members = [TrialScorer(member, faces, voices, face_rows, voice_rows) for member in members]
         if model.compares == "embeddings":
             self._embeddings = {
-                modality: model.embed(modality, self._stores[modality].matrix[rows])
+                modality: model.embed(modality, rows_of(self._stores[modality].matrix, rows))
                 for modality, rows in self._rows.items()
                 if len(rows)
             }
@@ -179,11 +180,11 @@ class TrialScorer:
         if self._embeddings:
             flat = self.pairs(sides, np.repeat(probes, width), candidates.reshape(-1))
             return flat.reshape(len(flat), len(probes), width)
-        left, right = (self._stores[side].matrix for side in sides)
+        left, right = (partial(self._inputs, side) for side in sides)
         step = max(1, _PAIRS // width)
         return np.concatenate(
             [
-                self.model.score(sides[0], left[probes[at : at + step]], sides[1], right[candidates[at : at + step]])
+                self.model.score(sides[0], left(probes[at : at + step]), sides[1], right(candidates[at : at + step]))
                 for at in range(0, len(probes), step)
             ],
             axis=1,
@@ -201,6 +202,10 @@ class TrialScorer:
             )
         left, right = self._vectors(sides[0], queries)[model], self._vectors(sides[1], gallery)[model]
         return similarity_table(left, right)
+
+    def _inputs(self, modality: str, rows: RowIndex) -> Matrix:
+        """What a model takes (..., D), of rows (...) of a store."""
+        return rows_of(self._stores[modality].matrix, rows.reshape(-1)).reshape(*rows.shape, -1)
 
     def _vectors(self, modality: str, rows: RowIndex) -> Matrix:
         """Embeddings (S, N, E) of rows (N,) that were named at the start."""

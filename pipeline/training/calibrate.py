@@ -31,6 +31,7 @@ from pipeline.scoring.calibration import (
 )
 from pipeline.scoring.model import Model
 from pipeline.scoring.similarity import Matrix, similarity
+from pipeline.store import rows_of
 from pipeline.training.lists import Trials
 
 GROUPS, ROUNDS = 5, 5  # of the people: all pairs of groups are left out in turn, and other groups made of them
@@ -184,11 +185,12 @@ def model_scores(model: Model, trials: Trials, stores: Mapping[str, Matrix]) -> 
     """Scores (S, N) of a model's judges; rows of trials are rows of `stores`, by modality."""
     (left, right), sides = trials.sides, (trials.left, trials.right)
     if model.compares == "pairs":
-        return model.score(left, stores[left][trials.left], right, stores[right][trials.right][:, None])[:, :, 0]
+        probes, candidates = rows_of(stores[left], trials.left), rows_of(stores[right], trials.right)
+        return model.score(left, probes, right, candidates[:, None])[:, :, 0]
     vectors = []
     for modality, rows in zip(trials.sides, sides, strict=True):
         distinct, where = np.unique(rows, return_inverse=True)
-        vectors.append(model.embed(modality, stores[modality][distinct])[:, where])
+        vectors.append(model.embed(modality, rows_of(stores[modality], distinct))[:, where])
     return similarity(*vectors)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from pipeline.protocol.tables import RowIndex, parity_lists
 from pipeline.protocol.usable import runs_without_trials
 from pipeline.protocol.vocabulary import CROSS_MODAL, RANDOM, UNSEEN, VERIFICATION_TASKS, Task
 from pipeline.settings import ALL_LANGUAGES, RunSettings
+from pipeline.store import rows_of
 
 _LOG = logging.getLogger(__name__)
 TRAITS = ("gender", "nationality")  # what a method may know of an identity that it trains on
@@ -92,6 +93,37 @@ def training_lists(tables: ProtocolTables, settings: RunSettings, faces: int, vo
             "params.yaml, or give it selection: last"
         )
     return lists
+
+
+def only_named(
+    lists: TrainingLists, faces: np.ndarray, voices: np.ndarray
+) -> tuple[TrainingLists, np.ndarray, np.ndarray]:
+    """The lists with the numbers of their rows among those that they name, and copies of these of both stores.
+
+    faces (F, D) and voices (V, D) may hold ten times as many, on the disk.
+    """
+    trials = [*lists.calibration.values(), *(one for one in (lists.validation, lists.test) if one)]
+    named = {"face": [lists.face_rows], "voice": [lists.voice_rows]}
+    for one in trials:
+        named[one.sides[0]].append(one.left)
+        named[one.sides[1]].append(one.right)
+    rows = {modality: np.unique(np.concatenate(parts)) for modality, parts in named.items()}
+
+    def renumbered(one: Trials) -> Trials:
+        left, right = (
+            np.searchsorted(rows[side], part) for side, part in zip(one.sides, (one.left, one.right), strict=True)
+        )
+        return replace(one, left=left, right=right)
+
+    kept = replace(
+        lists,
+        face_rows=np.searchsorted(rows["face"], lists.face_rows),
+        voice_rows=np.searchsorted(rows["voice"], lists.voice_rows),
+        validation=renumbered(lists.validation) if lists.validation else None,
+        test=renumbered(lists.test) if lists.test else None,
+        calibration={task: renumbered(one) for task, one in lists.calibration.items()},
+    )
+    return kept, rows_of(faces, rows["face"]), rows_of(voices, rows["voice"])
 
 
 def pairs_in(pairs: pd.DataFrame, language: str) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from pipeline.scoring.provenance import Provenance
 from pipeline.settings import RunSettings
 from pipeline.training.calibrate import ValidationHistory, calibrate
 from pipeline.training.data import TrainingData
-from pipeline.training.lists import TrainingLists
+from pipeline.training.lists import TrainingLists, only_named
 from pipeline.training.state import History, State, StateFile
 from pipeline.training.trainer import Trainer
 from pipeline.training.validation import Rates, Validator
@@ -58,6 +58,7 @@ def train_run(
     `code` which files the method and the loss execute, with their SHA-256: a state of other code is not gone on from.
     Raises ConfigError when the loss stops being finite.
     """
+    lists, faces, voices = only_named(lists, faces, voices)
     with one_thread():
         data = TrainingData(settings, lists, faces, voices, device)
         if state_file is not None:

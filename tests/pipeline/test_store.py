@@ -12,7 +12,7 @@ from safetensors.numpy import save
 from pipeline import store as module
 from pipeline.errors import StoreError
 from pipeline.files import sha256_of
-from pipeline.store import INDEX, MATRIX, read_store, write_store
+from pipeline.store import INDEX, MATRIX, read_store, rows_of, write_store
 
 PROVENANCE = {"extractor": "test", "dimension": 4, "weights": "none", "fingerprint": "f"}
 
@@ -115,11 +115,52 @@ def test_matrix_file_is_the_one_that_safetensors_writes(tmp_path: Path) -> None:
     assert (tmp_path / MATRIX).read_bytes() == save({"embeddings": matrix}, metadata=metadata)
 
 
-def test_matrix_that_was_read_stays_on_the_disk_and_changes_to_it_in_memory(tmp_path: Path) -> None:
+def test_matrix_that_was_read_stays_on_the_disk_and_cannot_be_changed(tmp_path: Path) -> None:
     write_store(tmp_path, unit_rows(8), index_of(8), PROVENANCE)
     matrix = read_store(tmp_path).matrix
-    matrix[:] = 0
-    np.testing.assert_array_equal(read_store(tmp_path).matrix, unit_rows(8))
+    with pytest.raises(ValueError, match="read-only"):
+        matrix[:] = 0
+
+
+@pytest.mark.parametrize("rows", [[], [3], [7, 0, 0, 5, 7], list(range(8)) * 400])
+def test_rows_of_a_store_are_copies_in_the_order_of_the_question(tmp_path: Path, rows: list[int]) -> None:
+    write_store(tmp_path, unit_rows(8), index_of(8), PROVENANCE)
+    matrix, wanted = read_store(tmp_path).matrix, np.array(rows, dtype=np.int64)
+    for one in (matrix, np.array(matrix), matrix[:, 1:3]):
+        found = rows_of(one, wanted)
+        np.testing.assert_array_equal(found, np.array(one)[wanted])
+        found[:] = 0.0
+    np.testing.assert_array_equal(matrix, unit_rows(8))
+
+
+def test_array_in_memory_keeps_its_values_when_rows_are_taken_of_it(tmp_path: Path) -> None:
+    """Only what is mapped for reading may be forgotten: what was written into a private map would be lost."""
+    np.save(tmp_path / "rows.npy", unit_rows(8))
+    changed = np.load(tmp_path / "rows.npy", mmap_mode="c")
+    changed[2] = 5.0
+    rows_of(changed, np.array([2]))
+    assert (changed[2] == 5.0).all()
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="Linux alone says what is resident")
+def test_memory_holds_the_rows_that_were_asked_for_and_not_the_file(tmp_path: Path) -> None:
+    rows = np.eye(1, 512, dtype=np.float32).repeat(20_000, axis=0)  # 41 MB
+    write_store(tmp_path, rows, index_of(len(rows)), PROVENANCE)
+    matrix = read_store(tmp_path).matrix
+    assert matrix[::10].copy().shape == (2000, 512)
+    assert resident(tmp_path / MATRIX) > 20_000_000  # as it would be without
+    rows_of(matrix, np.arange(0, len(rows), 10))
+    assert resident(tmp_path / MATRIX) == 0
+
+
+def resident(path: Path) -> int:
+    """Bytes of a mapped file that are in this process's memory."""
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    return sum(
+        next(1024 * int(after.split()[1]) for after in lines if after.startswith("Rss:"))
+        for line in lines
+        if line.endswith(str(path))
+    )
 
 
 def test_vectors_are_those_that_were_checked_though_the_file_is_replaced_meanwhile(

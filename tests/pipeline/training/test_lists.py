@@ -10,8 +10,10 @@ from pipeline.errors import ProtocolError
 from pipeline.protocol import read_protocol
 from pipeline.protocol.tables import shaped
 from pipeline.training import TrainingLists, training_lists
+from pipeline.training.lists import only_named
 from tests.pipeline.settings_for_training import train_settings
 from tests.pipeline.training.protocol_files import FACES, VOICES, tables, write
+from tests.pipeline.training.world import make_world
 
 
 def read(folder: Path, parts: dict[str, pd.DataFrame], **changes: object) -> TrainingLists:
@@ -148,3 +150,24 @@ def test_a_run_in_one_language_is_chosen_on_own_trials_in_it_and_says_where_ther
     caplog.clear()
     read(tmp_path, parts, language="all")
     assert not caplog.text
+
+
+def test_only_the_rows_that_lists_name_are_kept_and_the_lists_name_the_same_vectors() -> None:
+    world = make_world(train=4, validation=10, test=40)
+    kept, faces, voices = only_named(world.lists, world.faces, world.voices)
+    before, after = ({"face": world.faces, "voice": world.voices}, {"face": faces, "voice": voices})
+    assert len(faces) < len(world.faces) and len(voices) < len(world.voices)
+    np.testing.assert_array_equal(faces[kept.face_rows], world.faces[world.lists.face_rows])
+    np.testing.assert_array_equal(voices[kept.voice_rows], world.voices[world.lists.voice_rows])
+    pairs = [(world.lists.validation, kept.validation), (world.lists.test, kept.test)]
+    pairs += [(world.lists.calibration[task], kept.calibration[task]) for task in world.lists.calibration]
+    compared = 0
+    for old, new in pairs:
+        assert (old is None) == (new is None)
+        if old is None or new is None:
+            continue
+        for side, one, other in zip(old.sides, (old.left, old.right), (new.left, new.right), strict=True):
+            np.testing.assert_array_equal(after[side][other], before[side][one])
+        np.testing.assert_array_equal(old.labels, new.labels)
+        compared += 1
+    assert compared

@@ -2,7 +2,8 @@
 
 Makes that many face frames and an eighth as many utterances, runs each stage once in a process of its own, with
 extractors that have no network, and writes seconds, resident memory and items a second; of two sizes also what each
-stage would take at VoxCeleb1's, 1.2 million frames and 150,000 utterances, by the line through both.
+stage would take at VoxCeleb1's, 1.2 million frames and 150,000 utterances, by the line through both. With --stores
+there are no media but random vectors, so that the stages behind extraction run at that size itself.
 """
 
 import argparse
@@ -18,8 +19,10 @@ import yaml
 
 from tests.stages.project import ROOT
 from tools.benchmarks.corpus_size.media import make_media
+from tools.benchmarks.corpus_size.stores import make_stores
 
 STAGES = ("manifest", "detect_faces", "embed_faces", "embed_voices", "protocol", "train", "evaluate", "report")
+BEHIND = STAGES[4:]  # of extraction
 RUN = "single_fop"
 VOXCELEB = 1_200_000  # frames
 _PER_PERSON = 1_000  # frames
@@ -34,24 +37,28 @@ def main() -> None:
     parser.add_argument("--files", type=int, nargs="+", default=[20_000, 200_000], help="face frames, one or two sizes")
     parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=STAGES)
     parser.add_argument("--folder", type=Path, help="where to work, kept afterwards; media that are there are used")
+    parser.add_argument("--stores", action="store_true", help="random vectors in place of media and extraction")
     parser.add_argument("--workers", type=int, default=2, help="decode workers")
     arguments = parser.parse_args()
+    stages = [stage for stage in arguments.stages if not arguments.stores or stage in BEHIND]
     os.environ["SBNET_WORKERS"] = str(arguments.workers)
     with tempfile.TemporaryDirectory() as scratch:
-        found = [
-            measured(arguments.folder or Path(scratch), files, arguments.stages) for files in sorted(arguments.files)
-        ]
+        folder = arguments.folder or Path(scratch)
+        found = [measured(folder, files, stages, arguments.stores) for files in sorted(arguments.files)]
     sys.stdout.write(table(sorted(arguments.files), found))
 
 
-def measured(folder: Path, files: int, stages: list[str]) -> dict[str, Figures]:
-    """What each stage takes at one size."""
+def measured(folder: Path, files: int, stages: list[str], stores: bool = False) -> dict[str, Figures]:
+    """What each stage takes at one size; with `stores`, on random vectors in place of media."""
     project = folder / str(files)
     for made in ("artifacts", ".sbnet"):
         if stages == list(STAGES):
             shutil.rmtree(project / made, ignore_errors=True)
-    if not (project / "media").is_dir():
-        make_media(project / "media", files, people=max(40, files // _PER_PERSON))
+    people = max(40, files // _PER_PERSON)
+    if stores and not (project / "artifacts" / "voices").is_dir():
+        make_stores(project / "artifacts", files, people)
+    elif not stores and not (project / "media").is_dir():
+        make_media(project / "media", files, people)
     _write_params(project)
     found = {}
     for stage in stages:
