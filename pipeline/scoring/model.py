@@ -122,7 +122,8 @@ class Model:
         if vectors.ndim < 2 or vectors.shape[-1] != wanted:
             raise CheckpointError(f"the model takes {modality} vectors (N, {wanted}), found {vectors.shape}")
         device = next((value.device for value in self.methods[0].state_dict().values()), torch.device("cpu"))
-        return torch.from_numpy(np.ascontiguousarray(vectors, dtype=np.float32)).to(device)
+        writable = np.require(vectors, np.float32, ("C_CONTIGUOUS", "WRITEABLE"))  # a store's are not: copied
+        return torch.from_numpy(writable).to(device)
 
 
 def save_model(path: Path, model: Model) -> None:

@@ -87,6 +87,13 @@ def test_any_number_of_rows_embeds_the_same(world: World, run: TrainedRun) -> No
     np.testing.assert_allclose(found[:, : len(world.faces)], found[:, -len(world.faces) :], atol=1e-6)
 
 
+def test_vectors_that_cannot_be_changed_embed_the_same(world: World, run: TrainedRun) -> None:
+    """As those of a store are; torch would warn of them."""
+    fixed = world.faces[:3].copy()
+    fixed.flags.writeable = False
+    np.testing.assert_array_equal(run.model.embed("face", fixed), run.model.embed("face", world.faces[:3]))
+
+
 def test_vectors_of_another_width_are_refused(run: TrainedRun) -> None:
     with pytest.raises(CheckpointError, match=f"N, {DIMENSION}"):
         run.model.embed("face", np.zeros((3, DIMENSION + 1), np.float32))
