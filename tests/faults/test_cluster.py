@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
 from pipeline.errors import ConfigError, GoneError, LimitError, MediaError
@@ -107,6 +108,16 @@ def actors_in(project: Project) -> list[int]:
     return sorted(found)
 
 
+def raylet_of(node: Node) -> int:
+    """The process of a node that starts its actors."""
+    return int(node.all_processes["raylet"][0].process.pid)
+
+
+def parent_of(process: int) -> int:
+    """The process that started a process."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def _title(process: int) -> bytes:
     path = Path(f"/proc/{process}/cmdline")
     return path.read_bytes() if path.exists() else b""
@@ -137,8 +148,12 @@ def test_whatever_dies_under_it_the_bytes_are_those_of_one_machine(
 
     stage = Running(remote, "embed_voices", cluster)
     wait_until(lambda: len(actors_in(remote)) == 2, stage.process)  # one a node
-    stage.wait_for_items()
-    cluster.remove_node(min(cluster.worker_nodes, key=str), allow_graceful=False)
+    node = min(cluster.worker_nodes, key=str)
+    (actor,) = [process for process in actors_in(remote) if parent_of(process) == raylet_of(node)]
+    os.kill(actor, signal.SIGSTOP)  # so that its work is not done before the node is gone, however slow this test is
+    stage.wait_for_items()  # of the other node
+    cluster.remove_node(node, allow_graceful=False)
+    os.kill(actor, signal.SIGKILL)  # it would end with its node, but for being stopped
     assert stage.finish() >= 1
     assert same_bytes(local, remote, "embed_voices")
     assert not children_in(remote.folder), "nothing is left on the nodes"
