@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.manifest.schema import read_manifest
 from pipeline.store import read_store
 from tools.benchmarks.corpus_size.__main__ import extrapolated, measured, table
 from tools.benchmarks.corpus_size.media import make_media
+from tools.benchmarks.corpus_size.stores import make_stores
 
 
 def test_no_two_media_have_the_same_bytes(tmp_path: Path) -> None:
@@ -15,6 +17,17 @@ def test_no_two_media_have_the_same_bytes(tmp_path: Path) -> None:
     files = [path for path in tmp_path.rglob("*.*") if path.is_file()]
     assert len({hashlib.sha256(path.read_bytes()).digest() for path in files}) == len(files) == 338
     assert {path.parts[-3] for path in files} == {f"id{person:05}" for person in range(4)}
+
+
+def test_stores_without_media_hold_a_row_of_each_item_of_their_manifest(tmp_path: Path) -> None:
+    make_stores(tmp_path, 160, people=4)
+    manifest = read_manifest(tmp_path / "manifest.parquet").set_index("item")
+    faces, voices = read_store(tmp_path / "faces"), read_store(tmp_path / "voices")
+    assert (len(faces.matrix), len(voices.matrix), len(manifest)) == (160, 20, 180)
+    for store, kind in ((faces, "image"), (voices, "audio")):
+        described = manifest.loc[store.index["item"]]
+        assert (described["kind"] == kind).all() and described["identity"].nunique() == 4
+        assert described["digest"].tolist() == store.index["digest"].tolist()
 
 
 @pytest.mark.stage

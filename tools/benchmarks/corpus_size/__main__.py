@@ -41,6 +41,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="decode workers")
     arguments = parser.parse_args()
     stages = [stage for stage in arguments.stages if not arguments.stores or stage in BEHIND]
+    if not stages:
+        parser.error(f"--stores leaves extraction out: of --stages it runs {', '.join(BEHIND)}")
     os.environ["SBNET_WORKERS"] = str(arguments.workers)
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.folder or Path(scratch)

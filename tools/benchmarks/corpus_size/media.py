@@ -10,8 +10,8 @@ from PIL import Image, ImageFilter
 SIDE = 160  # px
 _PICTURES, _SOUNDS = 64, 16  # different ones; all others differ in their bytes alone
 _RATE, _SECONDS = 16_000, 0.5  # Hz, s
-_RECORDINGS = 18  # of a person, as VoxCeleb1's 22,496 of 1,251 people
-_PER_UTTERANCE = 8  # frames, as 1.2 million to 150,000
+RECORDINGS = 18  # of a person, as VoxCeleb1's 22,496 of 1,251 people
+PER_UTTERANCE = 8  # frames, as 1.2 million to 150,000
 
 
 def make_media(folder: Path, files: int, people: int) -> tuple[int, int]:
@@ -22,14 +22,14 @@ def make_media(folder: Path, files: int, people: int) -> tuple[int, int]:
     generator = np.random.default_rng(0)
     pictures, sounds = [_jpg(generator) for _ in range(_PICTURES)], [_wav(generator) for _ in range(_SOUNDS)]
     frames = utterances = 0
-    for recording in range(people * _RECORDINGS):
-        below = folder / f"id{recording // _RECORDINGS:05}" / f"video{recording % _RECORDINGS:02}"
+    for recording in range(people * RECORDINGS):
+        below = folder / f"id{recording // RECORDINGS:05}" / f"video{recording % RECORDINGS:02}"
         below.mkdir(parents=True)
-        for _ in range(files * (recording + 1) // (people * _RECORDINGS) - frames):
+        for _ in range(files * (recording + 1) // (people * RECORDINGS) - frames):
             picture = pictures[frames % _PICTURES]
             (below / f"{frames:07}.jpg").write_bytes(picture[:2] + _comment(frames) + picture[2:])
             frames += 1
-        while utterances * _PER_UTTERANCE < frames:
+        while utterances * PER_UTTERANCE < frames:
             sound = sounds[utterances % _SOUNDS]
             (below / f"{utterances:07}.wav").write_bytes(sound[:-4] + utterances.to_bytes(4, "little"))
             utterances += 1

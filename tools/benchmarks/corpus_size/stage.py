@@ -19,8 +19,8 @@ from extractors.faces.face import FACE_EXTRACTORS, FaceExtractor
 from extractors.voices.voice import VOICE_EXTRACTORS, VoiceExtractor
 from stages.common import run_stage
 from tools.benchmarks.corpus_size.media import SIDE
+from tools.benchmarks.corpus_size.stores import WIDTH
 
-WIDTH = 512
 _VECTORS = np.random.default_rng(1).standard_normal((1000, WIDTH)).astype(np.float32)
 _VECTORS /= np.linalg.norm(_VECTORS, axis=1, keepdims=True)
 

@@ -9,23 +9,22 @@ import pandas as pd
 
 from pipeline.manifest.schema import COLUMNS, write_manifest
 from pipeline.store import INDEX_COLUMNS, stream_store
+from tools.benchmarks.corpus_size.media import PER_UTTERANCE, RECORDINGS, SIDE
 
-WIDTH = 512
-_RECORDINGS = 18  # of a person, as VoxCeleb1's 22,496 of 1,251 people
-_PER_UTTERANCE = 8  # frames, as 1.2 million to 150,000
+WIDTH = 512  # of a vector
 _PART = 20_000  # rows at a time
 
 
 def make_stores(artifacts: Path, files: int, people: int) -> None:
     """Write the manifest of `files` frames and an eighth as many utterances, and a random unit vector of each."""
     frames = _entries(files, people, "image", "jpg")
-    utterances = _entries(files // _PER_UTTERANCE, people, "audio", "wav")
+    utterances = _entries(files // PER_UTTERANCE, people, "audio", "wav")
     manifest = pd.concat([frames, utterances], ignore_index=True)
     described = {
         "gender": np.where(manifest["identity"].str[-1].isin(list("02468")), "f", "m"),
         "size": 6000,
-        "width": 160,
-        "height": 160,
+        "width": SIDE,
+        "height": SIDE,
     }
     manifest = manifest.assign(path=manifest["item"], **described).reindex(columns=list(COLUMNS)).astype(COLUMNS)
     write_manifest(artifacts / "manifest.parquet", manifest.sort_values("item", ignore_index=True))
@@ -38,9 +37,9 @@ def make_stores(artifacts: Path, files: int, people: int) -> None:
 
 def _entries(count: int, people: int, kind: str, suffix: str) -> pd.DataFrame:
     """Item, identity, clip, kind and digest of `count` media, as many of each recording."""
-    recording = np.arange(count) * people * _RECORDINGS // count
-    identity = [f"id{number // _RECORDINGS:05}" for number in recording]
-    clip = [f"{person}/video{number % _RECORDINGS:02}" for person, number in zip(identity, recording, strict=True)]
+    recording = np.arange(count) * people * RECORDINGS // count
+    identity = [f"id{number // RECORDINGS:05}" for number in recording]
+    clip = [f"{person}/video{number % RECORDINGS:02}" for person, number in zip(identity, recording, strict=True)]
     item = [f"{name}/{number:07}.{suffix}" for number, name in enumerate(clip)]
     digest = [hashlib.sha256(name.encode()).hexdigest() for name in item]
     columns = {"item": item, "identity": identity, "clip": clip, "kind": kind, "digest": digest}
