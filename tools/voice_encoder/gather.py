@@ -1,9 +1,11 @@
 """Make a voice of each speaker of another corpus, for prepare.py: recordings of a speaker joined to one file.
 
     python -m tools.voice_encoder.gather <corpus: a folder per speaker> <folder to fill> [--recordings 2] [--seconds 20]
+        [--voices 1]
 
 The longest recordings of each speaker, without silent edges, cut to `--seconds`, each at the same level, one after the
 other: a crop of such a voice is of one of them, and its target is what the teacher hears in all. Any format is read.
+With `--voices N` the next longest make a second file of that speaker, and so on, while there are `--recordings` left.
 """
 
 import argparse
@@ -34,8 +36,8 @@ def joined(recordings: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     return voice
 
 
-def voice_of(paths: list[Path], recordings: int, seconds: float) -> NDArray[np.float32] | None:
-    """The voice of a speaker's recordings, the longest of them; None where none can be read or holds any sound."""
+def voices_of(paths: list[Path], recordings: int, seconds: float, voices: int = 1) -> list[NDArray[np.float32]]:
+    """Voices of a speaker's recordings, longest first; none where none can be read or holds any sound."""
     read = []
     for path in paths:
         try:
@@ -45,12 +47,13 @@ def voice_of(paths: list[Path], recordings: int, seconds: float) -> NDArray[np.f
             continue
         if sounds(waveform):
             read.append(waveform[: round(seconds * SAMPLE_RATE)])
-    longest = sorted(read, key=len, reverse=True)[:recordings]
-    return joined(longest) if longest else None
+    longest = sorted(read, key=len, reverse=True)
+    groups = [longest[start : start + recordings] for start in range(0, len(longest), recordings)]
+    return [joined(group) for group in groups[:voices] if group is groups[0] or len(group) == recordings]
 
 
-def gather(corpus: Path, target: Path, recordings: int, seconds: float) -> None:
-    """Write a .flac a speaker; raises ManifestError for a folder without speakers' folders."""
+def gather(corpus: Path, target: Path, recordings: int, seconds: float, voices: int = 1) -> None:
+    """Write a .flac a voice; raises ManifestError for a folder without speakers' folders."""
     of_speaker: dict[str, list[Path]] = {}
     for path in sorted(corpus.rglob("*")):
         speaker, *below = path.relative_to(corpus).parts
@@ -60,12 +63,13 @@ def gather(corpus: Path, target: Path, recordings: int, seconds: float) -> None:
         raise ManifestError(f"no recordings below {corpus}; want <speaker>/<recording>.wav or another format of sound")
     target.mkdir(parents=True, exist_ok=True)
     for speaker, paths in tqdm(sorted(of_speaker.items()), unit="speaker"):
-        voice = voice_of(paths, recordings, seconds)
-        if voice is None:
+        made = voices_of(paths, recordings, seconds, voices)
+        if not made:
             log.warning("left out: nothing of speaker %s holds any sound", speaker)
-            continue
-        with atomic_path(target / f"{speaker}.flac") as temporary:
-            soundfile.write(temporary, voice, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+        for number, voice in enumerate(made, start=1):
+            name = speaker if number == 1 else f"{speaker}-{number}"
+            with atomic_path(target / f"{name}.flac") as temporary:
+                soundfile.write(temporary, voice, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
 
 
 def _length(text: str) -> float:
@@ -79,11 +83,12 @@ def main() -> None:
     """Gather what the command line names."""
     arguments = options(__doc__)
     arguments.add_argument("corpus", type=Path)
-    arguments.add_argument("target", type=Path, help="folder to fill, with a file a speaker")
+    arguments.add_argument("target", type=Path, help="folder to fill, with a file a voice")
     arguments.add_argument("--recordings", type=count, default=2, help="of each speaker at most")
     arguments.add_argument("--seconds", type=_length, default=20.0, help="of each recording at most")
+    arguments.add_argument("--voices", type=count, default=1, help="of each speaker at most")
     given = arguments.parse_args()
-    gather(given.corpus, given.target, given.recordings, given.seconds)
+    gather(given.corpus, given.target, given.recordings, given.seconds, given.voices)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,14 @@ class Speech(_Section):
     shortest: Positive  # s
 
 
+class Warps(_Section):
+    """Factors of a warped copy's pitch, of its formants' frequencies, and of its melody's octaves."""
+
+    pitch: Range
+    tract: Range
+    liveliness: Range
+
+
 class Crops(_Section):
     """What a batch is."""
 
@@ -132,6 +140,7 @@ class Recipe(_Section):
     seed: Annotated[int, Field(ge=0)]
     split: Split
     speech: Speech
+    warps: Warps
     start: str | None  # SHA-256
     crops: Crops
     rooms: RoomSettings

@@ -14,7 +14,7 @@ from scipy import stats
 from pipeline.manifest.schema import read_manifest
 from pipeline.metrics import roc_auc
 from tools.benchmarks.voxceleb_scale import planted as world_of
-from tools.benchmarks.voxceleb_scale.control import exchanged
+from tools.benchmarks.voxceleb_scale.control import exchanged, interval
 from tools.benchmarks.voxceleb_scale.methods import described, entries, every_method, figures
 from tools.benchmarks.voxceleb_scale.oracle import limits, log_likelihood_ratios
 from tools.benchmarks.voxceleb_scale.planted import FACE, VOICE, Planted, Strengths, planted
@@ -181,11 +181,20 @@ def test_control_gives_every_class_the_voices_of_one_other_and_tears_gender_apar
     assert (gender[one_owner["first"]] == gender).mean() == 0.5
 
 
+def test_control_is_judged_by_how_far_exchanges_differ() -> None:
+    found = [53.1, 48.4, 47.5, 52.6, 51.1, 52.6]
+    mean, low, high = interval(found)
+    expected = stats.ttest_1samp(found, 50.0).confidence_interval(0.95)
+    assert mean == pytest.approx(np.mean(found)) and (low, high) == pytest.approx(tuple(expected))
+    assert interval([57.0, 56.0, 57.5])[1] > 50.0
+
+
 @pytest.mark.stage
 @pytest.mark.slow
 def test_small_world_beats_chance_its_control_does_not_and_nothing_is_done_twice(tmp_path: Path) -> None:
     people = ["--train", "60", "--validation", "10", "--test", "20", "--trials", "2000", "--epochs", "4"]
     runs = ["--methods", "official_single_fop", "two_infonce", "cca", "--controls", "two_infonce", "--seeds", "0", "1"]
+    runs += ["--exchanges", "3"]
     command = [sys.executable, "-m", "tools.benchmarks.voxceleb_scale", "--folder", str(tmp_path), *people, *runs]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -196,6 +205,10 @@ def test_small_world_beats_chance_its_control_does_not_and_nothing_is_done_twice
     assert set(candidates["run"]) == {"two_infonce"}  # neither recipe official nor a closed form is searched
     best = candidates.loc[candidates["validation_eer"].idxmin(), "learning_rate"]
     assert results.set_index("run").loc["two_infonce", "learning_rate"] == best
+    assert "control two_infonce: AUC" in done.stdout and "3 exchanges" in done.stdout
+    tried = [tmp_path / f"control_{number}" for number in (1, 2, 3)]
+    assert not any((control / "candidates.csv").exists() for control in tried)  # of a control nothing is chosen
+    assert len({pd.read_csv(control / "results.csv")["auc"][0] for control in tried}) == 3
     trained = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("model.safetensors")}
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stdout + again.stderr

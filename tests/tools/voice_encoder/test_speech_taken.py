@@ -99,6 +99,15 @@ def test_a_voice_is_gathered_of_a_speakers_longest_recordings_at_one_level(
     assert len(prepare.below(tmp_path / "voices")) == 2
 
 
+def test_a_speakers_next_longest_recordings_make_another_voice(tmp_path: Path) -> None:
+    for number, seconds in enumerate((3.0, 5.0, 2.0, 4.0, 1.0)):
+        write(tmp_path / "corpus" / "anna" / f"{number}.wav", seconds)
+    write(tmp_path / "corpus" / "boris" / "1.wav", 2.0)
+    gather.gather(tmp_path / "corpus", tmp_path / "voices", recordings=2, seconds=9.0, voices=3)
+    lengths = {path.stem: round(len(read(path)) / 16000) for path in (tmp_path / "voices").iterdir()}
+    assert lengths == {"anna": 9, "anna-2": 5, "boris": 2}  # the last second alone makes no third
+
+
 @pytest.mark.parametrize(
     "samples",
     [np.zeros(16000), np.full(16000, 2.0**-16), np.full(16000, np.nan), np.full(16000, np.inf), np.ones(1000), []],

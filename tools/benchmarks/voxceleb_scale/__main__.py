@@ -1,14 +1,17 @@
 """Methods at VoxCeleb1's size, on planted embeddings: `python -m tools.benchmarks.voxceleb_scale`.
 
-Prints how well anybody could do, then a line a run of `--methods` (means and deviations over seeds), then those of the
-control, whose intervals must hold 50. Stopped, it goes on where it was.
+Prints how well anybody could do, then a line a run of `--methods` (means and deviations over seeds), then those of
+`--controls` with voices exchanged, `--exchanges` times, and the mean over these, whose interval must hold 50. Stopped,
+it goes on where it was.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from tools.benchmarks.voxceleb_scale.control import write_control
+import pandas as pd
+
+from tools.benchmarks.voxceleb_scale.control import interval, write_control
 from tools.benchmarks.voxceleb_scale.methods import Bench, described, every_method, heading
 from tools.benchmarks.voxceleb_scale.oracle import limits
 from tools.benchmarks.voxceleb_scale.world import Size, open_world
@@ -19,21 +22,37 @@ def main() -> int:
     arguments = _arguments()
     size = Size(arguments.train, arguments.validation, arguments.test, arguments.pairs, arguments.trials)
     folder: Path = arguments.folder
+    if arguments.exchanges < 2:
+        _say("--exchanges: two at least, for one alone cannot say how far it is off by chance")
+        return 2
     names = every_method() if arguments.methods == ["all"] else arguments.methods
-    project, control = folder / "planted", folder / "control"
+    project = folder / "planted"
     world = open_world(project, size, arguments.seed, arguments.seeds)
     _say(heading())
     _say(described({"run": "(likelihood ratio)", **limits(world, project / "artifacts" / "protocol")}))
     results = Bench(project, arguments.epochs, arguments.rates, arguments.seeds[0], _say).results(names)
     failures = list(results.loc[results["auc_low"] <= 50.0, "run"])
-    write_control(project, control, arguments.seed)
-    controlled = Bench(control, arguments.epochs, arguments.rates, arguments.seeds[0], _say_control).results(
-        arguments.controls
-    )
-    away = (controlled["auc_low"] > 50.0) | (controlled["auc_high"] < 50.0)
-    failures += [f"control {name}" for name in controlled.loc[away, "run"]]
+    by_exchange = [_control(arguments, project, exchange) for exchange in range(1, arguments.exchanges + 1)]
+    controlled = pd.concat(by_exchange).groupby("run", sort=False)
+    for name, runs in controlled:
+        mean, low, high = interval(runs["auc"])
+        within = interval(runs["auc_g"])[0] if "auc_g" in runs else float("nan")
+        _say(f"control {name}: AUC {mean:.1f} [{low:.1f}, {high:.1f}], same gender {within:.1f}, {len(runs)} exchanges")
+        failures += [f"control {name}"] if low > 50.0 or high < 50.0 else []
     _say(f"failed: {', '.join(failures)}" if failures else "every run beats chance, no control does")
     return 1 if failures else 0
+
+
+def _control(arguments: argparse.Namespace, project: Path, exchange: int) -> pd.DataFrame:
+    """Results of the controls with one exchange of voices: a world whose seed is the exchange's."""
+    control = arguments.folder / f"control_{exchange}"
+    write_control(project, control, exchange)
+
+    def say(line: str) -> None:
+        _say(f"exchange {exchange}: {line}")
+
+    bench = Bench(control, arguments.epochs, arguments.rates, arguments.seeds[0], say, chooses=False)
+    return bench.results(arguments.controls)
 
 
 def _arguments() -> argparse.Namespace:
@@ -42,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, required=True, help="where the projects are made and results kept")
     parser.add_argument("--methods", nargs="*", default=["all"], help="names of experiments: in params.yaml, or all")
     parser.add_argument("--controls", nargs="*", default=["single_fop", "two_infonce"], help="with exchanged voices")
+    parser.add_argument("--exchanges", type=int, default=6, help="of voices, for the controls")
     parser.add_argument("--epochs", type=int, default=10, help="of a run at most: the best on validation people counts")
     rates = [3.0e-4, 1.0e-3, 3.0e-3, 1.0e-2]
     parser.add_argument("--rates", type=float, nargs="+", default=rates, help="learning rates to choose from")
@@ -57,10 +77,6 @@ def _arguments() -> argparse.Namespace:
 def _say(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
-
-
-def _say_control(line: str) -> None:
-    _say(f"control {line}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ learning rate that is given, one seed each; the rate whose best epoch has the lo
 for all seeds, and of each seed the epoch that is best there. Test people choose nothing, except in runs of recipe
 official, which are trained as that code does it. These keep their rate, and so does a method that scores galleries
 only: there are no trials to choose by. Closed forms have none. What is done stays in RESULTS and CANDIDATES.
+
+Of a control nothing is chosen (control.py says why): the rate is that of `experiments:`, and the last epoch counts.
 """
 
 import json
@@ -58,6 +60,7 @@ class Bench:
     rates: Sequence[float]  # learning rates to choose from
     first_seed: int  # of a run, which its learning rate is chosen with
     say: Callable[[str], None]
+    chooses: bool = True  # rate and epoch, on validation people
 
     def results(self, names: Sequence[str]) -> pd.DataFrame:
         """Do the runs that are not done yet, and say each; the results of them all, in the order of the names."""
@@ -72,7 +75,9 @@ class Bench:
         own = entries()[name]
         settings = self._settled(name, own)
         chosen = {**own, "epochs": self.epochs} if _has_rate(settings) else {**own}
-        if is_searched(settings):
+        if not self.chooses:
+            chosen |= {"selection": "last"}
+        elif is_searched(settings):
             chosen |= {"learning_rate": self._best_rate(name, own)}
         settings = self._settled(name, chosen)
         cost = run(self.project, "-m", "stages.train", name)
