@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 HEAD := tools/corpus/.cache/head.npz
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: repro test test-stages test-units faults test-all check format setup corpus clean
+.PHONY: repro test test-stages test-units test-slow faults test-all check format setup corpus clean
 
 repro: setup ## the whole pipeline: media to report, runs side by side; JOBS=1 is plain `dvc repro`
 	python -m tools.parallel_repro $(if $(JOBS),--jobs $(JOBS))
@@ -20,6 +20,10 @@ test-stages:
 
 test-units:
 	python -m pytest -m "not stage and not slow and not faults"
+
+# Those of tools/ are of whole benchmarks: by hand, or by test-all.
+test-slow: setup ## the pipeline's slow tests: whole repros in other forms, your own files side by side with ours
+	python -m pytest -m "slow and not faults" --ignore=tests/tools
 
 faults: setup ## kill, corrupt, poison and fill disks under the real pipeline (docs/reliability.md); some minutes
 	python -m pytest -m faults

@@ -199,4 +199,8 @@ def _openvino() -> Any:
     """
     if "openvino" not in sys.modules:
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # Python's way to forbid an import
-    return importlib.import_module("openvino")
+    library = importlib.import_module("openvino")
+    # Its table of types is made at first use, which lets go of Python's lock half-way. Where two threads' first
+    # inferences met there, one held the table and wanted that lock, the other the reverse: a stage once stood still.
+    library.Type.f32.to_dtype()
+    return library

@@ -14,7 +14,7 @@ from pipeline.store import read_store
 from tests.faults.repository import DEMO, Outcome, Repository, copy_pipeline
 from tests.stages.project import ROOT
 
-pytestmark = pytest.mark.stage
+pytestmark = [pytest.mark.stage, pytest.mark.slow]
 
 PAGE = ROOT / "docs" / "extending.md"
 BLOCK = re.compile(r"```(python|yaml)\n# ([\w/.]+)(: (\w+))?\n(.*?)```", re.DOTALL)  # language, file, place in it, text

@@ -228,6 +228,7 @@ def test_corpus_of_sound_alone_passes_every_stage(tmp_path: Path) -> None:
     assert len(project.store("faces").index) == 0 and len(project.store("voices").index) == 2
 
 
+@pytest.mark.slow
 def test_another_voice_extractor_needs_its_name_alone(tmp_path: Path) -> None:
     project = make_project(tmp_path, demo_clips(2, 1), embed_voices={"extractor": "campplus"})
     project.run("manifest")

@@ -66,6 +66,7 @@ def test_a_fusion_is_a_run_with_a_model_and_figures(project: Repository) -> None
     assert "runs/all/summary.json" in shown and "runs/both/summary.json" in shown
 
 
+@pytest.mark.slow
 def test_only_what_depends_on_a_change_runs_again(project: Repository) -> None:
     params(lambda raw: raw["losses"]["git"].update(alpha_git=0.5))(project.folder)
     assert sorted(project.dvc("repro").ran) == ["fuse@all", "settings", "train@git"]

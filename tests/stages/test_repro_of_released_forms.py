@@ -14,7 +14,7 @@ from tests.pipeline.protocol.sources.feature_files import write_features
 from tests.pipeline.protocol.sources.release import PEOPLE, SPLIT, video, write_release
 from tests.stages.project import DEMO
 
-pytestmark = pytest.mark.stage
+pytestmark = [pytest.mark.stage, pytest.mark.slow]
 
 STAGES = ["import_features", "manifest", "detect_faces", "embed_faces", "embed_voices", "protocol"]
 STAGES += ["settings", f"train@{RUN}", f"evaluate@{RUN}", "report", "trials"]

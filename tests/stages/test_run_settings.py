@@ -186,6 +186,7 @@ def test_a_run_with_a_users_loss_trains_and_its_code_must_stay_what_it_was(proje
     assert "pipeline/losses/mine.py has changed since artifacts/settings/mine.json was written" in done.stderr
 
 
+@pytest.mark.slow
 def test_code_that_a_loss_imports_from_anywhere_below_pipeline_retrains_its_run(project: Path, tmp_path: Path) -> None:
     folder = tmp_path / "project"
     shutil.copytree(project, folder, symlinks=True)

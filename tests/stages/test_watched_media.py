@@ -8,7 +8,7 @@ from tests import media_factory as make
 from tests.faults.repository import Repository, copy_pipeline
 from tests.stages.project import make_project
 
-pytestmark = pytest.mark.stage
+pytestmark = [pytest.mark.stage, pytest.mark.slow]
 
 WATCHED = {"media": "artifacts/media.json", "listed": {"corpus": "media"}}
 

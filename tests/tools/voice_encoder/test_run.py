@@ -51,6 +51,7 @@ def started(recipe: Recipe, voices: Voices, folder: Path) -> Run:
     return Run(recipe, voices, Channel(recipe.channels, Rooms((np.ones(1, np.float32),))), folder)
 
 
+@pytest.mark.slow
 def test_steps_lower_every_part_of_the_loss(recipe: Recipe, voices: Voices, tmp_path: Path) -> None:
     run = started(recipe, voices, tmp_path)
     losses = [run.learn(drawn) for drawn in run.batches(1)]
