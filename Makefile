@@ -6,20 +6,23 @@ BIN := $(VENV)/bin
 HEAD := tools/corpus/.cache/head.npz
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: repro test test-stages test-units test-slow faults test-all check format setup corpus clean
+.PHONY: repro test test-stages test-pipeline test-others test-slow faults test-all check format setup corpus clean
 
 repro: setup ## the whole pipeline: media to report, runs side by side; JOBS=1 is plain `dvc repro`
 	python -m tools.parallel_repro $(if $(JOBS),--jobs $(JOBS))
 
-# In two processes, for a test of a stage waits much; each half prints when it has ended.
+# Two processes at a time, for a test of a stage waits much; each third prints when it has ended.
 test: setup $(HEAD) ## the tests, slow ones left out; `pytest -m "not stage and not slow"` is a quick loop
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-stages test-units
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-stages test-pipeline test-others
 
 test-stages:
 	python -m pytest -m "stage and not slow and not faults"
 
-test-units:
-	python -m pytest -m "not stage and not slow and not faults"
+test-pipeline:
+	python -m pytest tests/pipeline -m "not stage and not slow and not faults"
+
+test-others:
+	python -m pytest --ignore=tests/pipeline -m "not stage and not slow and not faults"
 
 # Those of tools/ are of whole benchmarks: by hand, or by test-all.
 test-slow: setup ## the pipeline's slow tests: whole repros in other forms, your own files side by side with ours

@@ -205,7 +205,7 @@ def test_small_world_beats_chance_its_control_does_not_and_nothing_is_done_twice
     assert set(candidates["run"]) == {"two_infonce"}  # neither recipe official nor a closed form is searched
     best = candidates.loc[candidates["validation_eer"].idxmin(), "learning_rate"]
     assert results.set_index("run").loc["two_infonce", "learning_rate"] == best
-    assert "control two_infonce: AUC" in done.stdout and "3 exchanges" in done.stdout
+    assert "control two_infonce: AUC of impostors alike" in done.stdout and "3 exchanges" in done.stdout
     tried = [tmp_path / f"control_{number}" for number in (1, 2, 3)]
     assert not any((control / "candidates.csv").exists() for control in tried)  # of a control nothing is chosen
     assert len({pd.read_csv(control / "results.csv")["auc"][0] for control in tried}) == 3

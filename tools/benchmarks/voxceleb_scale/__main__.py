@@ -1,8 +1,8 @@
 """Methods at VoxCeleb1's size, on planted embeddings: `python -m tools.benchmarks.voxceleb_scale`.
 
 Prints how well anybody could do, then a line a run of `--methods` (means and deviations over seeds), then those of
-`--controls` with voices exchanged, `--exchanges` times, and the mean over these, whose interval must hold 50. Stopped,
-it goes on where it was.
+`--controls` with voices exchanged, `--exchanges` times, and the mean over these, whose interval must hold 50 where
+impostors are alike in all that is known of people. Stopped, it goes on where it was.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tools.benchmarks.voxceleb_scale.control import interval, write_control
+from tools.benchmarks.voxceleb_scale.control import JUDGED, interval, write_control
 from tools.benchmarks.voxceleb_scale.methods import Bench, described, every_method, heading
 from tools.benchmarks.voxceleb_scale.oracle import limits
 from tools.benchmarks.voxceleb_scale.world import Size, open_world
@@ -35,9 +35,9 @@ def main() -> int:
     by_exchange = [_control(arguments, project, exchange) for exchange in range(1, arguments.exchanges + 1)]
     controlled = pd.concat(by_exchange).groupby("run", sort=False)
     for name, runs in controlled:
-        mean, low, high = interval(runs["auc"])
-        within = interval(runs["auc_g"])[0] if "auc_g" in runs else float("nan")
-        _say(f"control {name}: AUC {mean:.1f} [{low:.1f}, {high:.1f}], same gender {within:.1f}, {len(runs)} exchanges")
+        mean, low, high = interval(runs[JUDGED])
+        judged = f"AUC of impostors alike in gender, nationality and age {mean:.1f} [{low:.1f}, {high:.1f}]"
+        _say(f"control {name}: {judged}, of all {runs['auc'].mean():.1f}, {len(runs)} exchanges")
         failures += [f"control {name}"] if low > 50.0 or high < 50.0 else []
     _say(f"failed: {', '.join(failures)}" if failures else "every run beats chance, no control does")
     return 1 if failures else 0

@@ -11,6 +11,11 @@ over exchanges is judged, by how far they differ.
 With each exchange the columns of the voices come in another order. Which number of a face lies beside which of a voice
 says nothing, but a single branch sends both through the same weights, so that what is alike in this world's two spaces
 by chance (on the test people of `--seed 1` raw cosines have an AUC of 53.1) would be alike in all exchanges.
+
+What is judged are trials whose impostors have the same gender, nationality and age. Among all trials a single branch is
+above 50 although nothing was to be learnt (54 to 55): one person in ten has an accent, which lies far out in either
+space, and what lies far out goes to one place, faces and voices alike (mean cosine .44, of others .37). It tells the
+rare from the frequent, and no person from another; an identity that had leaked would show in any list.
 """
 
 import shutil
@@ -26,6 +31,7 @@ from pipeline.store import read_store, write_store
 
 _LINKED = ("manifest.parquet", "faces")
 _CYCLES = 1000
+JUDGED = "auc_gna"  # of the table of results
 
 
 def write_control(folder: Path, control: Path, seed: int) -> None:

@@ -44,6 +44,7 @@ _COLUMNS = {  # of RESULTS -> where metrics.json has it; {task}: what the run is
     "auc": ("verification", "{task}", "random"),
     "auc_g": ("verification", "{task}", "G"),
     "auc_a": ("verification", "{task}", "A"),
+    "auc_gna": ("verification", "{task}", "GNA"),
     "v2f_2": ("matching", "v2f", "2"),
     "v2f_10": ("matching", "v2f", "10"),
     "f2v_2": ("matching", "f2v", "2"),
