@@ -171,3 +171,41 @@ def test_nothing_is_reported_over_the_network_and_nothing_written_into_the_users
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.iterdir())
+
+
+_FIRST_USE_OF_TWO_THREADS = """
+import os, signal, sys, threading, time
+from extractors.inference import _openvino
+library, stuck = _openvino(), 0
+for attempt in range(60):
+    child = os.fork()
+    if not child:
+        begun = []
+        def first() -> None:
+            while not begun:
+                pass
+            library.Type.f32.to_dtype()  # what every inference does with its inputs
+        threads = [threading.Thread(target=first, daemon=True) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.01)
+        begun.append(True)
+        for thread in threads:
+            thread.join()
+        os._exit(0)
+    until = time.monotonic() + 10
+    while not os.waitpid(child, os.WNOHANG)[0]:
+        if time.monotonic() > until:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            stuck += 1
+            break
+        time.sleep(0.002)
+print(stuck)
+"""
+
+
+def test_first_inferences_of_threads_do_not_lock_each_other_out() -> None:
+    command = [sys.executable, "-c", _FIRST_USE_OF_TWO_THREADS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert int(done.stdout) == 0  # 23 of the sixty, where OpenVINO makes its table of types in the threads
