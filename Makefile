@@ -11,9 +11,9 @@ export PATH := $(abspath $(BIN)):$(PATH)
 repro: setup ## the whole pipeline: media to report, runs side by side; JOBS=1 is plain `dvc repro`
 	python -m tools.parallel_repro $(if $(JOBS),--jobs $(JOBS))
 
-# Two processes at a time, for a test of a stage waits much; each third prints when it has ended.
+# In three processes, for a test of a stage waits much; each third prints when it has ended.
 test: setup $(HEAD) ## the tests, slow ones left out; `pytest -m "not stage and not slow"` is a quick loop
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-stages test-pipeline test-others
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=target test-stages test-pipeline test-others
 
 test-stages:
 	python -m pytest -m "stage and not slow and not faults"
