@@ -19,7 +19,7 @@ from tests.stages.project import ROOT
 from tests.stages.test_run_settings import by_hand, params, save
 from tests.stages.test_train import _rows
 
-pytestmark = pytest.mark.stage
+pytestmark = [pytest.mark.stage, pytest.mark.slow]
 
 RUNS = {"fop": {"loss": "fop"}, "git": {"loss": "git"}, "two": {"method": "two_branch", "loss": "ce"}}
 FUSIONS = {"both": ["fop", "two"], "all": ["both", "git"]}
@@ -66,7 +66,6 @@ def test_a_fusion_is_a_run_with_a_model_and_figures(project: Repository) -> None
     assert "runs/all/summary.json" in shown and "runs/both/summary.json" in shown
 
 
-@pytest.mark.slow
 def test_only_what_depends_on_a_change_runs_again(project: Repository) -> None:
     params(lambda raw: raw["losses"]["git"].update(alpha_git=0.5))(project.folder)
     assert sorted(project.dvc("repro").ran) == ["fuse@all", "settings", "train@git"]
