@@ -53,7 +53,7 @@ def voices_of(paths: list[Path], recordings: int, seconds: float, voices: int = 
 
 
 def gather(corpus: Path, target: Path, recordings: int, seconds: float, voices: int = 1) -> None:
-    """Write a .flac a voice; raises ManifestError for a folder without speakers' folders."""
+    """Write a .flac a voice; raises ManifestError without speakers' folders, or where two voices want one name."""
     of_speaker: dict[str, list[Path]] = {}
     for path in sorted(corpus.rglob("*")):
         speaker, *below = path.relative_to(corpus).parts
@@ -68,6 +68,10 @@ def gather(corpus: Path, target: Path, recordings: int, seconds: float, voices: 
             log.warning("left out: nothing of speaker %s holds any sound", speaker)
         for number, voice in enumerate(made, start=1):
             name = speaker if number == 1 else f"{speaker}-{number}"
+            if number > 1 and name in of_speaker:
+                raise ManifestError(
+                    f"{corpus}: voice {number} of {speaker} and speaker {name} want one file: rename one"
+                )
             with atomic_path(target / f"{name}.flac") as temporary:
                 soundfile.write(temporary, voice, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
 

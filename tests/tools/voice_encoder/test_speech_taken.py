@@ -106,6 +106,9 @@ def test_a_speakers_next_longest_recordings_make_another_voice(tmp_path: Path) -
     gather.gather(tmp_path / "corpus", tmp_path / "voices", recordings=2, seconds=9.0, voices=3)
     lengths = {path.stem: round(len(read(path)) / 16000) for path in (tmp_path / "voices").iterdir()}
     assert lengths == {"anna": 9, "anna-2": 5, "boris": 2}  # the last second alone makes no third
+    write(tmp_path / "corpus" / "anna-2" / "1.wav", 2.0)
+    with pytest.raises(ManifestError, match="voice 2 of anna and speaker anna-2 want one file"):
+        gather.gather(tmp_path / "corpus", tmp_path / "again", recordings=2, seconds=9.0, voices=3)
 
 
 @pytest.mark.parametrize(
