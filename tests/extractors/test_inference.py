@@ -173,7 +173,7 @@ def test_nothing_is_reported_over_the_network_and_nothing_written_into_the_users
     assert not list(tmp_path.iterdir())
 
 
-_FIRST_USE_OF_TWO_THREADS = """
+_FIRST_USE_BY_THREADS = """
 import os, signal, sys, threading, time
 from extractors.inference import _openvino
 library, stuck = _openvino(), 0
@@ -206,6 +206,6 @@ print(stuck)
 
 
 def test_first_inferences_of_threads_do_not_lock_each_other_out() -> None:
-    command = [sys.executable, "-c", _FIRST_USE_OF_TWO_THREADS]
+    command = [sys.executable, "-c", _FIRST_USE_BY_THREADS]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     assert int(done.stdout) == 0  # 23 of the sixty, where OpenVINO makes its table of types in the threads
