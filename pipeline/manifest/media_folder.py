@@ -24,6 +24,8 @@ _TEXTS = frozenset(
     ".csv .tsv .json .jsonl .txt .md .html .pdf .xml .yaml .yml .toml .ini .log .srt .vtt .parquet".split()
 )
 
+_BY_PARAMS = "manifest.media, or manifest.listed, in params.yaml"
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -36,28 +38,24 @@ class Listing:
     whole: bool = True  # every medium of the folder is in `paths`, so that one more is a change
 
 
-def media_root(media: Path) -> Path:
-    """The media folder with its links resolved; raises ManifestError where it is none."""
+def media_root(media: Path, named_by: str = _BY_PARAMS) -> Path:
+    """The media folder with its links resolved; raises ManifestError where it is none, and says what named it."""
     if media.exists() and not media.is_dir():
-        raise ManifestError(
-            f"manifest.media in params.yaml names {str(media)!r}, which is no folder; name the folder that holds it "
-            "(under listed, if that names it)"
-        )
+        raise ManifestError(f"{named_by}: {str(media)!r} is no folder; name the folder that holds it")
     if not media.is_dir():
         raise ManifestError(
-            f"the media folder {str(media)!r} does not exist; mend manifest.media or manifest.listed, which names it, "
-            "or `dvc pull` it"
+            f"{named_by}: {str(media)!r} does not exist; name the folder with the media, or `dvc pull` it"
         )
     return media.resolve()
 
 
-def list_media(media: Path) -> Listing:
+def list_media(media: Path, named_by: str = _BY_PARAMS) -> Listing:
     """Every file with a media suffix below the folder; hidden ones, system folders and other suffixes are counted.
 
-    Raises ManifestError for links that lead out of the folder, for names that would break a line and for folders that
-    cannot be opened.
+    `named_by` says where a user gave the folder. Raises ManifestError for a folder that is none, links that lead out of
+    it, names that would break a line and folders that cannot be opened.
     """
-    root, problems = media_root(media), []
+    root, problems = media_root(media, named_by), []
     listing, unread = Listing(root, []), []
     for path, entry in _walk(root, "", listing.ignored):
         if _is_linked_folder(entry) and Path(entry.path).resolve().is_relative_to(root):

@@ -43,7 +43,7 @@ def index_folder(scorer: "Scorer", folder: Path, store: Path) -> dict[str, int]:
     used, ExtractionError where nothing could be indexed.
     """
     scorer.refuse_without_embeddings("fill a store")
-    listing = list_media(folder)
+    listing = list_media(folder, "the folder to index")
     known = known_path(store)
     measured = measure(listing.root, listing.paths, read_known(known))
     write_known(known, measured.values())

@@ -205,7 +205,11 @@ def test_everything_that_cannot_be_scored_is_exit_code_1_and_a_reason(
         ("mine", ["pairs", table, "--out", tmp_path], "is a folder"),
         ("mine", ["pairs", table, "--out", faceless / "scores.csv"], "faceless.jpg: cannot be written to"),
         ("mine", ["match", "--voice", VOICE, "--faces", FACE], "two candidates"),
-        ("mine", ["index", tmp_path / "no folder", "--out", tmp_path / "store"], "no folder"),
+        (
+            "mine",
+            ["index", tmp_path / "no folder", "--out", tmp_path / "store"],
+            "no folder' does not exist; name the folder",
+        ),
         ("mine", ["retrieve", "--voice", VOICE, "--store", tmp_path, "--top", 1], "holds no faces"),
         ("mine", ["pairs", faceless, "--out", tmp_path / "scores.csv"], "cannot be read as a CSV table"),
         ("foreign", ["verify", *good], "trained on voice vectors of utterance_aggregator"),

@@ -1,4 +1,4 @@
-"""Everything a run needs to go on, in one safetensors file."""
+"""Everything a run needs to go on, in one safetensors file, and which voices it learnt from."""
 
 from pathlib import Path
 
@@ -17,10 +17,19 @@ def _optimiser_tensors(optimiser: torch.optim.Optimizer, name: str) -> dict[str,
 
 
 def save(
-    path: Path, step: int, modules: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer], decay: int
+    path: Path,
+    step: int,
+    modules: dict[str, nn.Module],
+    optimisers: dict[str, torch.optim.Optimizer],
+    decay: int,
+    voices: str,
 ) -> None:
-    """Write `step` (steps done), the step where the `decay` begins, and every tensor of modules and optimisers."""
+    """Write `step` (steps done), the step where the `decay` begins, and every tensor of modules and optimisers.
+
+    `voices` is the digest of the training set, in hexadecimal.
+    """
     tensors = {"step": torch.tensor(step), "decay": torch.tensor(decay)}
+    tensors["voices"] = torch.tensor(list(bytes.fromhex(voices)), dtype=torch.uint8)
     for name, module in modules.items():
         tensors |= {f"{name}.{key}": value for key, value in module.state_dict().items()}
     for name, optimiser in optimisers.items():
@@ -57,6 +66,12 @@ def step_of(path: Path) -> int:
 def decay_of(path: Path) -> int:
     """The step where the decay of the checkpoint's run begins; raises CheckpointError for a damaged file."""
     return int(_read(path)["decay"])
+
+
+def voices_of(path: Path) -> str | None:
+    """The digest of the voices that the checkpoint's run learnt from; None where it was written before it was kept."""
+    kept = _read(path).get("voices")
+    return None if kept is None else bytes(kept.tolist()).hex()
 
 
 def load(path: Path, modules: dict[str, nn.Module], optimisers: dict[str, torch.optim.Optimizer]) -> int:

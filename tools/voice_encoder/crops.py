@@ -1,5 +1,6 @@
 """Batches of short crops of voices, most through a channel, with what the student should hear in them."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,11 @@ class Voices:
 
     def __len__(self) -> int:
         return len(self.ends)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the teacher's vectors and of where each voice ends: other voices have another."""
+        return hashlib.sha256(self.vectors.numpy().tobytes() + self.ends.astype("<i8").tobytes()).hexdigest()
 
     def waveform(self, voice: int) -> NDArray[np.int16]:
         """(S,) of one voice."""

@@ -72,7 +72,11 @@ def corpus_segments(folder: Path, seconds: float, sessions: bool = False) -> lis
     `sessions`: the folder below the identity's is one. Pictures are passed over. Raises ManifestError for no media and
     for media that lie in no such folder, MediaError for a clip whose sound cannot be read.
     """
-    paths = [path for path in list_media(folder).paths if KIND_OF_SUFFIX[suffix_of(path)] != "image"]
+    paths = [
+        path
+        for path in list_media(folder, "--sessions" if sessions else "--voices").paths
+        if KIND_OF_SUFFIX[suffix_of(path)] != "image"
+    ]
     if not paths:
         raise ManifestError(f"{folder}: no sound or video in it; want <identity>/<clip>.mp4, .wav or another format")
     strays = [path for path in paths if path.count("/") < (2 if sessions else 1)]

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from extractors.pretrained import read_safetensors
 from extractors.voices.aggregator_network import DIMENSION, UtteranceAggregator, untrained
 from extractors.voices.aggregator_weights import DISTILLED, load_state
-from pipeline.errors import ConfigError, WeightsError
+from pipeline.errors import CheckpointError, ConfigError, WeightsError
 from pipeline.files import atomic_path, sha256_of
 from tools.voice_encoder import checkpoint
 from tools.voice_encoder.channels import Channel
@@ -100,6 +100,14 @@ class Run:
         name = "decayed" if decaying(self.done - 1, self.recipe.optimiser) else "checkpoint"
         return self.folder / f"{name}.safetensors"
 
+    def require_same_voices(self) -> None:
+        """Raise CheckpointError where the run's checkpoint learnt from other voices: its hints and codes are theirs."""
+        latest = self._latest()
+        if latest is not None and checkpoint.voices_of(latest) not in (None, self.voices.digest):
+            raise CheckpointError(
+                f"{latest} learnt from other voices: name the file it began with, or start once with --new-voices"
+            )
+
     def _latest(self) -> Path | None:
         """The checkpoint of most steps that lie on this run's schedule."""
         constant, decayed = self.folder / "checkpoint.safetensors", self.folder / "decayed.safetensors"
@@ -113,7 +121,8 @@ class Run:
 
     def save(self) -> None:
         """Write the checkpoint of the steps done."""
-        checkpoint.save(self.checkpoint(), self.done, self.modules, self.optimisers, self.decay_begins())
+        digest, begins = self.voices.digest, self.decay_begins()
+        checkpoint.save(self.checkpoint(), self.done, self.modules, self.optimisers, begins, digest)
 
     def draw(self, step: int) -> Batch:
         """The batch of a step, the same however often the run was interrupted."""
@@ -313,6 +322,8 @@ def main() -> None:
     check_voices(voices, recipe)
     given.run.mkdir(parents=True, exist_ok=True)
     run = Run(recipe, voices, channel, given.run, given.start)
+    if not given.new_voices:
+        run.require_same_voices()
     if given.new_voices and run.done:
         run.fit_hints()  # their axes are those of the voices' own frames; the codes move a little, too
         run.save()

@@ -179,14 +179,14 @@ def test_an_empty_folder_names_what_the_layout_wants(build: Build, media: Path) 
 
 def test_an_absent_folder_names_the_key(build: Build, media: Path) -> None:
     media.rename(media.with_name("elsewhere"))
-    with pytest.raises(ManifestError, match=r"does not exist; mend manifest.media"):
+    with pytest.raises(ManifestError, match=r"manifest.media, or manifest.listed, in params.yaml: .* does not exist"):
         build()
 
 
 def test_a_media_folder_that_is_a_file_is_refused(build: Build, media: Path) -> None:
     shutil.rmtree(media)
     media.write_bytes(b"all in one")
-    with pytest.raises(ManifestError, match=r"manifest.media in params.yaml names '.*media', which is no folder"):
+    with pytest.raises(ManifestError, match=r"manifest.media, .* in params.yaml: '.*media' is no folder"):
         build()
 
 

@@ -1,6 +1,7 @@
 """A run of the recipe: it learns, and it goes on where it was."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,8 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(recipe: Recipe, voices:
     for drawn in whole.batches(1):
         losses.append(whole.learn(drawn))
         if whole.done == 2:
-            checkpoint.save(tmp_path / "checkpoint.safetensors", 2, whole.modules, whole.optimisers, 30)
+            whole.folder = tmp_path
+            whole.save()
         if whole.done == 4:
             break
     again = started(recipe, voices, tmp_path)
@@ -121,6 +123,16 @@ def test_a_checkpoint_of_another_recipe_is_refused(recipe: Recipe, voices: Voice
     run.save()
     with pytest.raises(CheckpointError, match="hints is of another shape"):
         started(recipe.model_copy(update={"hints": 4}), voices, tmp_path)
+
+
+def test_a_run_does_not_go_on_with_other_voices_unasked(recipe: Recipe, voices: Voices, tmp_path: Path) -> None:
+    run = started(recipe, voices, tmp_path)
+    run.require_same_voices()  # nothing to go on from
+    run.save()
+    started(recipe, voices, tmp_path).require_same_voices()
+    others = replace(voices, vectors=voices.vectors.flip(0))
+    with pytest.raises(CheckpointError, match=r"checkpoint.safetensors learnt from other voices: .* --new-voices"):
+        started(recipe, others, tmp_path).require_same_voices()
 
 
 def test_the_student_starts_from_the_weights_of_the_recipes_digest(

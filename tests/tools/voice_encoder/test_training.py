@@ -68,8 +68,9 @@ def _learn(network: nn.Module, optimisers: dict[str, torch.optim.Optimizer], see
 def test_a_resumed_run_takes_the_same_steps(tmp_path: Path) -> None:
     network, optimisers = _parts(0)
     _learn(network, optimisers, 1)
-    checkpoint.save(tmp_path / "run.safetensors", 1, {"student": network}, optimisers, 7)
+    checkpoint.save(tmp_path / "run.safetensors", 1, {"student": network}, optimisers, 7, "ab01")
     assert checkpoint.decay_of(tmp_path / "run.safetensors") == 7
+    assert checkpoint.voices_of(tmp_path / "run.safetensors") == "ab01"
     _learn(network, optimisers, 2)
     again, others = _parts(9)
     assert checkpoint.load(tmp_path / "run.safetensors", {"student": again}, others) == 1

@@ -35,8 +35,15 @@ JUDGED = "auc_gna"  # of the table of results
 
 
 def write_control(folder: Path, control: Path, seed: int) -> None:
-    """A project beside `folder` with its faces and trials, voices with columns reordered, training's exchanged."""
+    """A project beside `folder` with its faces and trials, voices with columns reordered, training's exchanged.
+
+    What lies there of an earlier call is made anew, links not followed; results beside it stay.
+    """
     (control / "artifacts").mkdir(parents=True, exist_ok=True)
+    for name in ("voices", "protocol"):
+        old = control / "artifacts" / name
+        if old.is_symlink():
+            old.unlink()
     for name in _LINKED:
         target = control / "artifacts" / name
         if not target.exists():
