@@ -59,7 +59,7 @@ $(VENV)/.installed: requirements.txt requirements-export.txt requirements-cluste
 $(HEAD): | setup
 	-$(BIN)/python -m tools.corpus.fetch --head
 
-corpus: $(CORPUS_VENV)/.installed ## synthesise data/demo anew; CORPUS_OPTIONS="--people 500 --out elsewhere" for another
+corpus: $(CORPUS_VENV)/.installed ## clips that data/demo lacks (remove it to have all anew); CORPUS_OPTIONS="--people 500 --out elsewhere"
 	$(CORPUS_VENV)/bin/python -m tools.corpus.fetch
 	$(CORPUS_VENV)/bin/python -m tools.corpus.generate $(CORPUS_OPTIONS)
 

@@ -3,10 +3,11 @@
 Defaults live in params.yaml alone, so that the file shows every number a person may change; a missing key is an error.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -221,6 +222,16 @@ class EvaluateSettings(Section):
     confidence: Annotated[float, Field(gt=0.0, lt=1.0)]
     dcf_target: Annotated[float, Field(gt=0.0, lt=1.0)]  # prior of a genuine trial in minDCF
     seed: Seed
+
+    @model_validator(mode="after")
+    def _enough_resamples(self) -> Self:
+        """An end of an interval needs a resample beyond it: 40 for 95 %."""
+        least = math.ceil(2.0 / (1.0 - self.confidence) - 1e-9)
+        if 0 < self.bootstrap < least:
+            raise ValueError(
+                f"bootstrap {self.bootstrap} gives no interval of {self.confidence:g}: {least} at least, or 0"
+            )
+        return self
 
 
 class ReportSettings(Section):

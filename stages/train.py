@@ -10,9 +10,12 @@ import pandas as pd
 
 from pipeline.files import atomic_path, write_text
 from pipeline.protocol import read_protocol
+from pipeline.protocol.tables import VALIDATION_OF_LABELS
+from pipeline.protocol.vocabulary import VERIFICATION_TASKS
 from pipeline.resolved import RunFile, read_run_file
 from pipeline.runtime.device import select_device
 from pipeline.runtime.workspace import home
+from pipeline.scoring.calibration import absent
 from pipeline.scoring.model import MODEL, save_model
 from pipeline.scoring.released import released_model
 from pipeline.settings import Params
@@ -30,6 +33,7 @@ from stages.common import Artifacts, run_stage
 
 HISTORY, COST = "history.csv", "cost.json"
 _NO_HISTORY = ("seed", "epoch", "learning_rate", "loss", "validation_eer", "validation_auc", "chosen")
+_TRAINED_ON = "validation people are of the training files, on which a released checkpoint was trained"
 
 Stores = Sequence[tuple[np.ndarray, Mapping[str, object]]]  # matrix and provenance of faces, then of voices
 
@@ -62,8 +66,12 @@ def _train(file: RunFile, deps: Artifacts, stores: Stores, state_file: StateFile
     (faces, face_origin), (voices, voice_origin) = stores
     if settings.checkpoint is not None:
         model = released_model(settings, faces.shape[1], voices.shape[1])
-        trials = calibration_trials(read_protocol(deps.protocol), settings)
-        calibrations = calibrate(model, trials, {"face": faces, "voice": voices}, settings.calibration_prior)
+        tables = read_protocol(deps.protocol)
+        if tables.summary.get(VALIDATION_OF_LABELS):
+            calibrations = {task: (absent(_TRAINED_ON),) * model.judges for task in VERIFICATION_TASKS}
+        else:
+            trials = calibration_trials(tables, settings)
+            calibrations = calibrate(model, trials, {"face": faces, "voice": voices}, settings.calibration_prior)
         return TrainedRun(replace(model, calibrations=calibrations), pd.DataFrame(columns=list(_NO_HISTORY)))
     lists = training_lists(read_protocol(deps.protocol), settings, len(faces), len(voices))
     provenance = {"face": face_origin, "voice": voice_origin}

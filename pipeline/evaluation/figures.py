@@ -28,6 +28,7 @@ from pipeline.metrics import (
     retrieval_rates,
     roc_curve,
     verification_intervals,
+    within_grid,
 )
 from pipeline.metrics.rates import Floats
 from pipeline.protocol.judged import learnt_tasks
@@ -49,7 +50,8 @@ def verification_figures(
 
     With log-likelihood ratios (S, N) of the scores, Cllr and the actual DCF beside their minima. With `rates:
     official_grid`, EER and AUC are the official code's and the exact ones are added beside them; the intervals are of
-    the exact rates always. Raises ScoreError for scores that are not finite.
+    the exact rates always, and so is all of a list whose scores are no distances of unit vectors. Raises ScoreError for
+    scores that are not finite.
     """
     labels = trials["label"].to_numpy()
     curves = [roc_curve(row, labels) for row in scores]
@@ -59,7 +61,7 @@ def verification_figures(
     bounds = verification_intervals(scores, labels, *resampled, *wanted) if resampled else None
     eer, auc, cost = (bounds.eer, bounds.auc, bounds.min_dcf) if bounds else (None, None, None)
     figures: Metrics = {}
-    if settings.rates == "official_grid":
+    if settings.rates == "official_grid" and within_grid(-scores):
         official = [official_rates(-row, labels) for row in scores]
         figures |= _over_models("eer", [rates.eer for rates in official], eer)
         figures |= _over_models("auc", [rates.auc for rates in official], auc)

@@ -102,7 +102,7 @@ def refuse_shared_media(manifest: pd.DataFrame, readable: Iterable[str]) -> list
 
     Unreadable items are left out: empty files are all the same; and so is one anonymous item beside another, as the
     test lists of a challenge may hold a sample twice. Returns which items repeat another one of the
-    same identity, and which one: that is wasteful but harmless.
+    same identity, and which one: the protocol takes their clips for one recording (read_corpus).
     """
     holders: dict[str, list[tuple[str, str]]] = defaultdict(list)
     rows = manifest[manifest["digest"].duplicated(keep=False)]

@@ -23,7 +23,7 @@ from pipeline.metrics.llr import (
     min_cllr,
     ratio_intervals,
 )
-from pipeline.metrics.official_grid import OfficialRates, official_rates
+from pipeline.metrics.official_grid import OfficialRates, official_rates, within_grid
 from pipeline.metrics.ranking import RetrievalRates, matching_hits, retrieval_rates
 from pipeline.metrics.rates import RocCurve, auc_of, eer_of, equal_error_rate, min_dcf, min_dcf_of, roc_auc, roc_curve
 
@@ -52,4 +52,5 @@ __all__ = [
     "roc_auc",
     "roc_curve",
     "verification_intervals",
+    "within_grid",
 ]

@@ -15,6 +15,12 @@ from pipeline.metrics.rates import Floats, Mask, checked_trials
 
 FOLDS = 10
 THRESHOLDS = np.arange(0, 4, 0.01)  # squared L2 distance of unit vectors
+_ROUNDING = 1e-3  # of float32's unit vectors
+
+
+def within_grid(distances: ArrayLike) -> bool:
+    """Whether squared distances (...) are of unit vectors, 0 to 4; of others the grid says nothing."""
+    return bool(np.max(distances) <= 4.0 + _ROUNDING)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ runs' mean EER over their seeds has the variance
 
 with the deviation s and the number S of each run's seeds; of a run of one seed the last term is 0. D / sqrt(var(D)) is
 then held against Student's t, its degrees of freedom by Satterthwaite (1946, "An approximate distribution of estimates
-of variance components"): one less than the people for the first term, one less than the seeds for the others.
+of variance components"): one less than the people, or than the resamples where they are fewer, for the first term, one
+less than the seeds for the others.
 tests/pipeline/metrics/test_paired.py measures how often equal runs are called different: 2 to 4 % where 5 are allowed;
 of people alone, without the seeds, up to 7.
 """
@@ -71,7 +72,7 @@ def eer_difference(one: ResampledEER, other: ResampledEER, confidence: float) ->
     steps = (one.resampled - other.resampled)[np.isfinite(one.resampled) & np.isfinite(other.resampled)]
     if one.people < FEWEST_PEOPLE or len(steps) < 2:
         return Difference(value, None, float("nan"))
-    parts = [(float(steps.var(ddof=1)), one.people - 1)]
+    parts = [(float(steps.var(ddof=1)), min(one.people, len(steps)) - 1)]
     for count, models in ((len(run.models), run.models) for run in (one, other)):
         parts += [(float(models.var(ddof=1)) / count, count - 1)] if count > 1 else []
     variance = sum(part for part, _ in parts)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from pipeline.errors import ProtocolError
 from pipeline.protocol.vocabulary import PERSON_TRAITS, RECORDING_TRAITS, Modality
@@ -63,19 +65,28 @@ def trait_in_bins(people: pd.DataFrame, trait: str, age_bin: float) -> pd.Series
     return people[trait] // age_bin if trait == "age" else people[trait]
 
 
-def read_corpus(manifest: pd.DataFrame, faces: pd.DataFrame, voices: pd.DataFrame) -> Corpus:
+def read_corpus(manifest: pd.DataFrame, faces: pd.DataFrame, voices: pd.DataFrame, by_bytes: bool = True) -> Corpus:
     """Join the manifest with the indexes of the face and the voice store.
+
+    Clips of one person that hold the same file are one recording, under the name of the first: a trial of a file with
+    its copy would be genuine at no distance, and a copy might be tested on while the file trains. `by_bytes` False is
+    for indexes whose digests are not of one medium each.
 
     Traits of people are the first that the manifest gives of a person; traits of recordings are those of each row's
     item. Raises ProtocolError when both stores are empty, and for a row whose identity the manifest does not know.
     """
-    rows = pd.concat([faces[["item", "identity", "clip"]], voices[["item", "identity", "clip"]]], ignore_index=True)
+    columns = ["item", "identity", "clip", *(["digest"] if by_bytes else [])]
+    rows = pd.concat([faces[columns], voices[columns]], ignore_index=True)
     if rows.empty:
         raise ProtocolError("no embedding at all: see artifacts/faces/skipped.csv and artifacts/voices/skipped.csv")
     names = np.array(sorted(set(rows["identity"])), dtype=object)
     person = pd.Index(names).get_indexer(rows["identity"]).astype(np.int64)
     clip_names, clip_code = _factorized(rows["clip"])
     pairs, clip = np.unique(person * len(clip_names) + clip_code, return_inverse=True)
+    if by_bytes:
+        first = _first_of_same_bytes(rows["digest"], person, clip)
+        kept, clip = np.unique(first[clip], return_inverse=True)
+        pairs = pairs[kept]
     clips = pd.DataFrame({"person": pairs // len(clip_names), "clip": clip_names[pairs % len(clip_names)]})
     traits, values = _recording_traits(manifest, rows["item"])
     face_rows, voice_rows = (
@@ -85,6 +96,18 @@ def read_corpus(manifest: pd.DataFrame, faces: pd.DataFrame, voices: pd.DataFram
     people = _people(manifest, names)
     people["modalities"] = _modalities(len(names), face_rows, voice_rows)
     return Corpus(people, clips, face_rows, voice_rows, manifest["identity"].nunique() - len(names), values)
+
+
+def _first_of_same_bytes(digest: pd.Series, person: IntArray, clip: IntArray) -> IntArray:
+    """(clips,) the first clip that holds a file of the same bytes, at once or by way of others; for most it is they."""
+    count = int(clip.max()) + 1
+    held = pd.DataFrame({"digest": digest, "person": person, "clip": clip}).drop_duplicates()
+    held = held[held.duplicated(["digest", "person"], keep=False)]
+    earliest = held.groupby(["digest", "person"])["clip"].transform("min").to_numpy()
+    links = coo_array((np.ones(len(held)), (held["clip"].to_numpy(), earliest)), shape=(count, count))
+    group = connected_components(links, directed=False)[1]
+    first: IntArray = np.unique(group, return_index=True)[1][group].astype(np.int64)
+    return first
 
 
 def _factorized(column: pd.Series) -> tuple[NDArray[np.object_], IntArray]:

@@ -176,6 +176,9 @@ def read_protocol(folder: Path) -> ProtocolTables:
     return ProtocolTables(**{name: shaped(name, table) for name, table in tables.items()}, summary=summary)
 
 
+VALIDATION_OF_LABELS = "validation_of_labels"  # of a summary: training labels of feature files kept to choose on
+
+
 def parity_lists(summary: Mapping[str, object]) -> list[str]:
     """Lists such as "random_unseenunheard" whose labels are by row parity, because no released list names their people.
 

@@ -12,7 +12,7 @@ from pipeline.report.comparison import cost_table, difference_tables, entries
 from pipeline.report.figure_style import house_style, inline, to_png, to_svg
 from pipeline.report.figures import KINDS, Plot, curve_plots, figure_3, figure_4, figure_4_here, reliability_plots
 from pipeline.report.header import report_header
-from pipeline.report.leaks import leaks, provenance_of
+from pipeline.report.leaks import is_voxceleb1, leaks, provenance_of
 from pipeline.report.page import Contents, Picture, page
 from pipeline.report.paper_tables import MatchedCell, PaperTable, match_runs, matched_csv, paper_tables, wanted_for
 from pipeline.report.run_tables import parity_table, run_tables
@@ -53,7 +53,9 @@ def build_report(params: Params, artifacts: Path, target: Path) -> None:
     pictures = {recipe: _draw(runs, recipe, drawn, params, target / "figures") for recipe in recipes}
     pictures = {recipe: found for recipe, found in pictures.items() if found}
     _write_tables(target / "tables", printed, tables)
-    header = report_header(params, runs, weights, protocol.summary, leaks(weights, protocol))
+    header = report_header(
+        params, runs, weights, protocol.summary, leaks(weights, protocol), is_voxceleb1(protocol.identities)
+    )
     write_text(target / PAGE, page(Contents(params.report.title, header, printed, pictures, tables)))
 
 

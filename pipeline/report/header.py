@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.protocol.tables import parity_lists
-from pipeline.protocol.vocabulary import CROSS_MODAL
+from pipeline.protocol.tables import VALIDATION_OF_LABELS, parity_lists
+from pipeline.protocol.vocabulary import CROSS_MODAL, SEEN, VERIFICATION_TASKS
 from pipeline.report.leaks import Leak, UsedWeights, used_weights
 from pipeline.report.runs import MARK, Run
 from pipeline.settings import Params
@@ -21,6 +21,7 @@ _STAND_IN = (
 )
 _OVERLAPS = {"unknown": "some of the test identities, or none"}
 _CROSS = ("verification", CROSS_MODAL.name)
+_VERIFICATION = tuple(("verification", task) for task in VERIFICATION_TASKS)
 _GRID = "ten folds on a grid of 0.01, as the official code does"
 
 
@@ -38,8 +39,12 @@ def report_header(
     weights: Mapping[str, Mapping[str, object]],
     summary: Mapping[str, object],
     leaks: Sequence[Leak],
+    voxceleb1: bool = False,
 ) -> Header:
-    """Header lines and warnings; `weights` holds the provenance of the face and the voice store."""
+    """Header lines and warnings; `weights` holds the provenance of the face and the voice store.
+
+    `voxceleb1`: the people tested go by its names.
+    """
     used = {modality: used_weights(provenance) for modality, provenance in weights.items()}
     done = [run for run in runs if run.metrics is not None]
     lines = [
@@ -48,10 +53,12 @@ def report_header(
         *((f"{modality.capitalize()} weights", own.description) for modality, own in used.items()),
         ("Runs", f"{len(done)} of {len(runs)} evaluated; {_seeds(done)}"),
         ("Models chosen on", ", ".join(_rules(done)) or "no run yet"),
-        ("EER and AUC", _rates(params, parity_lists(summary))),
+        ("EER and AUC", _rates(params, parity_lists(summary), done)),
         *((("People tested", tested),) if (tested := _tested(done)) else ()),
     ]
-    return Header(tuple(lines), (*_stand_ins(used), *_leaks(leaks), *_cautions(params, done, summary, weights)))
+    return Header(
+        tuple(lines), (*_stand_ins(used), *_leaks(leaks), *_cautions(params, done, summary, weights, voxceleb1))
+    )
 
 
 def _corpus(params: Params) -> str:
@@ -105,9 +112,9 @@ def _tested(runs: Sequence[Run]) -> str:
     return ""
 
 
-def _rates(params: Params, unnamed: Sequence[str]) -> str:
+def _rates(params: Params, unnamed: Sequence[str], runs: Sequence[Run]) -> str:
     exact = params.evaluate.rates == "exact"
-    how = "exact" if exact else _GRID
+    how = "exact" if exact else _GRID + _beyond_grid(runs)
     if not params.evaluate.bootstrap:
         return f"{how}; no intervals"
     share = f"{100 * params.evaluate.confidence:g} %"
@@ -118,6 +125,20 @@ def _rates(params: Params, unnamed: Sequence[str]) -> str:
     if unnamed:
         text += f"; those of {', '.join(unnamed)} treat every trial as of its own people and so are too narrow"
     return text
+
+
+def _beyond_grid(runs: Sequence[Run]) -> str:
+    """Which runs' rates are exact all the same; empty where there are none."""
+    found = [
+        run.name
+        for run in runs
+        if any(
+            "eer" in run.group(*task, name) and "eer_exact" not in run.group(*task, name)
+            for task in _VERIFICATION
+            for name in run.group(*task)
+        )
+    ]
+    return f" (exact for {', '.join(found)}: the grid is made for unit vectors, which theirs are not)" if found else ""
 
 
 def _stand_ins(used: Mapping[str, UsedWeights]) -> list[str]:
@@ -141,13 +162,14 @@ def _cautions(
     runs: Sequence[Run],
     summary: Mapping[str, object],
     weights: Mapping[str, Mapping[str, object]],
+    voxceleb1: bool,
 ) -> list[str]:
     found = []
     if any(run.settings.selection == "test" for run in runs):
         found.append(f"{MARK} marks models chosen on the test list: their figures flatter, and only serve to compare.")
-    found += _padded(runs, weights) + _released(runs)
+    found += _padded(runs, weights) + _released(runs, summary, voxceleb1)
     if summary.get("source") == "csv_features":
-        return found + _feature_files(params, summary)
+        return found + _feature_files(params, runs, summary)
     if Path(_corpus(params)).as_posix().strip("/") == _DEMO:
         found.append(
             "The shipped corpus holds synthetic people. The paper's figures are of VoxCeleb1: do not compare them "
@@ -171,21 +193,34 @@ def _padded(runs: Sequence[Run], weights: Mapping[str, Mapping[str, object]]) ->
     ]
 
 
-def _released(runs: Sequence[Run]) -> list[str]:
+def _released(runs: Sequence[Run], summary: Mapping[str, object], voxceleb1: bool) -> list[str]:
     names = [run.name for run in runs if run.settings.checkpoint is not None]
     if not names:
         return []
-    return [
+    found = [
         f"{', '.join(names)}: released checkpoints, trained by their authors on features of their own extractors. "
         "On vectors of other extractors their figures say little."
     ]
+    if voxceleb1 and summary.get("source") != "voxceleb_lists":
+        found.append(
+            f"LEAK: {', '.join(names)}: the authors trained on 901 of VoxCeleb1's 1,251 people. The people tested here "
+            "are VoxCeleb1's, and not their test split (protocol.source: voxceleb_lists): most were trained on."
+        )
+    return found
 
 
-def _feature_files(params: Params, summary: Mapping[str, object]) -> list[str]:
+def _feature_files(params: Params, runs: Sequence[Run], summary: Mapping[str, object]) -> list[str]:
     found = [
         f"Features were read from CSV files in {params.features.folder}, not extracted here. Figures are comparable "
         "with the paper's only if these are the authors' own files: nothing in a file says where it comes from."
     ]
+    kept, heard = summary.get(VALIDATION_OF_LABELS, 0), any(run.group(SEEN.name) for run in runs)
+    if kept and heard:
+        found.append(
+            f"{kept} people of the training files were kept from training to choose on (protocol.validation_ratio). "
+            "Seen-heard lists name people, the training files number them: trials of these people are among the "
+            "seen-heard ones, although nothing trained on them. With validation_ratio 0 all train."
+        )
     if guessed := parity_lists(summary):
         found.append(
             f"Labels by row parity: of {', '.join(guessed)}, whose released list is not beside the features. In the "

@@ -11,7 +11,8 @@ from pipeline.report.tables import csv_text
 _COLUMNS = ("row", "column", "measure", "paper", "recipe", "run", "ours", "low", "high", "std", "seeds", "chosen_on")
 _CROSS_MODAL = ("verification", CROSS_MODAL.name, RANDOM.name)
 _SAME_GENDER = ("verification", CROSS_MODAL.name, "G")
-_SINGLE: Settings = {"method": "sbnet", "modality": "both"}
+_BOTH: Settings = {"modality": "both"}
+_SINGLE: Settings = {"method": "sbnet", **_BOTH}
 _NETWORKS: dict[str, tuple[str, Settings, tuple[str, ...]]] = {
     "single": ("Single branch", _SINGLE, _CROSS_MODAL),
     "two": (
@@ -26,26 +27,26 @@ _NETWORKS: dict[str, tuple[str, Settings, tuple[str, ...]]] = {
 
 # Row of Table III -> settings of its run, of the methods that are not SBNet's.
 _OTHERS: dict[str, Settings] = {
-    "DIMNet": {"method": "dimnet"},
-    "Learnable PINs": {"method": "pins"},
-    "MAV-Celeb": {"method": "mav_celeb"},
-    "Deep Latent Space": {"method": "deep_latent_space"},
-    "Multi-view": {"method": "multi_view"},
-    "Adversarial-Metric": {"method": "aml"},
-    "Disentangled": {"method": "drl"},
-    "VFDN": {"method": "vfdn"},
-    "SVHF": {"method": "svhf"},
-    "PAEFF (2025)": {"method": "paeff"},
-    "MSM (2026)": {"method": "msm"},
+    "DIMNet": {"method": "dimnet", **_BOTH},
+    "Learnable PINs": {"method": "pins", **_BOTH},
+    "MAV-Celeb": {"method": "mav_celeb", **_BOTH},
+    "Deep Latent Space": {"method": "deep_latent_space", **_BOTH},
+    "Multi-view": {"method": "multi_view", **_BOTH},
+    "Adversarial-Metric": {"method": "aml", **_BOTH},
+    "Disentangled": {"method": "drl", **_BOTH},
+    "VFDN": {"method": "vfdn", **_BOTH},
+    "SVHF": {"method": "svhf", **_BOTH},
+    "PAEFF (2025)": {"method": "paeff", **_BOTH},
+    "MSM (2026)": {"method": "msm", **_BOTH},
 }
 # Heads that nobody published as they are here, and ours.
 _NEWER: dict[str, Settings] = {
     "SBNet, InfoNCE + CE": {**_SINGLE, "loss": "ntxent", "ntxent.alpha_ce": 1.0},
     "SBNet, InfoNCE": {**_SINGLE, "loss": "ntxent", "ntxent.alpha_ce": 0.0},
-    "Two-branch, InfoNCE + CE": {"method": "two_branch", "loss": "ntxent", "ntxent.alpha_ce": 1.0},
-    "Best (ours)": {"recipe": "best"},
+    "Two-branch, InfoNCE + CE": {"method": "two_branch", **_BOTH, "loss": "ntxent", "ntxent.alpha_ce": 1.0},
+    "Best (ours)": {"recipe": "best", "method": "identity_cca", **_BOTH},
 }
-_CCA: Settings = {"method": "cca"}
+_CCA: Settings = {"method": "cca", **_BOTH}
 _FLOOR = "Ridge CCA (floor)"
 FLOORS = (
     "Floor, at the foot: ridge CCA across modalities, in closed form, and the extractors' vectors as they are within "

@@ -95,13 +95,15 @@ def recipes_of(params: Params, runs: Sequence[Run]) -> list[str]:
 def run_of(wanted: Settings, runs: Sequence[Run], recipe: str) -> Run | None:
     """The evaluated run of a recipe with the `wanted` settings, or None.
 
-    Of several, the one that departs least from the recipe otherwise, then the first in params.yaml: a run with another
-    batch size does not displace the table's own.
+    Of several, the one that departs least from the recipe otherwise, then the first by name (DVC does not see in what
+    order params.yaml has them): a run with another batch size does not displace the table's own. A run of one language
+    alone, where `train:` asks for another, is none: the tables do not say so.
     """
     own = [run for run in runs if run.settings.fusion is None]  # a fusion has the recipe of a member
     fitting = [run for run in own if run.metrics is not None and run.settings.recipe == recipe]
     fitting = [run for run in fitting if wanted.items() <= _flat(run.settings).items()]
-    return min(fitting, key=lambda run: len(departures(run, wanted)), default=None)
+    fitting = [run for run in fitting if run.settings.language == run.base.language]
+    return min(fitting, key=lambda run: (len(departures(run, wanted)), run.name), default=None)
 
 
 def departures(run: Run, besides: Settings) -> dict[str, object]:

@@ -84,6 +84,18 @@ def test_value_out_of_range_is_named(raw, tmp_path, section, key, value) -> None
     assert f"{section}.{key}" in refusal(raw, tmp_path)
 
 
+@pytest.mark.parametrize(("resamples", "confidence", "least"), [(39, 0.95, 40), (1000, 0.999, 2000), (1, 0.5, 4)])
+def test_resamples_too_few_for_an_interval_are_refused_with_how_many_are_enough(
+    raw, tmp_path, resamples, confidence, least
+) -> None:
+    raw["evaluate"] |= {"bootstrap": resamples, "confidence": confidence}
+    assert f"bootstrap {resamples} gives no interval of {confidence:g}: {least} at least, or 0" in refusal(
+        raw, tmp_path
+    )
+    raw["evaluate"]["bootstrap"] = least
+    assert load(raw, tmp_path).evaluate.bootstrap == least
+
+
 def test_all_problems_come_in_one_message(raw, tmp_path) -> None:
     raw["train"]["epochs"] = 0
     raw["evaluate"]["bootstrap"] = -1

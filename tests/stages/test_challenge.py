@@ -88,7 +88,7 @@ def go_through(
     runs = LANGUAGES[version][: 1 if version == "v4" else 2]
     params["experiments"] = {f"fop_{name}": {"loss": "fop", "language": name} for name in runs} | dict(more)
     params["fusions"] = dict(fusions)
-    params["evaluate"].update(bootstrap=20, matching_sizes=[2])
+    params["evaluate"].update(bootstrap=40, matching_sizes=[2])
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     monkeypatch.chdir(folder)
     monkeypatch.setenv("SBNET_HOME", str(folder / "home"))

@@ -27,7 +27,7 @@ def go_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lists: bool) -> 
     params["train"].update(seeds=[0], epochs=2)
     params["recipes"] = {params["train"]["recipe"]: {}}
     params["experiments"] = {"single_fop": {"loss": "fop"}}
-    params["evaluate"]["bootstrap"] = 10
+    params["evaluate"]["bootstrap"] = 40
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     write_features(tmp_path / "features", lists)
     monkeypatch.chdir(tmp_path)

@@ -28,7 +28,7 @@ READS_MEDIA = ("media", "detect_faces", "embed_faces", "embed_voices", "trials")
 FEW = {
     "protocol": {"validation_ratio": 0.25, "test_ratio": 0.35, "trials": 40, "galleries": 10, "gallery_size": 2},
     "train": {"epochs": 2, "batch_size": 4, "seeds": [0]},
-    "evaluate": {"matching_sizes": [2], "bootstrap": 10},
+    "evaluate": {"matching_sizes": [2], "bootstrap": 40},
 }
 
 

@@ -40,7 +40,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made.params(
         train={"epochs": 2, "seeds": [0, 1]},
         protocol={"pairs_per_identity": 8, "trials": 400, "galleries": 100},
-        evaluate={"bootstrap": 20},
+        evaluate={"bootstrap": 40},
     )
     parts = tables(people=40)
     for number, (name, index) in enumerate((("faces", parts.faces), ("voices", parts.voices))):

@@ -49,7 +49,7 @@ def voxceleb(tmp_path_factory: pytest.TempPathFactory) -> tuple[Repository, list
     repository.params(
         manifest={"layout": "voxceleb1", "table": "lists/vox1_meta.csv"},
         protocol={"source": "voxceleb_lists", "lists": "lists", "criteria": ["random", "G", "N"]},
-        evaluate={"bootstrap": 20},
+        evaluate={"bootstrap": 40},
     )
     return repository, repository.dvc("repro").ran
 

@@ -1,5 +1,6 @@
 """The train stage on planted embeddings; killed, in a process of its own."""
 
+import json
 import os
 import signal
 import subprocess
@@ -129,3 +130,18 @@ def test_a_released_checkpoint_is_a_run_without_a_history(project: Project, tmp_
     model = load_model(folder / "model.safetensors")
     assert model.settings["method"] == "sbnet"
     assert "trained on the authors' features" in str(model.provenance["voice"]["extractor"])
+
+
+def test_a_released_checkpoint_is_not_calibrated_on_people_whom_its_authors_trained_on(
+    project: Project, tmp_path: Path
+) -> None:
+    path = checkpoint(tmp_path / "theirs.pth.tar", single_branch_state())
+    raw = yaml.safe_load((project.folder / "params.yaml").read_text())
+    raw["experiments"] = {"theirs": {"checkpoint": str(path)}}
+    (project.folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+    summary = project.folder / "artifacts" / "protocol" / "summary.json"
+    summary.write_text(json.dumps(json.loads(summary.read_text()) | {"validation_of_labels": 3}))
+    train(project, "theirs")
+    model = load_model(project.folder / "artifacts" / "runs" / "theirs" / "model.safetensors")
+    (found,) = model.calibration("voice", "face")
+    assert found.reason.endswith("on which a released checkpoint was trained") and not found.thresholds

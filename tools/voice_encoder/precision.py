@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from extractors.pretrained import read_safetensors
 from extractors.voices.aggregator_network import UtteranceAggregator
-from extractors.voices.aggregator_weights import NEWEST, load_state
+from extractors.voices.aggregator_weights import load_state
 from extractors.voices.utterance_aggregator import SAMPLE_RATE, spectrogram
 from pipeline.metrics import equal_error_rate
 from tools.voice_encoder.checkpoint import averaged
@@ -73,7 +73,7 @@ def main() -> None:
     arguments = options(__doc__)
     arguments.add_argument("speech", type=Path)
     arguments.add_argument("checkpoint", type=Path)
-    arguments.add_argument("weights", type=Path, nargs="?", default=NEWEST)
+    arguments.add_argument("weights", type=Path, help="what tools.voice_encoder.export made of the checkpoint")
     given = arguments.parse_args()
     torch.set_num_threads(1)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

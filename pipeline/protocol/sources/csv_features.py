@@ -16,7 +16,7 @@ from pipeline.protocol.rng import rank_key
 from pipeline.protocol.sources import Draft, Inputs, register
 from pipeline.protocol.sources.feature_files import ALL_LISTS, ROW_PARITY, TRAIN, TRIAL_LISTS, TrialList, labels
 from pipeline.protocol.splits import LEAST, class_indexes
-from pipeline.protocol.tables import CoveredList, shaped
+from pipeline.protocol.tables import VALIDATION_OF_LABELS, CoveredList, shaped
 from pipeline.protocol.trials import TrialCondition, verification_list, verification_lists
 from pipeline.protocol.vocabulary import CROSS_MODAL, FACES, RANDOM, TRAITS, UNSEEN, VOICES
 from pipeline.settings import ProtocolSettings
@@ -63,7 +63,15 @@ def protocol_of_features(inputs: Inputs, settings: ProtocolSettings) -> Draft:
     tables = assemble(corpus, splits, lists, _training_pairs(corpus, splits.training, training_files), settings)
     sources = {listed.name: source for listed, (_, source) in labelled.items()}
     by_parity = [name for name, source in sources.items() if source == ROW_PARITY]
-    summary = {**tables.summary, "labels": sources, "parity_lists": by_parity}
+    counts = {name: int((splits.split == name).sum()) for name in ("validation", "test")}
+    labelled_people = np.unique(corpus.faces.person[training_files.faces])
+    summary = {
+        **tables.summary,
+        "identities": {"train": int(splits.training.sum()), **counts},  # seen-heard lists name these people once more
+        "labels": sources,
+        "parity_lists": by_parity,
+        VALIDATION_OF_LABELS: int((splits.split[labelled_people] == "validation").sum()),
+    }
     return Draft(replace(tables, summary=summary), corpus, splits.held_out)
 
 
@@ -71,7 +79,7 @@ def _corpus(faces: pd.DataFrame, voices: pd.DataFrame) -> Corpus:
     """People by name alone: the files hold nothing else of them."""
     names = pd.concat([faces["identity"], voices["identity"]]).unique()
     unknown = {trait: pd.Series([pd.NA] * len(names), dtype=COLUMNS[trait]) for trait in TRAITS}
-    return read_corpus(pd.DataFrame({"item": names, "identity": names, **unknown}), faces, voices)
+    return read_corpus(pd.DataFrame({"item": names, "identity": names, **unknown}), faces, voices, by_bytes=False)
 
 
 def _splits(corpus: Corpus, trained: FileRows, tested: dict[TrialList, FileRows], settings: ProtocolSettings) -> Splits:

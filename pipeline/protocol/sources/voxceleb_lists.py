@@ -1,7 +1,7 @@
 """A protocol from the released VoxCeleb1 lists: their splits and trials; what they lack is generated."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,14 @@ from pipeline.protocol.corpus import Corpus, Flags, IntArray, read_corpus
 from pipeline.protocol.galleries import matching_lists
 from pipeline.protocol.pairs import training_pairs
 from pipeline.protocol.sources import Draft, Inputs, register
-from pipeline.protocol.sources.voxceleb_release import People, parse_paths, read_matching, read_people, read_trials
+from pipeline.protocol.sources.voxceleb_release import (
+    People,
+    parse_paths,
+    read_matching,
+    read_people,
+    read_trials,
+    trial_list,
+)
 from pipeline.protocol.tables import CoveredList, shaped
 from pipeline.protocol.trials import seen_condition, unseen_condition, verification_list, verification_lists
 from pipeline.protocol.vocabulary import (
@@ -95,14 +102,18 @@ def import_lists(inputs: Inputs, settings: ProtocolSettings) -> Draft:
     released = {
         (regime, criterion): read_trials(inputs.folder, criterion, regime, people)
         for regime in REGIMES.values()
-        for criterion in settings.criteria
-        if criterion in PUBLISHED
+        for criterion in PUBLISHED
+        # a seen-heard list keeps recordings from training, asked for or not
+        if criterion in settings.criteria or (regime is SEEN and trial_list(inputs.folder, criterion, regime).is_file())
     }
     held_out = _held_out(corpus, stores, [table for (regime, _), table in released.items() if regime is SEEN])
-    training = (split == "train") & _can_train(corpus, held_out)
+    training = np.asarray((split == "train") & _can_train(corpus, held_out))
     lists = [_present(corpus, people)]
-    lists += [_trials(table, stores, regime, criterion) for (regime, criterion), table in released.items()]
-    lists += _generated(corpus, split, held_out, settings)
+    idle = set(corpus.people["identity"][~training])
+    for (regime, criterion), table in released.items():
+        if criterion in settings.criteria:
+            lists.append(_trials(table, stores, regime, criterion, idle if regime is SEEN else ()))
+    lists += _generated(corpus, split, training, held_out, settings)
     for task in (F2V, V2F):
         for criterion in RELEASED_MATCHING:
             lists.append(_galleries(read_matching(inputs.folder, task, criterion, people), stores, task, criterion))
@@ -110,10 +121,12 @@ def import_lists(inputs: Inputs, settings: ProtocolSettings) -> Draft:
     return Draft(assemble(corpus, Splits(split, training, held_out), lists, pairs, settings), corpus, held_out)
 
 
-def _generated(corpus: Corpus, split: np.ndarray, held_out: Flags, settings: ProtocolSettings) -> list[CoveredList]:
+def _generated(
+    corpus: Corpus, split: np.ndarray, training: Flags, held_out: Flags, settings: ProtocolSettings
+) -> list[CoveredList]:
     """What the release lacks: validation trials, criteria that it does not know, unimodal trials, galleries of ten."""
     test = unseen_condition(corpus, "test", split)
-    heard = seen_condition(corpus, np.asarray(split == "train"), held_out)
+    heard = seen_condition(corpus, training, held_out)
     lists = verification_lists(corpus, unseen_condition(corpus, "validation", split), settings)
     wanted = [(CROSS_MODAL, criterion_named(name)) for name in settings.criteria if name not in PUBLISHED]
     wanted += [(FACES, RANDOM), (VOICES, RANDOM)]
@@ -157,14 +170,22 @@ def _can_train(corpus: Corpus, held_out: Flags) -> Flags:
     return np.asarray(usable[0] & usable[1])
 
 
-def _trials(table: pd.DataFrame, stores: Finders, regime: Regime, criterion: str) -> CoveredList:
+def _trials(table: pd.DataFrame, stores: Finders, regime: Regime, criterion: str, idle: Collection[str]) -> CoveredList:
+    """Trials of one released list, without those of `idle` people: on whom nothing trained, nothing has heard."""
     left, right = stores["voice"].find(table["left_key"]), stores["face"].find(table["right_key"])
-    found = (left >= 0) & (right >= 0)
+    of_idle = (table["left_person"].isin(idle) | table["right_person"].isin(idle)).to_numpy(dtype=np.bool_)
+    found = (left >= 0) & (right >= 0) & ~of_idle
     names = {f"{side}_identity": table[f"{side}_person"] for side in ("left", "right")}
     rows = table.assign(subset="test", regime=regime.name, task=CROSS_MODAL.name, criterion=criterion, **names)
     rows = shaped("verification", rows.assign(left_row=left, right_row=right)[found])
     missing = _missing([(table["left_key"], left), (table["right_key"], right)])
-    return _reported(rows, f"verification/test/{regime.name}/{CROSS_MODAL.name}/{criterion}", len(table), missing)
+    listed = _reported(rows, f"verification/test/{regime.name}/{CROSS_MODAL.name}/{criterion}", len(table), missing)
+    if of_idle.any():
+        people = sorted(set(table["left_person"]) & set(idle) | set(table["right_person"]) & set(idle))
+        reason = f"people who do not train, for lack of other recordings, such as {', '.join(people[:_SHOWN])}"
+        absent = "" if len(rows) else "absent: "
+        return replace(listed, reason="; ".join(filter(None, [listed.reason, f"{absent}without {reason}"])))
+    return listed
 
 
 def _galleries(table: pd.DataFrame, stores: Finders, task: Task, criterion: str) -> CoveredList:

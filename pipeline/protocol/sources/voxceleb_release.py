@@ -122,6 +122,11 @@ def _refuse_two_splits(lines: Lines, person: pd.Series) -> None:
     lines.refuse(again, "this identity is there twice")
 
 
+def trial_list(folder: Path, criterion: str, regime: Regime) -> Path:
+    """Where the release has one verification list."""
+    return folder / "veriflist" / f"veriflist_test_{criterion}_{regime.run_together}.txt"
+
+
 def read_trials(folder: Path, criterion: str, regime: Regime, people: People) -> pd.DataFrame:
     """One verification list in its order: left (voice) and right (face) person, video and key, and the label.
 
@@ -129,8 +134,7 @@ def read_trials(folder: Path, criterion: str, regime: Regime, people: People) ->
     are not the paths' people, a label that contradicts them and a trial that is there twice.
     """
     split = regime.split("test")
-    path = folder / "veriflist" / f"veriflist_test_{criterion}_{regime.run_together}.txt"
-    lines = read_lines(path, ",", len(TRIALS_HEADER.split(",")), TRIALS_HEADER)
+    lines = read_lines(trial_list(folder, criterion, regime), ",", len(TRIALS_HEADER.split(",")), TRIALS_HEADER)
     table = pd.DataFrame()
     for side, modality, speaker, column in (("left", "voice", 1, 4), ("right", "face", 2, 5)):
         table = pd.concat([table, _side(lines, column, side, modality, people, split)], axis=1)

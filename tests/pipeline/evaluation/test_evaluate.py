@@ -276,6 +276,19 @@ def test_official_grid_replaces_the_exact_rates_when_asked() -> None:
     assert found == pytest.approx([rates.eer, rates.auc, rates.accuracy, exact], abs=1e-5)
 
 
+def test_scores_that_are_no_distances_of_unit_vectors_keep_their_exact_rates_on_the_official_grid() -> None:
+    class Long(NoisyEncoder):
+        def embed(self, modality: str, matrix: np.ndarray) -> np.ndarray:
+            return np.float32(9.0) * super().embed(modality, matrix)
+
+    faces, voices = stores(0.7)
+    lists, grid = planted_lists(faces, voices), settings(rates="official_grid")
+    found = evaluate(Long(1, 0.0), grid, lists, faces, voices).metrics["verification"]["face"]["random"]
+    unit = evaluate(NoisyEncoder(1, 0.0), grid, lists, faces, voices).metrics["verification"]["face"]["random"]
+    assert [found["eer"], found["auc"]] == pytest.approx([unit["eer_exact"], unit["auc_exact"]], abs=1e-4)
+    assert "eer_exact" not in found and "accuracy" not in found
+
+
 def test_list_too_short_for_the_official_folds_is_left_out_by_name(caplog: pytest.LogCaptureFixture) -> None:
     faces, voices = stores(0.7)
     short = trials("unseen_unheard", "cross_modal", "G", count=8)

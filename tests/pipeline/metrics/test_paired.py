@@ -59,7 +59,7 @@ def test_difference_and_its_variance_are_those_of_people_and_seeds() -> None:
     assert found.value == -3.0
     assert found.interval is not None
     assert (found.interval.low + found.interval.high) / 2.0 == pytest.approx(-3.0)
-    freedom = variance**2 / (people**2 / 29 + (4.0 / 3.0) ** 2 / 2)
+    freedom = variance**2 / (people**2 / 3 + (4.0 / 3.0) ** 2 / 2)
     tails = np.abs(np.random.default_rng(0).standard_t(freedom, 400_000)) >= 3.0 / variance**0.5
     assert found.p == pytest.approx(tails.mean(), abs=0.003)
     mirrored = eer_difference(other, one, 0.95)

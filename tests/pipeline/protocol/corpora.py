@@ -73,7 +73,7 @@ def built(parts: Tables, protocol: ProtocolSettings, lists: Path = Path("no list
 def _index(manifest: pd.DataFrame, rows: int, whole: bool = False) -> pd.DataFrame:
     index = manifest.loc[manifest.index.repeat(rows), ["item", "identity", "clip"]].reset_index(drop=True)
     index["frame"] = -1 if whole and rows == 1 else index.groupby("item").cumcount() * 25
-    return index.assign(digest="0")
+    return index.assign(digest=index["item"])  # each medium has bytes of its own
 
 
 def write_whole_manifest(path: Path, manifest: pd.DataFrame) -> None:

@@ -62,7 +62,7 @@ def write_results(folder: Path, runs: list[str], models: int = 2) -> None:
     """Measure one pair of noisy encoders on the protocol and give every run of `runs` its results."""
     faces, voices = read_store(folder / "faces"), read_store(folder / "voices")
     lists = lists_of(read_protocol(folder / "protocol"), faces, voices)
-    result = evaluate(NoisyEncoder(models, 0.1), settings(bootstrap=20), lists, faces, voices)
+    result = evaluate(NoisyEncoder(models, 0.1), settings(bootstrap=40), lists, faces, voices)
     for number, run in enumerate(runs):
         if number == 0:
             write_evaluation(folder / "runs" / run, result, {"rule": "validation"})

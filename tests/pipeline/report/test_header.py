@@ -1,5 +1,6 @@
 """The header says what is not to be trusted."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,46 @@ def test_header_says_that_intervals_are_of_the_exact_rates_beside_the_official_g
     line = dict(report_header(write_params(tmp_path, raw), [], {}, SUMMARY, []).lines)["EER and AUC"]
     assert line.startswith("ten folds on a grid of 0.01")
     assert line.endswith(f"of the test identities, of the exact rates always, {LIMITS}")
+
+
+def test_header_names_the_runs_whose_rates_are_exact_all_the_same(tmp_path: Path) -> None:
+    raw = shipped_params()
+    raw["evaluate"] |= {"rates": "official_grid"}
+    params = write_params(tmp_path, raw)
+    write_artifacts(tmp_path)
+    write_results(tmp_path, ["aml", "single_fop"])
+    path = tmp_path / "runs" / "single_fop" / "metrics.json"
+    metrics = json.loads(path.read_text())
+    for groups in metrics["verification"].values():
+        for group in groups.values():
+            group |= {"eer_exact": group["eer"]}
+    path.write_text(json.dumps(metrics))
+    line = dict(report_header(params, read_runs(params, tmp_path / "runs"), {}, SUMMARY, []).lines)["EER and AUC"]
+    assert "(exact for aml: the grid is made for unit vectors, which theirs are not)" in line
+
+
+def test_seen_heard_trials_of_people_kept_from_training_are_named(tmp_path: Path) -> None:
+    params = write_params(tmp_path, shipped_params() | {"features": {"source": "csv", "folder": "my/features"}})
+    write_artifacts(tmp_path)
+    write_results(tmp_path, ["single_fop"])
+    runs = read_runs(params, tmp_path / "runs")
+    summary = {"source": "csv_features", "validation_of_labels": 108}
+    warnings = report_header(params, runs, {}, summary, []).warnings
+    assert any(one.startswith("108 people of the training files were kept from training") for one in warnings)
+    summary["validation_of_labels"] = 0
+    assert not any("kept from training" in one for one in report_header(params, runs, {}, summary, []).warnings)
+
+
+def test_released_checkpoints_on_voxceleb1s_people_outside_their_test_split_are_a_leak(tmp_path: Path) -> None:
+    raw = shipped_params()
+    raw["experiments"] = {"theirs": {"checkpoint": "theirs.pth.tar"}}
+    params = write_params(tmp_path, raw)
+    write_artifacts(tmp_path)
+    write_results(tmp_path, ["theirs"])
+    runs = read_runs(params, tmp_path / "runs")
+    for source, voxceleb1, leaks in (("generated", True, 1), ("generated", False, 0), ("voxceleb_lists", True, 0)):
+        warnings = report_header(params, runs, {}, {"source": source}, [], voxceleb1).warnings
+        assert sum(one.startswith("LEAK: theirs: the authors trained on 901") for one in warnings) == leaks
 
 
 def test_header_says_how_many_people_each_list_rests_on(tmp_path: Path) -> None:

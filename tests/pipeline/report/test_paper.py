@@ -58,7 +58,7 @@ def test_every_column_has_its_floor_and_it_is_of_what_the_column_compares() -> N
         for cell in table.cells:
             assert cell.path == floors[cell.column].path
     floors = {cell.column: cell.wanted for cell in cells("table1").values() if cell.floor}
-    assert floors["Single branch"] == {"method": "cca"}
+    assert floors["Single branch"] == {"method": "cca", "modality": "both"}
     assert floors["Voice only"] == {"method": "raw", "modality": "voice"}
     assert floors["Face only"] == {"method": "raw", "modality": "face"}
 

@@ -51,6 +51,28 @@ def test_run_with_another_batch_size_does_not_displace_the_tables_own(tmp_path: 
     assert found.name == "plain"
 
 
+@pytest.mark.parametrize(
+    ("row", "run"),
+    [
+        ("Deep Latent Space", {"method": "deep_latent_space", "loss": "center", "modality": "voice"}),
+        ("Best (ours)", {"recipe": "best", "method": "two_branch", "loss": "fop"}),
+        ("FOP", {"loss": "fop", "language": "English"}),
+    ],
+)
+def test_a_run_of_another_modality_method_or_language_fills_no_row(
+    tmp_path: Path, row: str, run: dict[str, object]
+) -> None:
+    runs = runs_with(tmp_path, {"mine": run}, only=True)
+    table = paper_tables()[2]
+    assert any(row in cell.row for cell in table.cells)
+    assert all(cell.run is None for cell in match_runs(table, runs, ["honest", "best"]))
+
+
+def test_of_two_runs_alike_the_first_by_name_fills_a_cell(tmp_path: Path) -> None:
+    runs = runs_with(tmp_path, {"b": {"loss": "fop"}, "a": {"loss": "fop"}}, only=True)
+    assert (found := run_of(wanted_for("fop", "single"), runs, "honest")) and found.name == "a"
+
+
 def test_a_fusion_fills_no_cell_of_its_members(tmp_path: Path) -> None:
     raw = shipped_params()
     raw["experiments"] = {"plain": {"loss": "fop"}, "best": {"recipe": "best"}}

@@ -15,7 +15,7 @@ from pipeline.manifest.schema import read_manifest
 from pipeline.metrics import roc_auc
 from tools.benchmarks.voxceleb_scale import planted as world_of
 from tools.benchmarks.voxceleb_scale.control import exchanged, interval
-from tools.benchmarks.voxceleb_scale.methods import described, entries, every_method, figures
+from tools.benchmarks.voxceleb_scale.methods import Bench, described, entries, every_method, figures
 from tools.benchmarks.voxceleb_scale.oracle import limits, log_likelihood_ratios
 from tools.benchmarks.voxceleb_scale.planted import FACE, VOICE, Planted, Strengths, planted
 from tools.benchmarks.voxceleb_scale.world import Size, open_world
@@ -187,6 +187,21 @@ def test_control_is_judged_by_how_far_exchanges_differ() -> None:
     expected = stats.ttest_1samp(found, 50.0).confidence_interval(0.95)
     assert mean == pytest.approx(np.mean(found)) and (low, high) == pytest.approx(tuple(expected))
     assert interval([57.0, 56.0, 57.5])[1] > 50.0
+
+
+def test_results_of_other_settings_are_not_taken_for_those_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("train: {seeds: [0]}")
+    (tmp_path / "results.csv").write_text("run,eer\n")
+
+    def bench(epochs: int) -> Bench:
+        return Bench(tmp_path, epochs, [1e-3], 0, lambda line: None)
+
+    for _ in range(2):
+        assert bench(4).results([]).empty
+    with pytest.raises(
+        RuntimeError, match=r"holds results of .*'epochs': 4.*, and not of .*'epochs': 5.*another --folder"
+    ):
+        bench(5).results([])
 
 
 @pytest.mark.stage

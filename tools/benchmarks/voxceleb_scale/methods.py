@@ -64,13 +64,26 @@ class Bench:
     chooses: bool = True  # rate and epoch, on validation people
 
     def results(self, names: Sequence[str]) -> pd.DataFrame:
-        """Do the runs that are not done yet, and say each; the results of them all, in the order of the names."""
+        """Do the runs that are not done yet, and say each; the results of them all, in the order of the names.
+
+        Raises RuntimeError where the folder holds results of other settings.
+        """
+        self._claim()
         for name in names:
             if name not in set(self._table(RESULTS)["run"]):
                 row = self._result(name)
                 self._add(RESULTS, row)
                 self.say(described(row))
         return self._table(RESULTS).set_index("run").loc[list(names)].reset_index()
+
+    def _claim(self) -> None:
+        """Note what the folder's results are done with, once: runs that are done are not done again."""
+        seeds = yaml.safe_load((self.project / "params.yaml").read_text(encoding="utf-8"))["train"]["seeds"]
+        own = {"epochs": self.epochs, "rates": sorted(self.rates), "seeds": seeds, "chooses": self.chooses}
+        note = self.project / "bench.json"
+        if note.exists() and (done := json.loads(note.read_text(encoding="utf-8"))) != own:
+            raise RuntimeError(f"{self.project} holds results of {done}, and not of {own}: take another --folder")
+        write_text(note, json.dumps(own) + "\n")
 
     def _result(self, name: str) -> dict[str, Any]:
         own = entries()[name]

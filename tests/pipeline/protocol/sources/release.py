@@ -66,7 +66,9 @@ def corpus() -> Tables:
             for modality, paths in items.items():
                 rows[modality] += [{"item": item, "identity": code, "clip": f"{code}/{clip}"} for item in paths]
     faces, voices = (
-        pd.DataFrame(rows[modality]).sort_values("item", ignore_index=True).assign(frame=0, digest="0")
+        pd.DataFrame(rows[modality])
+        .sort_values("item", ignore_index=True)
+        .assign(frame=0, digest=lambda one: one["item"])
         for modality in ("face", "voice")
     )
     manifest = pd.concat([faces, voices]).sort_values("item", ignore_index=True)

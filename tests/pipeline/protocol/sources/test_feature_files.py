@@ -141,3 +141,12 @@ def test_test_files_without_labels_are_read_as_those_with(folder: Path) -> None:
         np.testing.assert_array_equal(left.matrix, right.matrix)
         columns = ["item", "frame", "identity", "clip"]
         pd.testing.assert_frame_equal(left.index[columns], right.index[columns])
+
+
+def test_people_are_counted_once_and_those_taken_from_the_training_labels_are_told(features: Path) -> None:
+    counts = protocol_of(features, validation_ratio=0.25).summary
+    assert counts["identities"] == {"train": 6, "validation": 2, "test": TESTED}
+    assert counts["validation_of_labels"] == 2
+    everybody = protocol_of(features, validation_ratio=0.0).summary
+    assert everybody["identities"] == {"train": PEOPLE, "validation": 0, "test": TESTED}
+    assert everybody["validation_of_labels"] == 0

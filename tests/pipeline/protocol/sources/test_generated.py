@@ -130,3 +130,31 @@ def test_another_criterion_changes_no_other_list(corpus: Tables, protocol: Proto
 def test_another_seed_gives_another_protocol(corpus: Tables, protocol: ProtocolTables) -> None:
     other = built(corpus, settings(trials=400, galleries=100, seed=1))
     assert not other.verification.equals(protocol.verification)
+
+
+def test_clips_of_one_person_with_the_same_bytes_are_one_recording(corpus: Tables) -> None:
+    """Clip 1 is a copy of clip 0, and half of clip 3 (one of its frames) one of clip 1's bytes."""
+
+    def copied(index: pd.DataFrame) -> pd.DataFrame:
+        digest = index["digest"].str.replace("/1.mp4", "/0.mp4")
+        again = index["item"].str.endswith("/3.mp4") & (index["frame"] <= 0)
+        return index.assign(digest=digest.mask(again, index["identity"] + "/0.mp4"))
+
+    parts = Tables(corpus.manifest, copied(corpus.faces), copied(corpus.voices))
+    read = parts.corpus()
+    assert len(read.clips) == 60 * 4 and set(read.clips["clip"].str[-5]) == {"0", "2", "4", "5"}
+    made = built(parts, settings(trials=400, galleries=100))
+    of_clip = {"0": "0", "1": "0", "3": "0", "2": "2", "4": "4", "5": "5"}
+    for task in ("face", "voice"):
+        trials = made.verification[(made.verification["task"] == task) & (made.verification["label"] == 1)]
+        left, right = (side["clip"].str[-5].map(of_clip) for side in rows_of(parts, task, trials))
+        assert len(trials) and (left != right).all()
+    heard = made.verification[made.verification["regime"] == "seen_heard"]
+    trained = parts.faces.iloc[made.train_pairs["face_row"]]
+    tested = pd.concat([rows_of(parts, task, rows)[1] for task, rows in heard.groupby("task") if task != "voice"])
+    assert not set(trained["digest"]) & set(tested["digest"])
+
+
+def test_people_may_hold_the_same_bytes_without_sharing_a_recording(corpus: Tables) -> None:
+    same = Tables(corpus.manifest, corpus.faces.assign(digest=corpus.faces["clip"].str[-5]), corpus.voices)
+    assert len(same.corpus().clips) == 60 * 6

@@ -38,7 +38,7 @@ def everything_named(lists: Path) -> Tables:
     traits = meta.rename(columns={"VoxCeleb1 ID": "identity", "Gender": "gender", "Nationality": "nationality"})
     manifest = pd.concat(tables).merge(traits[["identity", "gender", "nationality"]], on="identity")
     manifest = manifest.assign(age=pd.array([None] * len(manifest), dtype="Float64"), language=None)
-    return Tables(manifest, *(table.assign(frame=0, digest="0") for table in tables))
+    return Tables(manifest, *(table.assign(frame=0, digest=table["item"]) for table in tables))
 
 
 @pytest.fixture(scope="module")

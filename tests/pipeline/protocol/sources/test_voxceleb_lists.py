@@ -7,7 +7,16 @@ import pytest
 
 from pipeline.protocol.sources.voxceleb_release import parse_paths
 from tests.pipeline.protocol.corpora import Tables
-from tests.pipeline.protocol.sources.release import CRITERIA, PEOPLE, SPLIT, corpus, imported, video, write_release
+from tests.pipeline.protocol.sources.release import (
+    CRITERIA,
+    PEOPLE,
+    SPLIT,
+    corpus,
+    imported,
+    trial,
+    video,
+    write_release,
+)
 
 
 @pytest.fixture
@@ -106,3 +115,29 @@ def test_a_criterion_that_the_release_does_not_know_is_generated_where_the_corpu
     for regime in ("unseen_unheard", "seen_heard"):
         assert len(made.trials("test", regime, "cross_modal", "L"))
         assert made.coverage.set_index("list").loc[name.format(regime), "mismatched"] == 0
+
+
+def test_people_whose_other_recordings_are_missing_are_in_no_seen_heard_trial(release: Path) -> None:
+    parts, idle = corpus(), "id10001"
+    kept = (parts.voices["identity"] != idle) | (parts.voices["clip"] == f"{idle}/{video(idle, 2)}")
+    made = imported(release, Tables(parts.manifest, parts.faces, parts.voices[kept].reset_index(drop=True)))
+    assert made.classes == 5
+    heard = made.verification[made.verification["regime"] == "seen_heard"]
+    assert len(heard) and idle not in set(heard["left_identity"]) | set(heard["right_identity"])
+    line = made.coverage.set_index("list").loc["verification/test/seen_heard/cross_modal/random"]
+    assert (line["rows"], line["used"]) == (12, 9)
+    assert line["reason"] == f"without people who do not train, for lack of other recordings, such as {idle}"
+
+
+def test_every_seen_heard_list_keeps_its_recordings_from_training_whatever_is_asked_for(release: Path) -> None:
+    line = trial("id10001", "id10001", (0, 0), 1)  # of the list A alone
+    path = release / "veriflist" / "veriflist_test_A_seenheard.txt"
+    path.write_text(path.read_text() + line + "\n")
+    made, parts = imported(release, criteria=["random"]), corpus()
+    used = set(parts.faces["clip"].iloc[made.train_pairs["face_row"]])
+    assert f"id10001/{video('id10001', 0)}" not in used and f"id10001/{video('id10001', 1)}" in used
+    assert set(made.verification["criterion"]) == {"random"}
+    path.unlink()
+    assert f"id10001/{video('id10001', 0)}" in set(
+        parts.faces["clip"].iloc[imported(release, criteria=["random"]).train_pairs["face_row"]]
+    )
