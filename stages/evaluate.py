@@ -5,6 +5,7 @@ import logging
 from pipeline.errors import CheckpointError
 from pipeline.evaluation import described, evaluate, lists_of, write_evaluation
 from pipeline.evaluation.figures import Metrics
+from pipeline.files import sha256_of
 from pipeline.protocol import read_protocol
 from pipeline.resolved import read_run_file
 from pipeline.scoring.model import MODEL, load_model
@@ -31,7 +32,9 @@ def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
     evaluation = evaluate(model, params.evaluate, lists, faces, voices, settings.modality)
     epochs = {str(seed): epoch for seed, epoch in zip(settings.seeds, model.chosen_epoch, strict=True)}
     rule: Metrics = {"rule": settings.selection, "epochs": {**epochs}}
-    write_evaluation(outs.runs / run, evaluation, rule, settings.modality, {**model.summary()})
+    write_evaluation(
+        outs.runs / run, evaluation, rule, settings.modality, {**model.summary(), "sha256": sha256_of(trained)}
+    )
     logger.info("evaluate %s: %s", run, described(evaluation.metrics, settings.modality))
 
 

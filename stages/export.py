@@ -16,7 +16,7 @@ from pipeline.errors import CheckpointError, ConfigError, StoreError
 from pipeline.export.authors_csv import write_authors_csv
 from pipeline.export.card import CARD, model_card
 from pipeline.export.onnx_files import described_graphs, extractor_graphs, run_graphs, write_onnx
-from pipeline.files import write_text
+from pipeline.files import sha256_of, write_text
 from pipeline.protocol import read_protocol
 from pipeline.protocol.vocabulary import MODALITIES
 from pipeline.report.header import report_header
@@ -64,11 +64,17 @@ def export_onnx(params: Params, deps: Artifacts, out: Path, name: str, with_extr
     if isinstance(model, Fusion):
         members = ", ".join(model.contents)
         raise ConfigError(f"run {name} is a fusion, which has no embeddings to export: export its members, {members}")
+    (run,) = (one for one in read_runs(params, deps.runs) if one.name == name)
+    if run.metrics is not None and run.group("model").get("sha256") != sha256_of(path):
+        raise CheckpointError(f"{path} is not the model whose figures lie beside it: run `dvc repro evaluate@{name}`")
+    if model.sizes.classes != protocol.classes and settings.checkpoint is None:
+        raise CheckpointError(
+            f"{path} was trained on {model.sizes.classes} people, the protocol has {protocol.classes}: run `dvc repro`"
+        )
     graphs = run_graphs(model)
     if with_extractors:
         graphs += extractor_graphs(model, MediaVectors(model.provenance, str(path), cpu))
     difference = write_onnx(out, graphs)
-    (run,) = (one for one in read_runs(params, deps.runs) if one.name == name)
     origins: dict[str, Mapping[str, object]] = {modality: model.provenance.get(modality, {}) for modality in MODALITIES}
     header = report_header(params, [run], origins, protocol.summary, [])
     card = model_card(run, model, header, leaks(origins, protocol), described_graphs(graphs), difference)

@@ -123,7 +123,9 @@ def _in_words(verdict: Verdict) -> str:
         named = _NAMED.get(verdict.threshold_name)
         known.append(f"threshold {verdict.threshold:.3f}" + (f", {named}" if named else ""))
     if verdict.probability is not None:
-        known.append(f"probability {verdict.probability:.1%} where {verdict.prior:.0%} of pairs are of one person")
+        known.append(
+            f"probability {verdict.probability:.1%} where {100.0 * verdict.prior:.3g}% of pairs are of one person"
+        )
     found = "; ".join(known)
     remark = f"\nNot calibrated: {verdict.reason}" if verdict.reason else ""
     if verdict.same is not None and verdict.probability is not None and verdict.same != (verdict.probability >= EVEN):

@@ -12,6 +12,7 @@ import pandas as pd
 
 from pipeline.config import load_params
 from pipeline.errors import ConfigError, RunError
+from pipeline.evaluation import lists_of
 from pipeline.evaluation.challenge import ScoreFile, absent_cells, labelled, score_files, scored, write_submission
 from pipeline.protocol import ProtocolTables, read_protocol
 from pipeline.protocol.vocabulary import HEARD, UNHEARD
@@ -42,17 +43,23 @@ def main() -> None:
     arguments = parser.parse_args()
     deps = Artifacts()
     tables, faces, voices = read_protocol(deps.protocol), read_store(deps.faces), read_store(deps.voices)
+    lists_of(tables, faces, voices)  # raises where the protocol was made for other stores
     version = str(tables.summary.get("version", ""))
     files: list[ScoreFile] = []
     cells: list[Cell] = []
+    systems: list[str] = []  # the language that each run heard
     for run in arguments.runs:
         model, heard = _trained(run, deps, faces, voices)
+        systems.append(heard)
         if arguments.dry_run:
             cells += _dry_run(run, model, heard, tables, (faces, voices))
         else:
             files += score_files(model, heard, tables.challenge, version, faces, voices, arguments.pattern)
     if arguments.dry_run:
-        _say_means(cells, version)
+        if len(set(systems)) == len(systems):
+            _say_means(cells, version)
+        else:
+            _say("no mean: runs that heard the same are several systems, and a submission has one run a language heard")
     else:
         _write(arguments.out, files, tables, version)
 

@@ -1,7 +1,7 @@
 """Beside Table III: which of its differences are real, and what each of its methods costs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
@@ -57,8 +57,14 @@ def difference_tables(rows: Sequence[Entry], folder: Path, settings: EvaluateSet
     measured = {row.name: row.run.measured(*_LIST, "eer") for row in known}
     alpha = 1.0 - settings.confidence
     rows_of = _Comparison(names, rates, found, adjusted, alpha, settings.confidence)
-    people = rates[names[0]].people
-    return [_summary(rows_of, measured, people), _pairs(rows_of)]
+    people, rules = rates[names[0]].people, {row.name: row.run.settings.selection for row in known}
+    return [_marked(_summary(rows_of, measured, people), known), _pairs(rows_of, rules)]
+
+
+def _marked(table: ReportTable, rows: Sequence[Entry]) -> ReportTable:
+    """The table, a row of Table III a row, with what its run was chosen on."""
+    rules = {row.name: row.run.settings.selection for row in rows}
+    return replace(table, marks={row.name: row.run.mark for row in rows}, chosen_on=rules)
 
 
 def _resampled(rows: Sequence[Entry], folder: Path, settings: EvaluateSettings) -> dict[str, ResampledEER]:
@@ -146,14 +152,17 @@ def _summary(runs: _Comparison, measured: dict[str, Measured | None], people: in
     return ReportTable("differences", "Which differences are real", notes, header, tuple(rows))
 
 
-def _pairs(runs: _Comparison) -> ReportTable:
+def _pairs(runs: _Comparison, rules: Mapping[str, str]) -> ReportTable:
     ordered = sorted(runs.differences, key=lambda pair: runs.differences[pair].p)
     rows = tuple(
-        (*pair, _shown(runs.differences[pair]), _p(runs.differences[pair].p), _p(runs.adjusted[pair]))
+        (
+            *(*pair, _shown(runs.differences[pair]), _p(runs.differences[pair].p), _p(runs.adjusted[pair])),
+            ", ".join(dict.fromkeys(rules[name] for name in pair)),
+        )
         for pair in ordered
     )
     notes = ("EER of the better less that of the worse, in points; p by itself, and of all pairs at once (Holm).",)
-    header = ("Better", "Worse", "Difference", "p", "p of all pairs")
+    header = ("Better", "Worse", "Difference", "p", "p of all pairs", "Chosen on")
     return ReportTable("difference_pairs", "Every pair", notes, header, rows, folded=True, shown=_SHOWN)
 
 
@@ -189,7 +198,7 @@ def cost_table(rows: Sequence[Entry]) -> list[ReportTable]:
         "scored, one candidate.",
     )
     header = ("Method", "Run", "Values", "Seconds to train", "Microseconds a score")
-    return [ReportTable("cost", "What each method costs", notes, header, tuple(lines))]
+    return [_marked(ReportTable("cost", "What each method costs", notes, header, tuple(lines)), rows)]
 
 
 def _numbers(values: object) -> list[float]:

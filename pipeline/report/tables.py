@@ -40,7 +40,7 @@ def to_csv(table: ReportTable) -> str:
     ]
     if table.chosen_on:
         names = [*names, "chosen_on"]
-        rows = [[*parts, table.chosen_on[str(row[0])]] for parts, row in zip(rows, table.rows, strict=True)]
+        rows = [[*parts, table.chosen_on.get(str(row[0]), "")] for parts, row in zip(rows, table.rows, strict=True)]
     return csv_text(rows, names)
 
 

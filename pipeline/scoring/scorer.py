@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pipeline.scoring.fusion import Fusion
     from pipeline.scoring.gallery import Gallery
     from pipeline.scoring.model import Model
-    from pipeline.scoring.vectors import MediaVectors
+    from pipeline.scoring.vectors import MediaVectors, Medium
 
 MediaPath = str | os.PathLike[str]
 Media = MediaPath | Sequence[MediaPath]  # of one person
@@ -151,7 +151,7 @@ class Scorer:
 
         They are, byte for byte, the rows that the pipeline's store has of the file.
         """
-        return self._extract(modality, [file])[0]
+        return self._extract(modality, _media(_names(file)))[0]
 
     def verify(
         self,
@@ -206,11 +206,17 @@ class Scorer:
         names = _names(files)
         if len(names) < 2:
             raise ScoreError("match chooses among two candidates at least")
-        if repeated := next((name for name in names if names.count(name) > 1), None):
-            raise ScoreError(f"{repeated} is named twice among the candidates: each would have half the probability")
+        media = _media(names)
+        known: dict[str, str] = {}
+        for one in media:
+            if one.digest in known:
+                other = known[one.digest]
+                what = f"{other} and {one.item} are one file" if other != one.item else f"{other} is named twice"
+                raise ScoreError(f"{what} among the candidates: each would have half the probability")
+            known[one.digest] = one.item
         self._refuse_modalities(left, right)
         vector = self._one(left, probe)
-        found = self._extract(right, names)
+        found = self._extract(right, media)
         candidates = np.stack([self._mean([matrix]) for matrix in found])
         scores = self._scores(left, vector[None], right, candidates[None])[:, 0]  # (S, G)
         meaning = self.meaning(left, right, scores)
@@ -342,21 +348,21 @@ class Scorer:
 
     def _one(self, modality: str, media: Media) -> Matrix:
         """The vector (D,) that stands for one person's media."""
-        return self._mean(self._extract(modality, _names(media)))
+        distinct = {one.digest: one for one in _media(_names(media))}  # a file counts once, however it is named
+        return self._mean(self._extract(modality, list(distinct.values())))
 
     def _mean(self, vectors: Sequence[Matrix]) -> Matrix:
         from pipeline.scoring.vectors import mean_vector
 
         return mean_vector(vectors)
 
-    def _extract(self, modality: str, files: Sequence[MediaPath]) -> list[Matrix]:
-        """The vectors (n, D) of each file; raises MediaError, naming all, for files that have none."""
-        from pipeline.scoring.vectors import medium_of, refuse_skips
+    def _extract(self, modality: str, media: Sequence["Medium"]) -> list[Matrix]:
+        """The vectors (n, D) of each medium; raises MediaError, naming all, for media that have none."""
+        from pipeline.scoring.vectors import refuse_skips
 
-        names = _names(files)
-        extraction = self.vectors.extract(modality, [medium_of(Path(name), name) for name in dict.fromkeys(names)])
+        extraction = self.vectors.extract(modality, media)
         refuse_skips(extraction.skips)
-        return [extraction.results[name]["embeddings"] for name in names]
+        return [extraction.results[one.item]["embeddings"] for one in media]
 
     def _scores(self, left: str, probes: Matrix, right: str, candidates: Matrix) -> Matrix:
         """Scores (S, P, G) of probes (P, D) with candidates (P, G, D) of their own; raises ScoreError for NaN."""
@@ -433,6 +439,13 @@ def _names(media: Media) -> tuple[str, ...]:
     if not files:
         raise ScoreError("there is no file to score")
     return tuple(os.fspath(file) for file in files)
+
+
+def _media(names: Sequence[str]) -> list["Medium"]:
+    """The files, whose bytes are read; raises MediaError for one that is absent, no file or closed."""
+    from pipeline.scoring.vectors import medium_of
+
+    return [medium_of(Path(name), name) for name in names]
 
 
 def _only(given: Mapping[str, Media | None], otherwise: str) -> tuple[str, Media]:

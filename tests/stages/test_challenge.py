@@ -31,7 +31,7 @@ from pipeline.config import load_params
 from pipeline.errors import ConfigError, ProtocolError, ScoreError
 from pipeline.evaluation.challenge import scored
 from pipeline.media import decode_audio, sample_frames
-from pipeline.store import write_store
+from pipeline.store import read_store, write_store
 from stages.common import Artifacts
 from tests.faults.repository import Repository, copy_pipeline
 from tests.media_factory import write_sound
@@ -256,12 +256,28 @@ def test_a_dry_run_scores_own_trials_as_evaluation_does_and_writes_nothing(
     for run, kind, track, language, regime, eer in said:
         assert run == "fop_German" and regime == ("heard" if language == "German" else "unheard")
         assert abs(float(eer) - figures[kind][track][language]["eer"]) < 6  # a mean of scores, not of two networks' EER
+    twice = submit(monkeypatch, capsys, "fop_German", "fop_German", "--dry-run")
+    assert "no mean: runs that heard the same are several systems" in twice and "mean of" not in twice
     read = load_params(Path("params.yaml"))
     coarse = read.model_copy(update={"evaluate": read.evaluate.model_copy(update={"rates": "official_grid"})})
     stages.evaluate.main(coarse, Artifacts(), Artifacts(), "fop_German")
     again = json.loads((artifacts / "runs/fop_German/metrics.json").read_text())
     assert "eer_exact" in again["verification"]["cross_modal"]["random"]
     assert again["challenge"] == figures, "the organisers' scorer knows no grid of thresholds"
+
+
+def test_a_protocol_of_other_stores_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """New media came, were extracted, and the protocol was not made again: all rows after them moved."""
+    artifacts = go_through(tmp_path, monkeypatch, "v3", truth=False)
+    for name in ("faces", "voices"):
+        store = read_store(artifacts / name)
+        more = pd.concat([store.index.iloc[:2], store.index], ignore_index=True)
+        write_store(artifacts / name, np.concatenate([store.matrix[:2], store.matrix]), more, store.provenance)
+    with pytest.raises(ProtocolError, match="the protocol was made for other stores: run `dvc repro protocol`"):
+        submit(monkeypatch, capsys, "fop_German")
+    assert not Path("submission.zip").exists()
 
 
 def test_without_own_test_people_runs_are_trained_reported_and_submitted(

@@ -1,5 +1,6 @@
 """`stages.export --to authors-csv`, and the way back through the stages that read feature files."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -101,6 +102,20 @@ def test_the_way_back_and_forth_again_gives_the_same_files(imported: Project, tm
     assert again == sorted(path.relative_to(source) for path in source.rglob("*.csv"))
     for name in again:
         assert (source / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+def test_a_card_does_not_take_the_figures_of_another_model(of_media: Project, tmp_path: Path) -> None:
+    path = of_media.folder / "artifacts/runs/single_fop/metrics.json"
+    own = path.read_text()
+    metrics = json.loads(own)
+    metrics["model"]["sha256"] = "0" * 64
+    path.write_text(json.dumps(metrics))
+    try:
+        said = of_media.run("export", "single_fop", "--to", "onnx", "--out", str(tmp_path / "onnx"), fails=True)
+    finally:
+        path.write_text(own)
+    assert "is not the model whose figures lie beside it: run `dvc repro evaluate@single_fop`" in said
+    assert not (tmp_path / "onnx").exists()
 
 
 @pytest.mark.slow

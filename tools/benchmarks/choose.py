@@ -178,8 +178,10 @@ def main() -> None:
     )
     sys.stdout.write("|---|---|---|---|---|---|---|---|---|---|\n")
     best = []
-    for name in arguments.runs:
-        run = resolved(params, name)
+    settings = {name: resolved(params, name) for name in arguments.runs}
+    if told := [name for name, run in settings.items() if run.selection == "test"]:
+        raise ConfigError(f"{', '.join(told)}: chosen on the test list, here the people measured on: selection: test")
+    for name, run in settings.items():
         run = run.model_copy(update={"seeds": run.seeds[: arguments.seeds]})
         errors: dict[float, float] = {}
         for rate in arguments.rates or [run.learning_rate]:

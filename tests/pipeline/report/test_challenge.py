@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.report.challenge import PUBLISHED, challenge_table
 from pipeline.report.runs import Run
+from pipeline.report.tables import to_csv
 from pipeline.settings import RunSettings
 from tests.pipeline.settings_for_training import train_settings
 
@@ -40,6 +41,14 @@ def test_runs_that_differ_in_the_language_heard_are_one_system_and_one_of_all_la
         run("ur", urdu, English=40.0, Urdu=20.0),
         run("every", every, English=1.0, Urdu=2.0),
     ) == {"en + ur": 25.0, "every": 1.5}
+
+
+def test_runs_and_systems_chosen_on_own_test_people_are_marked() -> None:
+    english = train_settings(language="English").model_copy(update={"selection": "test"})
+    urdu = train_settings(language="Urdu")
+    table = challenge_table([run("en", english, English=10.0), run("ur", urdu, Urdu=60.0)], "v1")
+    assert (table.marks["en"], table.marks["ur"]) == (" †", "")
+    assert table.chosen_on["en"] == "test" and to_csv(table).splitlines()[0].endswith("chosen_on")
 
 
 def test_a_language_that_two_alike_runs_heard_does_not_count_twice() -> None:

@@ -1,5 +1,6 @@
 """The tables beside Table III: differences against a better, a worse and an equal run, and costs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from pipeline.errors import RunError
 from pipeline.report.comparison import Entry, cost_table, difference_tables
 from pipeline.report.runs import Run
+from pipeline.report.tables import to_csv
 from tests.pipeline.evaluation.planted import settings, trials
 from tests.pipeline.settings_for_training import train_settings
 
@@ -46,7 +48,7 @@ def test_differences_that_are_planted_are_found_and_no_others(rows: list[Entry],
     groups = {name: row["Group"] for name, row in found.items()}
     assert groups == {"Better": "a", "Equal": "b", "SBNet, FOP": "b", "Worse": "c"}
     assert len(pairs.rows) == 6
-    assert all(p <= raised for *_, p, raised in pairs.rows)
+    assert all(p <= raised for *_, p, raised, _ in pairs.rows)
 
 
 def test_the_best_against_all_pairs_is_harder_to_tell_than_against_one_reference(
@@ -56,8 +58,20 @@ def test_the_best_against_all_pairs_is_harder_to_tell_than_against_one_reference
     by_pair = {frozenset(row[:2]): row for row in pairs.rows}
     reference = {row[0]: row[3] for row in summary.rows}
     for name in ("Better", "Worse", "Equal"):
-        alone, raised = by_pair[frozenset(("SBNet, FOP", name))][3:]
+        alone, raised = by_pair[frozenset(("SBNet, FOP", name))][3:5]
         assert alone <= reference[name] <= raised
+
+
+def test_runs_chosen_on_the_test_list_are_marked_in_every_table(rows: list[Entry], tmp_path: Path) -> None:
+    worse = next(row.run for row in rows if row.name == "Worse")
+    chosen = replace(worse, settings=worse.settings.model_copy(update={"selection": "test"}), cost={"parameters": 3})
+    marked = [Entry(row.name, chosen if row.name == "Worse" else row.run) for row in rows]
+    summary, pairs = difference_tables(marked, tmp_path, EVALUATE)
+    for table in (summary, *cost_table(marked)):
+        assert table.marks["Worse"] == " †" and table.chosen_on["Worse"] == "test"
+        assert to_csv(table).splitlines()[0].endswith("chosen_on")
+    assert summary.marks["Better"] == ""
+    assert {"test" in row[-1] for row in pairs.rows if "Worse" in row[:2]} == {True}
 
 
 def test_runs_without_known_people_or_trials_of_their_own_have_no_such_table(rows: list[Entry], tmp_path: Path) -> None:

@@ -210,6 +210,20 @@ def test_a_candidate_that_is_named_twice_is_refused(scorer: Scorer, clips: list[
         scorer.match(voice=clips[0], faces=[clips[0], clips[1], clips[0]])
 
 
+def test_a_candidate_is_known_by_its_bytes_however_it_is_named(
+    scorer: Scorer, clips: list[str], tmp_path: Path
+) -> None:
+    copy = tmp_path / f"copy{Path(clips[0]).suffix}"
+    copy.write_bytes(Path(clips[0]).read_bytes())
+    for again in (f"{Path(clips[0]).parent}/./{Path(clips[0]).name}", str(copy)):
+        with pytest.raises(
+            ScoreError, match=r"are one file among the candidates: each would have half the probability"
+        ):
+            scorer.match(voice=clips[0], faces=[clips[0], again, clips[1]])
+        once, twice = scorer.embed_face(clips[:2]), scorer.embed_face([clips[0], again, clips[1]])
+        assert once.tobytes() == twice.tobytes()
+
+
 def test_match_ranks_candidates_and_shares_sum_to_one(scorer: Scorer, clips: list[str]) -> None:
     ranking = scorer.match(voice=clips[0], faces=clips)
     each = {clip: scorer.verify(voice=clips[0], face=clip) for clip in clips}
@@ -226,7 +240,7 @@ def test_match_ranks_candidates_and_shares_sum_to_one(scorer: Scorer, clips: lis
 
 def test_equal_candidates_keep_their_order(scorer: Scorer, clips: list[str], tmp_path: Path) -> None:
     twin = tmp_path / "twin.mp4"
-    twin.write_bytes(Path(clips[0]).read_bytes())
+    twin.write_bytes(Path(clips[0]).read_bytes() + b"\0\0\0\x08free")  # another file of the same film
     for names in ([str(twin), clips[0], clips[2]], [clips[0], str(twin), clips[2]]):
         found = [one.medium for one in scorer.match(voice=clips[0], faces=names).candidates]
         assert [name for name in found if name != clips[2]] == names[:2]

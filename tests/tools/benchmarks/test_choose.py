@@ -148,17 +148,25 @@ def test_command_prints_a_row_for_each_rate_and_the_best(
     write_protocol(artifacts / "protocol", tables)
     raw = yaml.safe_load((ROOT / "params.yaml").read_text())
     raw["train"] |= {"seeds": [0], "epochs": 2}
+    raw["experiments"]["theirs"] = {"recipe": "official"}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
-    command = [sys.executable, "-m", "tools.benchmarks.choose", "--runs", "single_fop", "--rates", "1e-9", "1e-2"]
-    done = subprocess.run(
-        [*command, "--folds", "3", "--draws", "1"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "SBNET_HOME": str(tmp_path / ".sbnet")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "tools.benchmarks.choose", "--rates", "1e-9", "1e-2"]
+
+    def ended(*runs: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*command, "--folds", "3", "--draws", "1", "--runs", *runs],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "SBNET_HOME": str(tmp_path / ".sbnet")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    done = ended("single_fop")
     assert done.returncode == 0, done.stderr
     rows = [line.split(" | ")[:2] for line in done.stdout.splitlines() if line.startswith("| single_fop")]
     assert rows == [["| single_fop", "1e-09"], ["| single_fop", "0.01"]]
     assert "lowest error: single_fop: 0.01" in done.stdout
+    refused = ended("single_fop", "theirs")
+    assert refused.returncode == 1 and "| single_fop" not in refused.stdout
+    assert "theirs: chosen on the test list, here the people measured on" in refused.stderr

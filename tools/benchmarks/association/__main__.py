@@ -13,6 +13,7 @@ import pandas as pd
 from scipy import stats
 
 from pipeline.config import load_params
+from pipeline.errors import ConfigError
 from pipeline.resolved import resolved
 from pipeline.store import read_store
 from stages.common import PARAMS, Artifacts, run_command
@@ -29,6 +30,8 @@ def main() -> None:
     arguments = parser.parse_args()
     params = load_params(PARAMS)
     settings = resolved(params, arguments.run)
+    if settings.selection == "test":
+        raise ConfigError(f"{arguments.run}: chosen on the test list, here the people measured on: selection: test")
     quick = params.evaluate.model_copy(update={"bootstrap": 0})
     artifacts = Artifacts()
     manifest = pd.read_parquet(artifacts.manifest)

@@ -53,9 +53,10 @@ def main() -> None:
 def measured(folder: Path, files: int, stages: list[str], stores: bool = False) -> dict[str, Figures]:
     """What each stage takes at one size; with `stores`, on random vectors in place of media."""
     project = folder / str(files)
-    for made in ("artifacts", ".sbnet"):
-        if stages == list(STAGES):
-            shutil.rmtree(project / made, ignore_errors=True)
+    if stages == list(STAGES):
+        shutil.rmtree(project / "artifacts", ignore_errors=True)
+    if not stores:  # of the items of an earlier call nothing would be extracted, and the reading of a cache be timed
+        shutil.rmtree(project / ".sbnet", ignore_errors=True)
     people = max(40, files // _PER_PERSON)
     if stores and not (project / "artifacts" / "voices").is_dir():
         make_stores(project / "artifacts", files, people)

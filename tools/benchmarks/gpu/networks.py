@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from extractors.deterministic import exact_inference
 from extractors.faces.face import Detection, face_detector, face_extractor
 from extractors.voices.aggregator_network import UtteranceAggregator
 from extractors.voices.voice import voice_extractor
@@ -135,7 +136,7 @@ def _alone(bench: Bench, name: str, network: nn.Module, inputs: torch.Tensor, it
     inputs = inputs.to(bench.device, memory_format=torch.channels_last)
     rows = []
     for precision in ("float32", "bfloat16"):
-        with torch.inference_mode(), torch.autocast(bench.device.type, torch.bfloat16, precision == "bfloat16"):
+        with exact_inference(), torch.autocast(bench.device.type, torch.bfloat16, precision == "bfloat16"):
             work = operations(lambda: network(inputs))
             seconds = bench.seconds(lambda: network(inputs))
         share = _share(bench, work / seconds)
