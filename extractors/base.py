@@ -7,10 +7,12 @@ results go by, over all of them and their source, so that none can be forgotten.
 import re
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, final
 
+from pipeline.errors import RunError
 from pipeline.extraction.fingerprint import code_digest, fingerprint_of
 from pipeline.media import MEDIA_VERSION
 from pipeline.settings import Section
@@ -68,6 +70,7 @@ class Extractor(ABC):
     Options: ClassVar[type[ExtractorOptions]] = NoOptions
     # Whether an input's result has the same bytes whatever else is in the call: a CPU then gets several items at once.
     independent: ClassVar[bool] = False
+    code_at_import: ClassVar[str]  # digest of the source, with what it imports below extractors/
     backend: str | None = None  # what its networks run in, for the record: no part of the fingerprint, as the device
 
     def __init__(self, options: ExtractorOptions, device: "torch.device") -> None:
@@ -80,6 +83,7 @@ class Extractor(ABC):
         super().__init_subclass__()
         if own := [name for name in _FINAL if name in vars(cls)]:
             raise TypeError(f"{cls.__name__} must not define {own[0]}: the base makes it, over all that counts")
+        cls.code_at_import = _code_of(cls.__mro__)
 
     @abstractmethod
     def load(self) -> Weights:
@@ -136,11 +140,17 @@ class Extractor(ABC):
     def _code(self) -> str:
         """Digest of the source of the class and of its preparer's, with what they import below extractors/.
 
-        A class that was typed at a prompt has no file: `version` alone says what it is.
+        A class that was typed at a prompt has no file: `version` alone says what it is. Raises RunError where the
+        source has changed since this process imported it: results of the old code would be kept as the new one's.
         """
-        classes = [*type(self).__mro__, *type(self.preparer()).__mro__]
-        files = {getattr(sys.modules[found.__module__], "__file__", None) for found in classes if _is_own(found)}
-        return code_digest((Path(file).resolve() for file in files if file), _FOLDER, _NO_ARITHMETIC)
+        if _code_of(type(self).__mro__) != self.code_at_import:
+            raise RunError(f"the source of extractor {self.name} has changed since it was imported: start again")
+        return _code_of([*type(self).__mro__, *type(self.preparer()).__mro__])
+
+
+def _code_of(classes: Iterable[type]) -> str:
+    files = {getattr(sys.modules.get(found.__module__), "__file__", None) for found in classes if _is_own(found)}
+    return code_digest((Path(file).resolve() for file in files if file), _FOLDER, _NO_ARITHMETIC)
 
 
 def _is_own(found: type) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pipeline.errors import ExtractionError, GoneError
+from pipeline.errors import ExtractionError, GoneError, MediaError
 from pipeline.extraction.fingerprint import fingerprint_of
 from pipeline.extraction.item_cache import item_key
 from pipeline.extraction.limits import minutes_of
@@ -80,13 +80,24 @@ def task_of(
 def prepared(task: Task[PayloadT]) -> PayloadT:
     """What a decode worker does with a task; raises GoneError where the medium is not what the manifest saw.
 
-    The bytes are compared last, so that no change before the end of reading goes unnoticed.
+    The bytes are compared last, so that no change before the end of reading goes unnoticed; also where nothing could be
+    read, since a file that is just being copied is no broken one.
     """
-    payload = task.prepare(task.path)
+    try:
+        payload = task.prepare(task.path)
+    except GoneError:
+        raise
+    except MediaError:
+        _refuse_changed(task)
+        raise
+    _refuse_changed(task)
+    return payload
+
+
+def _refuse_changed(task: Task[PayloadT]) -> None:
     try:
         changed = bool(task.digest) and sha256_of(task.path) != task.digest
     except OSError as error:
         raise GoneError(f"{task.path.name}: was removed while it was read ({error.strerror})") from error
     if changed:
         raise GoneError(f"{task.path.name}: has changed since the manifest was made")
-    return payload

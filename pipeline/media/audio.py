@@ -53,6 +53,8 @@ logger = logging.getLogger(__name__)
 def decode_audio(path: Path, sample_rate: int, max_seconds: float = LONGEST) -> np.ndarray:
     """Waveform (T,) float32 in [-1, 1], mono (mean of the channels but the LFE), at `sample_rate` Hz.
 
+    What goes beyond 1, as floats and decoders may, is scaled to it as a whole: clipping would make another voice of it.
+
     Of several tracks the one that containers.audio_tracks puts first, or, where that is silent, the next of its kind
     that is not; of channels that cancel each other the loudest. The log names both.
 
@@ -149,7 +151,9 @@ def _in_range(path: Path, waveform: np.ndarray, sound: float) -> np.ndarray:
         raise MediaError(f"{path.name}: is silent but for {sound:.2f} s; {SHORTEST:g} s are the least")
     if peak > LOUDEST:
         raise MediaError(f"{path.name}: samples reach {peak:.4g}, but full scale is 1; export it again, scaled")
-    return np.clip(waveform, -1.0, 1.0, out=waveform)
+    if peak > 1.0:
+        waveform /= np.float32(peak)
+    return waveform
 
 
 @dataclass
@@ -214,15 +218,18 @@ class _Take:
             self.tracks, self.codec = len(streams), codec_of(container, stream)
             self.label = f"audio track {1 + sorted(track.index for track in tracks).index(stream.index)}"
             self.step = _STEPS.get(self.codec, 0.0)
-            found = 0.0
+            found, begins = 0.0, None
             for frame in decoded(self.path, container, stream):
                 if isinstance(frame, AudioFrame) and frame.samples:
+                    begins = frame.time if begins is None else begins
                     found += frame.samples / max(1, frame.sample_rate)
                     yield frame.sample_rate, self.mix(_channels(self.path, frame), _low_frequency(frame))
             if self.content == "wave":
                 _check_share(self.path, found, promised_share(self.path, 0) * found)
             elif stream.duration and stream.time_base and container.format.name not in _ESTIMATED:
-                _check_share(self.path, found, float(stream.duration * stream.time_base))
+                # Of Matroska FFmpeg counts from the film's start, and sound may begin later.
+                before = max(0.0, (begins or 0.0) - float((stream.start_time or 0) * stream.time_base))
+                _check_share(self.path, found, float(stream.duration * stream.time_base) - before, before)
 
 
 def _channels(path: Path, frame: AudioFrame) -> np.ndarray:
@@ -274,7 +281,10 @@ def _resampled(blocks: Iterator[tuple[int, np.ndarray]], sample_rate: int) -> It
         yield stream.resample_chunk(nothing, last=True)
 
 
-def _check_share(path: Path, found: float, declared: float) -> None:
+def _check_share(path: Path, found: float, declared: float, before: float = 0.0) -> None:
+    """Of the `declared` s that a container promises behind the `before` s in which there is no sound yet."""
+    if before > 0.02 * (before + declared):
+        logger.warning("%s: its sound begins after %.2f of %.2f s", path.name, before, before + declared)
     if found < LEAST_SHARE * declared:
         raise MediaError(f"{path.name}: only {found:.2f} of {declared:.2f} s decode; it is cut off or damaged")
     if found < 0.98 * declared:

@@ -153,13 +153,25 @@ def _next_start(file: BinaryIO, end: int) -> int:
 def _ends_well(file: BinaryIO, order: str, end: int, riff_end: int, size: int) -> bool:
     """Whether behind a sound that ends there comes the end of the RIFF or of the file, or chunks.
 
-    Where it is sound that comes, the length in the header is wrong.
+    Where it is sound that comes, the length in the header is wrong; and so it is where more comes behind the RIFF's end
+    than before, which no chunk begins: a recorder that was killed had written its first block's lengths.
     """
     chunks = list(_chunks(file, _next_start(file, end), size, order))
     last = chunks[-1][1] + chunks[-1][2] if chunks else end
     if any(name in _BEHIND for name, _, _ in chunks):
         return True
-    return 0 <= riff_end - last <= 1 or 0 <= size - last <= 1
+    if 0 <= riff_end - last <= 1 and not _unnamed(file, riff_end, size):
+        return True
+    return 0 <= size - last <= 1
+
+
+def _unnamed(file: BinaryIO, end: int, size: int) -> bool:
+    """Whether more lies behind a RIFF that ends there than within it, and neither zeros nor a chunk begin it."""
+    if size - end <= end:
+        return False
+    file.seek(end)
+    head = file.read(64)
+    return any(head) and not all(0x20 <= letter < 0x7F for letter in head[:3])
 
 
 def _refuse_wide_slots(path: Path, header: WaveHeader) -> None:

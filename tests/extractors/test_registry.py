@@ -19,7 +19,7 @@ from extractors.faces.face import DETECTORS, FACE_EXTRACTORS, FaceExtractor
 from extractors.registry import Registry
 from extractors.voices.voice import VOICE_EXTRACTORS
 from pipeline.config import load_params
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, RunError
 from pipeline.runtime.compat import import_facenet_pytorch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,14 +174,22 @@ class Lion(Plain):
 def test_source_of_an_extractor_is_in_its_key_and_its_words_are_not(
     old: str, new: str, same: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "lion_of_one_file.py").write_text(LION)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "lion_of_one_file", raising=False)
-    extractor = importlib.import_module("lion_of_one_file").Lion(Plain.Options(margin=0), CPU)
-    before = extractor.fingerprint(), extractor.provenance()["code"]
-    (tmp_path / "lion_of_one_file.py").write_text(LION.replace(old, new))
-    after = extractor.fingerprint(), extractor.provenance()["code"]
-    assert (after == before) is same and len({before[0], after[0]}) == (1 if same else 2)
+
+    def lion(module: str, source: str) -> Any:
+        (tmp_path / f"{module}.py").write_text(source)
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        return importlib.import_module(module).Lion(Plain.Options(margin=0), CPU)
+
+    extractor, other = lion("lion_of_one_file", LION), lion("lion_of_another_file", LION.replace(old, new))
+    keys = [(one.fingerprint(), one.provenance()["code"]) for one in (extractor, other)]
+    assert (keys[0] == keys[1]) is same and len({key for key, _ in keys}) == (1 if same else 2)
+    (tmp_path / "lion_of_one_file.py").write_text(LION.replace(old, new))  # under the process that imported it
+    if same:
+        assert extractor.fingerprint() == keys[0][0]
+    else:
+        with pytest.raises(RunError, match="source of extractor lion has changed since it was imported: start again"):
+            extractor.fingerprint()
 
 
 CUTTER = """

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ import pandas as pd
 import pytest
 
 from extractors.faces.crop import SquareCrop
-from pipeline.errors import GoneError
+from pipeline.errors import GoneError, MediaError
 from pipeline.extraction.decoding import CutFaces, SampleFrames
 from pipeline.extraction.fingerprint import fingerprint_of
 from pipeline.extraction.tasks import Task, prepared, task_of
 from pipeline.files import sha256_of
-from tests.media_factory import frame_number, write_image
+from pipeline.media import decode_audio
+from tests.media_factory import frame_number, tone, write_image, write_sound
 
 SAMPLE = SampleFrames(1.0, 4)
 FACES = CutFaces(SquareCrop(160, 0), np.array([0, 3]), np.arange(8.0).reshape(2, 4), np.arange(20.0).reshape(2, 5, 2))
@@ -69,3 +71,18 @@ def test_medium_that_is_not_what_the_manifest_saw_gives_no_payload(tmp_path: Pat
     assert frame_number(frame.image) == 5
     with pytest.raises(GoneError, match="has changed since the manifest"):
         prepared(replace(task, digest="0" * 64))
+
+
+@pytest.mark.parametrize("kept", [0, 30, 8000])
+def test_medium_that_is_being_copied_is_gone_and_not_broken(tmp_path: Path, kept: int) -> None:
+    """What it holds in the end may be the manifest's bytes again: a skip would never be made good."""
+    path = write_sound(tmp_path / "a.wav", tone(1.0, 16000))
+    whole = path.read_bytes()
+    task = Task("a", path, "key", partial(decode_audio, sample_rate=16000), digest=sha256_of(path))
+    path.write_bytes(whole[:kept])
+    with pytest.raises(GoneError, match="has changed since the manifest"):
+        prepared(task)
+    broken = replace(task, digest=sha256_of(path))  # the manifest saw it so: then it is broken
+    with pytest.raises(MediaError) as refused:
+        prepared(broken)
+    assert not isinstance(refused.value, GoneError)

@@ -217,3 +217,23 @@ def test_samples_in_wider_slots_are_refused_by_name(tmp_path: Path, extensible: 
     for read in (probe, lambda path: decode_audio(path, RATE)):
         with pytest.raises(MediaError, match=r"a\.wav: its samples of 24 bits lie in 4 bytes each"):
             read(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("declared", [0, 8000])
+def test_a_recorder_that_was_killed_leaves_lengths_of_its_first_block_and_all_is_used(
+    tmp_path: Path, declared: int
+) -> None:
+    """RIFF and data agree, and twenty seconds lie behind their end."""
+    path = make.write_sound(tmp_path / "a.wav", make.noise(20.0, RATE), RATE)
+    content = bytearray(path.read_bytes())
+    content[4:8], content[40:44] = struct.pack("<I", 36 + declared), struct.pack("<I", declared)
+    path.write_bytes(content)
+    assert len(decode_audio(path, RATE)) == 20 * RATE
+
+
+def test_what_is_no_sound_behind_a_riff_is_none(tmp_path: Path) -> None:
+    path = make.write_sound(tmp_path / "a.wav", make.noise(0.5, RATE), RATE)
+    for behind in (bytes(100_000), path.read_bytes() * 3, b"TAG" + bytes(100_000)):
+        other = tmp_path / "b.wav"
+        other.write_bytes(path.read_bytes() + behind)
+        assert len(decode_audio(other, RATE)) == RATE // 2
