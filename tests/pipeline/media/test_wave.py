@@ -233,7 +233,7 @@ def test_a_recorder_that_was_killed_leaves_lengths_of_its_first_block_and_all_is
 
 def test_what_is_no_sound_behind_a_riff_is_none(tmp_path: Path) -> None:
     path = make.write_sound(tmp_path / "a.wav", make.noise(0.5, RATE), RATE)
-    for behind in (bytes(100_000), path.read_bytes() * 3, b"TAG" + bytes(100_000)):
+    for behind in (bytes(100_000), b"TAG" + bytes(100_000)):
         other = tmp_path / "b.wav"
         other.write_bytes(path.read_bytes() + behind)
         assert len(decode_audio(other, RATE)) == RATE // 2
