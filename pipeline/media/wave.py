@@ -160,13 +160,13 @@ def _ends_well(file: BinaryIO, order: str, end: int, riff_end: int, size: int) -
     last = chunks[-1][1] + chunks[-1][2] if chunks else end
     if any(name in _BEHIND for name, _, _ in chunks):
         return True
-    if 0 <= riff_end - last <= 1 and not _unnamed(file, riff_end, size):
+    if 0 <= riff_end - last <= 1 and not _sound_behind(file, riff_end, size):
         return True
     return 0 <= size - last <= 1
 
 
-def _unnamed(file: BinaryIO, end: int, size: int) -> bool:
-    """Whether more lies behind a RIFF that ends there than within it, and neither zeros nor a chunk begin it."""
+def _sound_behind(file: BinaryIO, end: int, size: int) -> bool:
+    """Whether more bytes lie behind a RIFF that ends there than within it, and begin with neither zeros nor a chunk."""
     if size - end <= end:
         return False
     file.seek(end)

@@ -355,8 +355,8 @@ def _splits(corpus: Corpus, pairs: pd.DataFrame, settings: ProtocolSettings) -> 
 def _unrepeated(condition: TrialCondition, inputs: Inputs) -> TrialCondition:
     """The condition without media that their person has in it under an earlier name, too.
 
-    Version 4 repeats an utterance for each of several faces. By their names they are two recordings, and would be a
-    genuine trial of one with itself.
+    Version 4 repeats an utterance for each of several faces. `read_corpus` takes these for one recording, so that none
+    is a trial with itself; here each is tried once, or the most repeated would count most.
     """
 
     def once(usable: Flags, index: pd.DataFrame) -> Flags:

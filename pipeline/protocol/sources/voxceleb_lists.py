@@ -171,7 +171,7 @@ def _can_train(corpus: Corpus, held_out: Flags) -> Flags:
 
 
 def _trials(table: pd.DataFrame, stores: Finders, regime: Regime, criterion: str, idle: Collection[str]) -> CoveredList:
-    """Trials of one released list, without those of `idle` people: on whom nothing trained, nothing has heard."""
+    """Trials of one released list, without those of `idle` people, on whom nothing was trained."""
     left, right = stores["voice"].find(table["left_key"]), stores["face"].find(table["right_key"])
     of_idle = (table["left_person"].isin(idle) | table["right_person"].isin(idle)).to_numpy(dtype=np.bool_)
     found = (left >= 0) & (right >= 0) & ~of_idle
