@@ -10,6 +10,7 @@ from pipeline.extraction.face_table import FrameCounts, write_detections
 from pipeline.extraction.item_cache import Arrays, ItemCache
 from pipeline.extraction.loop import Extraction, extract
 from pipeline.extraction.prefill import prefill_detections
+from pipeline.extraction.rows import rows_in
 from pipeline.extraction.skips import refuse_too_many, write_skips
 from pipeline.extraction.steps import FaceDetection
 from pipeline.extraction.tasks import MEDIA_COLUMNS, Tasks
@@ -33,7 +34,7 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     step = FaceDetection(detector, SampleFrames(settings.frame_rate, settings.max_frames))
     manifest = read_manifest(deps.manifest, MEDIA_COLUMNS)
     manifest, media = manifest[manifest["kind"].isin(["video", "image"])], media_path(params, "")
-    tasks = Tasks(lambda: step.tasks(manifest.itertuples(index=False), lambda row: media / row.path))
+    tasks = Tasks(lambda: step.tasks(rows_in(manifest), lambda row: media / row.path))
     prefill = partial(prefill_detections, table=outs.faces / "detections.parquet")
     with ItemCache(items_path()) as cache:
         extraction = extract(step.work, tasks, cache, prefill)

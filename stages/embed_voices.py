@@ -6,6 +6,7 @@ from pipeline.extraction.item_cache import ItemCache
 from pipeline.extraction.loop import extract
 from pipeline.extraction.packing import pack
 from pipeline.extraction.prefill import prefill_embeddings
+from pipeline.extraction.rows import rows_in
 from pipeline.extraction.skips import refuse_too_many, write_skips
 from pipeline.extraction.steps import VoiceEmbedding
 from pipeline.extraction.tasks import MEDIA_COLUMNS, Tasks, may_hold_voices
@@ -25,7 +26,7 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     settings, manifest = params.embed_voices, read_manifest(deps.manifest, MEDIA_COLUMNS)
     step = VoiceEmbedding(voice_extractor(settings, select_device()), settings.remove_offset, settings.trim)
     rows, media = may_hold_voices(manifest), media_path(params, "")
-    tasks = Tasks(lambda: step.tasks(rows.itertuples(index=False), lambda row: media / row.path))
+    tasks = Tasks(lambda: step.tasks(rows_in(rows), lambda row: media / row.path))
     with ItemCache(items_path()) as cache:
         extraction = extract(step.work, tasks, cache, partial(prefill_embeddings, folder=outs.voices))
         skipped = outs.voices / "skipped.csv"

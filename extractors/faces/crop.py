@@ -71,8 +71,10 @@ def crop_face(frame: np.ndarray, box: np.ndarray, margin: int, size: int) -> np.
     right, bottom = np.minimum(corners[2:] + widening, (width, height)).astype(int)
     if left >= right or top >= bottom:
         raise MediaError(f"face box {corners.tolist()} holds no pixel of the frame of {width} x {height} px")
-    face = Image.fromarray(np.ascontiguousarray(frame[top:bottom, left:right]))
-    return np.array(face.resize((size, size), Image.Resampling.BILINEAR))
+    face = np.array(frame[top:bottom, left:right], order="C")
+    if face.shape[:2] == (size, size):  # Pillow, too, would copy it; that takes ten times as long
+        return face
+    return np.array(Image.fromarray(face).resize((size, size), Image.Resampling.BILINEAR))
 
 
 def similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -28,6 +28,9 @@ class Detection:
 
 class Detector(Extractor):
     """Frames in, the chosen face of each out. It takes frames as they are decoded."""
+
+    # False: it looks at no pixel, and gets frames (H, W, 0); images need not be decoded for it.
+    sees_pixels: ClassVar[bool] = True
 
     def preparer(self) -> None:
         """Nothing: the stage decides which frames are sampled."""

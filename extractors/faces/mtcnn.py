@@ -26,7 +26,9 @@ from pipeline.runtime.compat import import_facenet_pytorch
 from pipeline.runtime.threads import one_thread
 from pipeline.settings import Ratio
 
-_GPU_BATCH = 16  # frames; on a CPU batching gains nothing
+# Frames of one size that go through together. On a CPU P-Net takes each by itself, but Python's part, half the
+# time of a small frame, is shared; lanes waited for each other there, since only one of them can be in it.
+_BATCH, _PIXELS = 16, 1 << 23  # at most; the second bounds memory where max_side is large
 # Crops that R- and O-Net get at a time on a CPU: more gain nothing, and every other count would have to be compiled.
 _REFINED, _CONFIRMED = 8, 2
 
@@ -36,9 +38,9 @@ class MTCNN(Detector):
     """`detector: mtcnn`: the networks that ship inside facenet-pytorch, Zhang et al. (2016).
 
     Its boxes are those of facenet-pytorch's MTCNN() to a thousandth of a px: tools/benchmarks/detection.py compares.
-    On a CPU every frame goes through alone, on one core, and as many as there are cores side by side: a frame's bytes
-    depend neither on its neighbours nor on the machine's cores. There is no bfloat16: P-Net's offsets, rounded to it,
-    move boxes by up to 9 px.
+    On a CPU the nets take inputs of fixed sizes, each on one core, and as many run side by side as there are cores: a
+    frame's bytes depend neither on its neighbours nor on the machine's cores. There is no bfloat16: P-Net's offsets,
+    rounded to it, move boxes by up to 9 px.
     """
 
     version = 2  # of the arithmetic here, in face.py, mtcnn_cascade.py and area_means.py
@@ -91,7 +93,8 @@ class MTCNN(Detector):
 
     def all_faces(self, frames: Sequence[np.ndarray]) -> list[list[Detection]]:
         """Every face of each frame, as sure as `thresholds` ask for; otherwise as a call."""
-        batches = list(_same_size(frames, 1 if self.device.type == "cpu" else _GPU_BATCH))
+        share = -(-len(frames) // self._lanes)  # as many for one lane as for another
+        batches = list(_same_size(frames, min(_BATCH, share), self.options.max_side))
         return [faces for found in side_by_side(self._detect, batches, self._lanes) for faces in found]
 
     def _chosen(self, frame: np.ndarray, faces: Sequence[Detection]) -> Detection | None:
@@ -161,15 +164,19 @@ def _one_lane() -> Iterator[None]:
         yield
 
 
-def _same_size(frames: Sequence[np.ndarray], at_most: int) -> Iterator[list[np.ndarray]]:
-    """The frames in their order, in runs of equal size of at most `at_most`."""
+def _same_size(frames: Sequence[np.ndarray], at_most: int, max_side: int) -> Iterator[list[np.ndarray]]:
+    """The frames in their order, in runs of equal size of at most `at_most`, or fewer where they are seen large."""
     run: list[np.ndarray] = []
+    most = at_most
     for frame in frames:
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
             raise ExtractionError(f"a frame must be RGB uint8 (H, W, 3), not {frame.dtype} {frame.shape}")
-        if run and (len(run) == at_most or frame.shape != run[0].shape):
+        if run and (len(run) == most or frame.shape != run[0].shape):
             yield run
             run = []
+        if not run:
+            height, width = (min(side, max_side) for side in frame.shape[:2])
+            most = max(1, min(at_most, _PIXELS // (height * width)))
         run.append(frame)
     if run:
         yield run

@@ -13,13 +13,14 @@ class WholeImage(Detector):
     """`detector: none`: every frame is one face, seen with certainty, without landmarks."""
 
     version = 1
+    independent, sees_pixels = True, False
 
     def load(self) -> Weights:
         """Nothing to load."""
         return NO_WEIGHTS
 
     def __call__(self, frames: Sequence[np.ndarray]) -> list[Detection | None]:
-        """The whole of each frame (H, W, 3) as its face."""
+        """The whole of each frame (H, W, ...) as its face."""
         return [_whole(*frame.shape[:2]) for frame in frames]
 
 

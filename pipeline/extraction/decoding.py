@@ -41,12 +41,13 @@ class SampleFrames:
 
     frame_rate: float  # Hz
     max_frames: int
+    pixels: bool = True  # False: the detector looks at sizes alone
 
     version: ClassVar[int] = 1
 
     def __call__(self, path: Path) -> list[SampledFrame]:
         """The sampled frames of the medium at `path`."""
-        return sample_frames(path, self.frame_rate, self.max_frames)
+        return sample_frames(path, self.frame_rate, self.max_frames, self.pixels)
 
 
 @dataclass(frozen=True, eq=False)

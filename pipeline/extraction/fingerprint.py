@@ -26,20 +26,23 @@ def fingerprint_of(parts: object) -> str:
     return sha256_hex(text)
 
 
+_SCALARS, _LISTS = (str, bool, int, float, type(None)), (list, tuple)  # tuples: `str | bool` would be built each time
+
+
 def _plain(value: object) -> object:
-    if value is None or isinstance(value, str | bool | int | float):
+    if isinstance(value, _SCALARS):
         return value
     if isinstance(value, np.ndarray):
         digest = sha256_hex(np.ascontiguousarray(value).data)
         return {"array": digest, "type": _type_name(value.dtype), "shape": list(value.shape)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        kind, names = _class_and_fields(type(value))
+    if (known := _class_and_fields(value.__class__)) is not None:
+        kind, names = known
         parts = {name: _plain(getattr(value, name)) for name in names}
         return {"class": kind, "version": getattr(value, "version", 0), "fields": parts}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, _LISTS):
+        return [_plain(part) for part in value]
     raise TypeError(f"{type(value).__name__} has no fingerprint: use numbers, text, arrays or a dataclass of such")
 
 
@@ -49,7 +52,10 @@ def _type_name(dtype: "np.dtype[Any]") -> str:
 
 
 @cache
-def _class_and_fields(kind: type) -> tuple[str, list[str]]:
+def _class_and_fields(kind: type) -> tuple[str, list[str]] | None:
+    """Name and fields of a dataclass; None for any other class."""
+    if not is_dataclass(kind):
+        return None
     return f"{kind.__module__}.{kind.__qualname__}", [field.name for field in fields(kind)]
 
 

@@ -104,10 +104,6 @@ class ItemCache:
             logger.warning("item cache %s: %d damaged entries are forgotten", self.path, len(damaged))
             self._write("DELETE FROM entries WHERE key = ?", [(key,) for key in damaged])
 
-    def known(self, keys: Iterable[str]) -> set[str]:
-        """Which of the keys have an entry, sound or not."""
-        return {key for (key,) in self._select("key", list(dict.fromkeys(keys)))}
-
     def put(self, entries: Mapping[str, Arrays]) -> None:
         """Store all entries in one transaction; raises StoreError, with the old entries intact, if it cannot."""
         now, rows = time.time(), []

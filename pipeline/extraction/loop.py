@@ -62,14 +62,15 @@ def extract(
 
     The tasks are gone through twice: no list of them needs to be in memory (pipeline.extraction.tasks.Tasks). Results
     are written as they come, those of some milliseconds together: that much a kill loses, beside what is in the model.
-    Items of the same key, which have the same bytes, are extracted once. `prefill` may add results of these keys to the
-    cache from elsewhere. Raises ExtractionError for media that are no longer what the manifest says, once all others
-    are in the cache: a stage that succeeded would not be run again.
+    Items of the same key, which have the same bytes, are extracted once. `prefill` may add results of the keys that it
+    is given, which the cache lacks, from elsewhere. Raises ExtractionError for media that are no longer what the
+    manifest says, once all others are in the cache: a stage that succeeded would not be run again.
     """
     keys = {task.item: task.key for task in tasks}
-    if prefill is not None:
-        prefill(cache, keys.values())
     lacking = cache.lacking(keys.values())
+    if prefill is not None and lacking:
+        prefill(cache, lacking)
+        lacking = cache.lacking(lacking)
     cached, fresh = sum(key not in lacking for key in keys.values()), len(lacking)
     failures: dict[str, MediaError] = {}  # by key
     shown = {"desc": work.stage, "unit": "item", "delay": work.delay, "disable": not keys}

@@ -11,7 +11,7 @@ import pandas as pd
 from pipeline.errors import ExtractionError, MediaError
 from pipeline.extraction.decoding import Prepared
 from pipeline.extraction.item_cache import Arrays
-from pipeline.extraction.rows import batched
+from pipeline.extraction.rows import batched, rows_in
 from pipeline.store import INDEX_COLUMNS, off_unit_norm, stream_store
 
 _PART = 512  # items; bounds memory
@@ -64,11 +64,11 @@ def embedding_result(vectors: Outcomes, dimension: int, frames: np.ndarray) -> A
     if (shapes := [array.shape for array in arrays]) != [(dimension,)] * len(frames):
         raise ExtractionError(f"the extractor gave vectors of shape {shapes}, promised {len(frames)} of {(dimension,)}")
     matrix = np.array(arrays, np.float64).reshape(len(frames), dimension)
-    norms = np.linalg.norm(matrix, axis=1)
-    if not np.isfinite(norms).all():
-        return MediaError("the extractor gave NaN or infinite values for it")
     if len(bad := off_unit_norm(matrix)):
-        return MediaError(f"the extractor gave a vector of norm {norms[bad[0]]:.3g} for it, not 1")
+        norms = np.linalg.norm(matrix[bad], axis=1)
+        if not np.isfinite(norms).all():
+            return MediaError("the extractor gave NaN or infinite values for it")
+        return MediaError(f"the extractor gave a vector of norm {norms[0]:.3g} for it, not 1")
     return {"embeddings": matrix.astype(np.float32), "frame": frames.astype(np.int32)}
 
 
@@ -95,7 +95,7 @@ def _described(manifest: pd.DataFrame) -> Iterator[Any]:
     columns = manifest[["item", "identity", "clip", "digest"]]
     if not columns["item"].is_monotonic_increasing:
         columns = columns.sort_values("item")
-    yield from columns.itertuples(index=False)
+    yield from rows_in(columns)
 
 
 def _index_of(part: Sequence[tuple[str, str, Arrays]], described: Iterator[Any]) -> pd.DataFrame:

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def prefill_embeddings(cache: ItemCache, keys: Collection[str], folder: Path) -> None:
-    """Take embeddings that the cache lacks from the packed store that dvc.lock names for `folder`."""
+    """Put embeddings of these keys, which the cache lacks, into it: from the store that dvc.lock names for `folder`."""
 
     def read(files: dict[str, Path], wanted: set[str]) -> Iterator[dict[str, Arrays]]:
         store = read_files(files[MATRIX], files[INDEX])
@@ -41,12 +41,12 @@ def prefill_embeddings(cache: ItemCache, keys: Collection[str], folder: Path) ->
 
 
 def prefill_detections(cache: ItemCache, keys: Collection[str], table: Path) -> None:
-    """Take face boxes that the cache lacks from the table that dvc.lock names."""
+    """Put face boxes of these keys, which the cache lacks, into it: from the table that dvc.lock names."""
     _prefill(cache, keys, {table.name: table}, lambda files, wanted: read_detections(files[table.name], wanted))
 
 
 def _prefill(cache: ItemCache, keys: Collection[str], outs: dict[str, Path], read: Reader) -> None:
-    missing = cache.lacking(keys)
+    missing = set(keys)
     locked = _locked_digests() if missing else {}
     files = {name: _cached_file(path, locked.get(path.as_posix())) for name, path in outs.items()}
     found = {name: path for name, path in files.items() if path is not None}

@@ -1,11 +1,12 @@
-"""The rows of one item in a table that is sorted by item, as the packed stores and the table of faces are.
+"""Rows of large tables, one by one, and those of one item in a table that is sorted by item, as stores are.
 
 A slice an item instead of a group an item: pandas takes a millisecond to make a group, and a corpus has 150,000 items.
 """
 
+from collections import namedtuple
 from collections.abc import Collection, Iterable, Iterator
 from itertools import islice, pairwise
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -14,12 +15,22 @@ if TYPE_CHECKING:
 
 PartT = TypeVar("PartT")
 
+_PART = 2048  # rows
+
 
 def batched(things: Iterable[PartT], size: int) -> Iterator[list[PartT]]:
     """Lists of `size` things, the last one shorter; as itertools.batched, which Python 3.11 lacks."""
     left = iter(things)
     while batch := list(islice(left, size)):
         yield batch
+
+
+def rows_in(table: "pd.DataFrame") -> Iterator[Any]:
+    """The rows as `itertuples(index=False)` gives them, at a third of its time: a column's text is read in parts."""
+    row = namedtuple("Row", list(table.columns))  # type: ignore[misc]
+    for start in range(0, len(table), _PART):
+        part = table.iloc[start : start + _PART]
+        yield from map(row._make, zip(*(part[column].to_numpy(object) for column in part), strict=True))
 
 
 def rows_by_item(table: "pd.DataFrame") -> dict[str, slice]:

@@ -5,7 +5,7 @@ under the same keys of the item cache and with the same provenance.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -67,6 +67,11 @@ class Extracting(Protocol):
 class Detecting(Extracting, Protocol):
     """A face detector."""
 
+    @property
+    def sees_pixels(self) -> bool:
+        """Whether it looks at more of a frame than its size."""
+        ...
+
     def __call__(self, frames: Sequence[np.ndarray]) -> Sequence[Face | None]:
         """The face of each frame, or None."""
         ...
@@ -120,8 +125,9 @@ class FaceDetection:
 
     def tasks(self, rows: Iterable[Any], place: Place) -> Iterator[Task[list[SampledFrame]]]:
         """One a row."""
-        fingerprints = self.detector.fingerprint(), fingerprint_of(self.sample)
-        return (task_of(row, place(row), self.sample, *fingerprints) for row in rows)
+        sample = replace(self.sample, pixels=self.detector.sees_pixels)
+        fingerprints = self.detector.fingerprint(), fingerprint_of(sample)
+        return (task_of(row, place(row), sample, *fingerprints) for row in rows)
 
     def made_by(self) -> dict[str, object]:
         """What the table of faces says of them: detector and sampling."""

@@ -9,6 +9,7 @@ from pipeline.errors import ExtractionError, GoneError, MediaError
 from pipeline.extraction.fingerprint import fingerprint_of
 from pipeline.extraction.item_cache import item_key
 from pipeline.extraction.limits import minutes_of
+from pipeline.extraction.rows import rows_in
 from pipeline.files import sha256_of
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class Task(Generic[PayloadT]):
 
 
 def rows_of(manifest: "pd.DataFrame", found: Iterable[tuple[str, FoundT]]) -> Iterator[tuple[Any, FoundT]]:
-    """The manifest's row, as `itertuples` gives it, of each item that something was found of; both sorted by item."""
-    rows = manifest.itertuples(index=False)
+    """The manifest's row of each item that something was found of; both sorted by item."""
+    rows = rows_in(manifest)
     for item, what in found:
         row = next((row for row in rows if row.item == item), None)
         if row is None:
@@ -66,7 +67,7 @@ def may_hold_voices(manifest: "pd.DataFrame") -> "pd.DataFrame":
 def task_of(
     row: Any, path: Path, prepare: Callable[[Path], PayloadT], fingerprint: str, of_prepare: str | None = None
 ) -> Task[PayloadT]:
-    """The task of a manifest's row, as `itertuples` gives it, with the medium at `path`.
+    """The task of a manifest's row, as `rows_in` gives it, with the medium at `path`.
 
     Its key names the medium's bytes, the extractor, by its fingerprint, and `prepare` with every field of it: what
     runs in the worker cannot differ without another key. `of_prepare` is fingerprint_of(prepare), where it is the same

@@ -25,7 +25,7 @@ _UPRIGHT = {  # what undoes each of its values
 }
 _ROTATED = (5, 6, 7, 8)  # values that swap width and height
 _DARK = 4096  # of 65,535; where 16-bit samples reach less, they are of 12 bits or fewer, or the picture is black
-_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_START = 8  # bytes before the first chunk
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +46,11 @@ def read_image(path: Path) -> np.ndarray:
         # Not ImageOps.exif_transpose: it writes all of the EXIF anew, and fails where any tag of it is broken.
         undo = _UPRIGHT.get(_orientation(image))
         upright = image if undo is None else image.transpose(undo)
-        depth, significant = _png_bits(path)
+        depth, significant = _png_bits(path) if image.format == "PNG" else (8, 8)
         if upright.mode.startswith("I;16"):  # Pillow would clip 16-bit greys at 255
             greys = np.asarray(upright)  # (H, W)
             upright = Image.fromarray((greys >> _shift(greys, significant)).astype(np.uint8))
-        pixels = np.array(upright.convert("RGB"))
+        pixels = np.array(upright if upright.mode == "RGB" else upright.convert("RGB"))
         if depth == 16 and pixels.max() < _DARK >> 8:
             message = "%s: its 16-bit samples reach less than %d of 65535, so that it is nearly black; scale them up"
             logger.warning(message, path.name, _DARK)
@@ -68,10 +68,9 @@ def _shift(greys: np.ndarray, significant: int) -> int:
 
 
 def _png_bits(path: Path) -> tuple[int, int]:
-    """Bits of a PNG's samples, and how many of these its sBIT calls significant (grey or red); 8 of other images."""
+    """Bits of a PNG's samples, and how many of these its sBIT calls significant (grey or red)."""
     with path.open("rb") as file:
-        if file.read(8) != _PNG:
-            return 8, 8
+        file.seek(_PNG_START)
         depth = significant = 8
         while len(head := file.read(8)) == 8 and head[4:] not in (b"IDAT", b"IEND"):
             if head[4:] == b"IHDR":

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from pipeline.errors import MediaError
 from pipeline.media.containers import FAILURES, MAX_PIXELS, codec_of, decoded, open_container, usable, video_tracks
 from pipeline.media.content import content_of
-from pipeline.media.images import read_image
+from pipeline.media.images import image_size, read_image
 
 _UNTIMED = 25.0  # Hz; assumed where a stream states neither times nor a rate
 _SLACK = 1e-6  # s; times come as fractions of the container's clock
@@ -33,18 +33,19 @@ class SampledFrame:
 
     frame: int  # number in the order of decoding, from 0
     time: float  # s since the first frame
-    image: np.ndarray  # (H, W, 3) RGB uint8, upright
+    image: np.ndarray  # (H, W, 3) RGB uint8, upright; (H, W, 0) where only its size was asked for
 
 
-def sample_frames(path: Path, frame_rate: float, max_frames: int) -> list[SampledFrame]:
+def sample_frames(path: Path, frame_rate: float, max_frames: int, pixels: bool = True) -> list[SampledFrame]:
     """Frames taken `frame_rate` times a second from the first on, of these at most `max_frames`, spread over the clip.
 
-    An image is its one frame 0. Deterministic; at most 2 * max_frames + 6 pictures are held while the clip's length
-    is unknown. Frames that the decoder marks as corrupt are passed over. Raises MediaError where there
-    is no video track or nothing decodes.
+    An image is its one frame 0. Without `pixels` a frame is (H, W, 0), its size, and images are not decoded: that one
+    is damaged shows where its pixels are read. Deterministic; at most 2 * max_frames + 6 pictures are held while the
+    clip's length is unknown. Frames that the decoder marks as corrupt are passed over. Raises MediaError where there is
+    no video track or nothing decodes.
     """
     if content_of(path) == "image":
-        return [SampledFrame(0, 0.0, read_image(path))]
+        return [SampledFrame(0, 0.0, read_image(path) if pixels else np.empty((*image_size(path)[::-1], 0), np.uint8))]
     sampled: list[SampledFrame] = []
     next_time, candidates, stride = 0.0, 0, 1
     for number, time, frame, wide in _numbered(path):
@@ -52,7 +53,8 @@ def sample_frames(path: Path, frame_rate: float, max_frames: int) -> list[Sample
             continue
         next_time = (math.floor((time + _SLACK) * frame_rate) + 1) / frame_rate
         if candidates % stride == 0:
-            sampled.append(SampledFrame(number, time, _pixels(path, frame, wide)))
+            image = _pixels(path, frame, wide)
+            sampled.append(SampledFrame(number, time, image if pixels else image[:, :, :0].copy()))
         candidates += 1
         if len(sampled) == 2 * max_frames + 6:  # the clip is longer than planned for: keep every other one from here
             sampled, stride = sampled[::2], 2 * stride

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.extraction.rows import rows_by_item, rows_by_key
+from pipeline.extraction.rows import rows_by_item, rows_by_key, rows_in
 
 
 def table(items: list[str], keys: list[str]) -> pd.DataFrame:
@@ -19,6 +19,17 @@ def test_slices_are_the_rows_of_each_item(seed: int) -> None:
     assert list(found) == sorted(set(items))
     for item, rows in found.items():
         assert [row for row, name in enumerate(items) if name == item] == list(range(rows.start, rows.stop))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2048, 2049])
+def test_rows_are_those_of_itertuples(size: int) -> None:
+    number = pd.Series(np.arange(size), dtype="Int64").mask(pd.Series(np.arange(size) % 3 == 0, dtype=bool))
+    whole = table([str(row) for row in range(size)], ["k"] * size).assign(size=number)
+    found, expected = list(rows_in(whole)), list(whole.itertuples(index=False))
+    assert [row.item for row in found] == [row.item for row in expected]
+    assert [None if row.size is pd.NA else row.size for row in found] == [
+        None if row.size is pd.NA else row.size for row in expected
+    ]
 
 
 def test_empty_table_has_no_slices() -> None:

@@ -161,6 +161,15 @@ def test_an_image_is_its_one_frame(tmp_path: Path) -> None:
         read_frames(path, [0, 1])
 
 
+@pytest.mark.parametrize("name", ["clip.mp4", "photo.jpg"])
+def test_sizes_alone_are_those_of_the_frames_that_sampling_gives(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    media = make.write_video(path, 3.0) if name == "clip.mp4" else make.write_image(path, orientation=6)
+    whole, sizes = sample_frames(media, 8.0, 4), sample_frames(media, 8.0, 4, pixels=False)
+    assert [(one.frame, one.time) for one in sizes] == [(one.frame, one.time) for one in whole]
+    assert [one.image.shape for one in sizes] == [(*one.image.shape[:2], 0) for one in whole]
+
+
 def test_a_frame_beyond_the_end_is_refused(tmp_path: Path) -> None:
     path = make.write_video(tmp_path / "a.mp4", 1.0)
     with pytest.raises(MediaError, match=r"a\.mp4: has no frame 25"):
