@@ -29,13 +29,13 @@ def fingerprint_of(parts: object) -> str:
 _SCALARS, _LISTS = (str, bool, int, float, type(None)), (list, tuple)  # tuples: `str | bool` would be built each time
 
 
-def _plain(value: Any) -> object:
+def _plain(value: object) -> object:
     if isinstance(value, _SCALARS):
         return value
     if isinstance(value, np.ndarray):
         digest = sha256_hex(np.ascontiguousarray(value).data)
         return {"array": digest, "type": _type_name(value.dtype), "shape": list(value.shape)}
-    if (known := _class_and_fields(type(value))) is not None:
+    if (known := _class_and_fields(type(value))) is not None:  # type: ignore[arg-type] # mypy: object is no Hashable
         kind, names = known
         parts = {name: _plain(getattr(value, name)) for name in names}
         return {"class": kind, "version": getattr(value, "version", 0), "fields": parts}
