@@ -91,7 +91,10 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def _orientation(image: Image.Image) -> int:
-    value = image.getexif().get(_ORIENTATION)
+    try:
+        value = image.getexif().get(_ORIENTATION)
+    except _FAILURES:  # what is no EXIF in a PNG or WebP; of a JPEG Pillow overlooks it
+        return 1
     return value if isinstance(value, int) else 1
 
 

@@ -118,6 +118,13 @@ def test_a_dark_picture_of_eight_bits_is_nothing_to_speak_of(tmp_path: Path, cap
     assert read_image(tmp_path / "a.png").max() == 3 and not caplog.text
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+def test_an_image_whose_exif_is_none_is_read_as_it_lies(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(make.numbered_image(9, 160, 120)).save(path, exif=b"Exif\0\0no TIFF header")
+    assert make.frame_number(read_image(path)) == 9 and image_size(path) == (160, 120)
+
+
 def test_a_cut_off_or_scrambled_image_is_refused(tmp_path: Path) -> None:
     for suffix in (".jpg", ".png", ".webp", ".bmp"):
         path = make.cut(make.write_image(tmp_path / f"cut{suffix}"), 0.5)
