@@ -2,21 +2,31 @@
 
 import logging
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from sys import intern
 
+from pipeline.errors import first_of
+from pipeline.manifest.checks import refuse
 from pipeline.manifest.layouts import LayoutInput, register
 from pipeline.manifest.media_folder import Listing, list_media
 from pipeline.manifest.schema import KIND_OF_SUFFIX, Entry, recording_of, suffix_of
+
+# Folders that corpora have above their people: splits, and kinds of media.
+_ABOVE_PEOPLE = frozenset("dev test train val wav aac mp4 audio video videos faces voices images frames".split())
+_SHOWN = 3  # folders named of each of these
 
 logger = logging.getLogger(__name__)
 
 
 @register("folders", expects="<identity>/clip.mp4 (a folder for each person)")
 def find(source: LayoutInput) -> tuple[Listing, list[Entry]]:
-    """One entry per medium inside an identity's folder; pictures that may be frames of one film are counted."""
+    """One entry per medium inside an identity's folder; pictures that may be frames of one film are counted.
+
+    Raises ManifestError where people would be called `wav` or `dev` and the people themselves are folders below.
+    """
     listing, found = list_media(source.media), []
+    _refuse_folders_above_people(listing.paths)
     for path in listing.paths:
         folders = path.split("/")[:-1]
         if folders:
@@ -25,6 +35,20 @@ def find(source: LayoutInput) -> tuple[Listing, list[Entry]]:
             listing.ignored["outside an identity's folder"] += 1
     _warn_of_frames([path for path in listing.paths if path.count("/") == 1])
     return listing, found
+
+
+def _refuse_folders_above_people(paths: Sequence[str]) -> None:
+    below: dict[str, set[str]] = defaultdict(set)
+    for path in paths:
+        folders = path.split("/")[:-1]
+        if len(folders) > 1 and folders[0].lower() in _ABOVE_PEOPLE:
+            below[folders[0]].add(folders[1])
+    refuse(
+        [f"{folder!r}: {', '.join(first_of(sorted(names), _SHOWN))}" for folder, names in sorted(below.items())],
+        "folders where layout folders expects people, with what seem to be people below",
+        "Put all media of a person into one folder, directly in manifest.media, or list the media in a table (layout "
+        "csv); VoxCeleb1 and VoxCeleb2 have layout voxceleb1, MAV-Celeb has mavceleb. Rename one that is a person.",
+    )
 
 
 def _warn_of_frames(paths: Sequence[str]) -> None:
