@@ -34,7 +34,7 @@ class Sources:
     media: Path
     table: Path
     identities: Path
-    cache: Path  # folder for what the last manifest measured
+    cache: Path  # folder for what the last manifest of each media folder measured
 
 
 def build_manifest(settings: ManifestSettings, sources: Sources) -> pd.DataFrame:
@@ -56,9 +56,10 @@ def build_manifest(settings: ManifestSettings, sources: Sources) -> pd.DataFrame
     entries = with_canonical_names(entries)
     warn_of_similar_names({entry.identity for entry in entries}, people.keys())
     refuse_contradictions(entries, people)
-    known = read_known(known_path(sources.cache))
+    memory = known_path(sources.cache, listing.root)
+    known = read_known(memory)
     measured = measure(listing.root, [entry.path for entry in entries], known)
-    write_known(known_path(sources.cache), measured.values())
+    write_known(memory, measured.values())
     _refuse_changes(sources.media, listing, measured)
     _refuse_unreadable(measured, settings.max_skip_ratio)
     _refuse_other_kinds(entries, measured)

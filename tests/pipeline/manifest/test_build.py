@@ -263,6 +263,17 @@ def test_unchanged_media_are_read_once(build: Build, media: Path, hashed: list[s
     assert len(hashed) == 5
 
 
+def test_what_was_read_is_known_again_after_the_manifest_of_another_folder(
+    media: Path, tmp_path: Path, hashed: list[str]
+) -> None:
+    """As of two projects that share SBNET_HOME."""
+    (tmp_path / "people.csv").write_text("identity\n")
+    other = Path(shutil.copytree(media, tmp_path / "other"))
+    for folder in (media, other, media, other):
+        assert len(manifest_of(folder, tmp_path / "people.csv", tmp_path)) == 4
+    assert len(hashed) == 8
+
+
 def test_changed_bytes_are_seen_even_with_the_old_length_and_date(build: Build, media: Path, hashed: list[str]) -> None:
     path = media / "ann" / "radio" / "one.wav"
     before, state = build().set_index("item"), path.stat()
