@@ -22,6 +22,7 @@ from pipeline.manifest.schema import COLUMNS, KIND_OF_SUFFIX, TABLE_COLUMNS, TRA
 from pipeline.settings import Kind, ManifestSettings
 
 _SHOWN = 10  # media named in the log; all unreadable ones are in the extraction stages' skipped.csv
+_SYNTHETIC = "truth/settings.json"  # what tools.corpus puts beside the table of a corpus that it makes
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Sources:
     media: Path
     table: Path
     identities: Path
-    cache: Path  # folder for what the last manifest measured
+    cache: Path  # folder for what the last manifest of each media folder measured
 
 
 def build_manifest(settings: ManifestSettings, sources: Sources) -> pd.DataFrame:
@@ -43,6 +44,7 @@ def build_manifest(settings: ManifestSettings, sources: Sources) -> pd.DataFrame
     the items or lines, for whatever contradicts itself, and when more than max_skip_ratio of the media cannot be read.
     """
     layout = layout_named(settings.layout)
+    _refuse_synthetic_people(sources)
     _check_renames(settings.columns, sources, layout)
     people = read_identities(sources.identities, settings.columns)
     listing, entries = layout.find(LayoutInput(sources.media, sources.table, settings.columns))
@@ -54,9 +56,10 @@ def build_manifest(settings: ManifestSettings, sources: Sources) -> pd.DataFrame
     entries = with_canonical_names(entries)
     warn_of_similar_names({entry.identity for entry in entries}, people.keys())
     refuse_contradictions(entries, people)
-    known = read_known(known_path(sources.cache))
+    memory = known_path(sources.cache, listing.root)
+    known = read_known(memory)
     measured = measure(listing.root, [entry.path for entry in entries], known)
-    write_known(known_path(sources.cache), measured.values())
+    write_known(memory, measured.values())
     _refuse_changes(sources.media, listing, measured)
     _refuse_unreadable(measured, settings.max_skip_ratio)
     _refuse_other_kinds(entries, measured)
@@ -68,6 +71,16 @@ def build_manifest(settings: ManifestSettings, sources: Sources) -> pd.DataFrame
     _log_counts(manifest, listing, measured, known)
     _warn(repeated, set(people), set(manifest["identity"]))
     return manifest
+
+
+def _refuse_synthetic_people(sources: Sources) -> None:
+    """Raise ManifestError where media would get the traits of synthetic people: real ones are called id0001, too."""
+    corpus = sources.identities.resolve().parent
+    if (corpus / _SYNTHETIC).is_file() and not sources.media.resolve().is_relative_to(corpus):
+        raise ManifestError(
+            f"manifest.identities: {sources.identities} describes the synthetic people of {corpus}, but the media are "
+            f"those of {sources.media}: name the table of your own people, or data/no_identities.csv if you have none"
+        )
 
 
 def _check_renames(columns: Mapping[str, str], sources: Sources, layout: Layout) -> None:

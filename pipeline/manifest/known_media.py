@@ -1,9 +1,10 @@
-"""What the last manifest measured, so that the next one reads only new and changed files.
+"""What the last manifest of a media folder measured, so that the next one reads only new and changed files.
 
 It is beside the item cache and saves time only: a lost, damaged or outdated file means that all media are read.
 """
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,7 @@ import av
 import pandas as pd
 import pyarrow.parquet as pq
 
-from pipeline.files import atomic_path
+from pipeline.files import atomic_path, sha256_hex
 from pipeline.manifest.medium import Measured
 from pipeline.media.probe import MediaInfo
 from pipeline.runtime.parquet import write_parts
@@ -20,14 +21,16 @@ from pipeline.runtime.parquet import write_parts
 _VERSION = 3  # raise it when probe() comes to judge the same bytes differently
 _INFO = ("kind", "duration", "fps", "width", "height", "sample_rate", "audio_tracks", "notes")
 _PART = 4096  # rows read or written at a time
+_DIGITS = 16  # of a media folder's digest
 _COLUMNS = ("stamp", "digest", "size", *_INFO)
 
 logger = logging.getLogger(__name__)
 
 
-def known_path(folder: Path) -> Path:
-    """The file of this version of the code and of FFmpeg."""
-    return folder / f"media-{_VERSION}-{av.__version__}.parquet"
+def known_path(folder: Path, media: Path | None = None) -> Path:
+    """The file of this version of the code and of FFmpeg; where folders of media share `folder`, of one, resolved."""
+    of_media = f"-{sha256_hex(os.fsencode(media))[:_DIGITS]}" if media else ""
+    return folder / f"media-{_VERSION}-{av.__version__}{of_media}.parquet"
 
 
 def read_known(path: Path) -> dict[str, Measured]:

@@ -1,6 +1,6 @@
 """What lower precision costs and saves: cosine to float32, EER, and time per second of speech.
 
-    python -m tools.voice_encoder.precision <LibriSpeech folder> <run>/checkpoint.safetensors [<weights.safetensors>]
+    python -m tools.voice_encoder.precision <LibriSpeech folder> <run>/checkpoint.safetensors <weights.safetensors>
 
 The reference is the run's float32 average; beside it the stored half-precision weights, run in three precisions.
 """

@@ -14,9 +14,13 @@ from av.stream import Disposition
 from pipeline.errors import ManifestError
 from pipeline.extraction.tasks import may_hold_voices
 from pipeline.manifest import medium
+from pipeline.manifest.build import Sources, build_manifest
 from pipeline.manifest.schema import COLUMNS, read_manifest, write_manifest
+from pipeline.settings import ManifestSettings
 from tests import media_factory as make
 from tests.pipeline.manifest.conftest import Build
+
+DEMO = Path(__file__).resolve().parents[3] / "data" / "demo"
 
 
 def test_video_sound_and_images_live_in_one_table(build: Build, media: Path) -> None:
@@ -259,6 +263,17 @@ def test_unchanged_media_are_read_once(build: Build, media: Path, hashed: list[s
     assert len(hashed) == 5
 
 
+def test_what_was_read_is_known_again_after_the_manifest_of_another_folder(
+    media: Path, tmp_path: Path, hashed: list[str]
+) -> None:
+    """As of two projects that share SBNET_HOME."""
+    (tmp_path / "people.csv").write_text("identity\n")
+    other = Path(shutil.copytree(media, tmp_path / "other"))
+    for folder in (media, other, media, other):
+        assert len(manifest_of(folder, tmp_path / "people.csv", tmp_path)) == 4
+    assert len(hashed) == 8
+
+
 def test_changed_bytes_are_seen_even_with_the_old_length_and_date(build: Build, media: Path, hashed: list[str]) -> None:
     path = media / "ann" / "radio" / "one.wav"
     before, state = build().set_index("item"), path.stat()
@@ -332,3 +347,37 @@ def test_media_that_change_after_they_were_read_are_refused(
     named = "'bob/late.mp4' is new" if change == "new" else "'bob/talk.mp4' changed"
     with pytest.raises(ManifestError, match=rf"(?s){named}.*Run `dvc repro` again"):
         build()
+
+
+def manifest_of(media: Path, identities: Path, tmp_path: Path) -> pd.DataFrame:
+    """With the columns of the shipped table."""
+    (tmp_path / "items.csv").write_text("path,identity\n")
+    settings = ManifestSettings(
+        media=str(media),
+        listed={},
+        layout="folders",
+        table="items.csv",
+        identities=str(identities),
+        columns={"nationality": "region"},
+        max_skip_ratio=0.0,
+    )
+    return build_manifest(settings, Sources(media, tmp_path / "items.csv", identities, tmp_path / "cache"))
+
+
+def test_traits_of_the_shipped_people_are_refused_for_other_media(media: Path, tmp_path: Path) -> None:
+    """MAV-Celeb calls its people id0001, too."""
+    (media / "ann").rename(media / "id0001")
+    remedy = r"manifest\.identities: .* describes the synthetic people of .*/data/demo, .*or data/no_identities\.csv"
+    with pytest.raises(ManifestError, match=remedy):
+        manifest_of(media, DEMO / "identities.csv", tmp_path)
+    (tmp_path / "people.csv").symlink_to(DEMO / "identities.csv")
+    with pytest.raises(ManifestError, match=remedy):
+        manifest_of(media, tmp_path / "people.csv", tmp_path)
+
+
+def test_traits_of_a_synthetic_corpus_belong_to_its_own_media(media: Path, tmp_path: Path) -> None:
+    (media / "truth").mkdir()
+    (media / "truth" / "settings.json").write_text("{}")
+    (media / "identities.csv").write_text("identity,gender,region\nann,f,A\n")
+    manifest = manifest_of(media, media / "identities.csv", tmp_path)
+    assert set(manifest.loc[manifest["identity"] == "ann", "gender"]) == {"f"}

@@ -25,6 +25,32 @@ def find(source: LayoutInput) -> tuple[Listing, list[Entry]]:
 '''
 
 
+def test_numbered_pictures_in_a_persons_own_folder_are_counted_with_the_remedy(
+    build: Build, media: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neighbouring frames of one film must not pass for two recordings without a word."""
+    for number in range(3):
+        make.write_image(media / "ann" / f"film1_frame{number:04}.jpg", number)
+    make.write_image(media / "bob" / "7.png", 3)
+    make.write_image(media / "bob" / "12.png", 4)
+    assert build()["clip"].nunique() == 9
+    assert "5 pictures of 2 people differ in their names by numbers alone" in caplog.text
+    assert "first: 'ann/film1_frame0000.jpg'; frames of one film belong into a folder of theirs" in caplog.text
+
+
+def test_pictures_that_say_their_recording_are_not_counted_as_frames(
+    build: Build, media: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(2):
+        make.write_image(media / "ann" / "film" / f"{number}.jpg", number)  # a folder each recording
+        make.write_image(media / "bob" / f"{number}.jpg", 2 + number)  # and one medium of each kind
+        make.write_sound(media / "bob" / f"{number}.wav", make.noise(0.3, 16000, seed=number))
+    make.write_image(media / "carl" / "beach.jpg", 4)
+    make.write_image(media / "carl" / "office.jpg", 5)
+    assert len(build()) == 12
+    assert "pictures" not in caplog.text
+
+
 @pytest.mark.parametrize("name", ["folders", "voxceleb1", "mavceleb", "csv"])
 def test_layouts_that_ship_are_known(name: str) -> None:
     assert layouts.layout_named(name).expects

@@ -1,4 +1,4 @@
-"""VoxCeleb1 and MAV-Celeb as they are released."""
+"""VoxCeleb1, VoxCeleb2 and MAV-Celeb as they are released."""
 
 import shutil
 from pathlib import Path
@@ -16,6 +16,8 @@ META = (
     "id10001\tA.J._Buckley\tm\tIreland\tdev\n"
     "id10002\tZoë_Doe\tf\tNew Zealand\ttest\n"
 )
+
+META_OF_2 = "VoxCeleb2 ID ,VGGFace2 ID ,Gender ,Set \nid00012 ,n000012 ,m ,dev \nid00016 ,n000016 ,f ,test \n"
 
 
 @pytest.fixture
@@ -84,6 +86,34 @@ def test_the_released_meta_file_is_read(shared: Path) -> None:
         "m": 690,
         "f": 561,
     }
+
+
+@pytest.fixture
+def voxceleb2(media: Path) -> Path:
+    """Two people of either split, in the folder that `build` reads."""
+    shutil.rmtree(media)
+    make.write_sound(media / "aac/id00012/21Uxsk56VDQ/00001.flac", make.noise(0.3, 16000, 1))  # as released: m4a
+    make.write_video(media / "mp4/id00012/21Uxsk56VDQ/00001.mp4", 0.4, seed=1)
+    make.write_video(media / "test/mp4/id00016/_0abc/00002.mp4", 0.4, seed=2)
+    return media
+
+
+def test_sounds_and_films_of_a_voxceleb2_person_meet(build: Build, voxceleb2: Path) -> None:
+    manifest = build(META_OF_2, layout="voxceleb1")
+    assert list(manifest["identity"]) == ["id00012", "id00012", "id00016"]
+    assert list(manifest["clip"]) == ["id00012/21Uxsk56VDQ", "id00012/21Uxsk56VDQ", "id00016/_0abc"]
+    assert list(manifest["gender"]) == ["m", "m", "f"] and manifest["nationality"].isna().all()
+
+
+def test_folders_above_people_are_not_taken_for_people(build: Build, voxceleb2: Path) -> None:
+    (voxceleb2 / "test").rename(voxceleb2 / "Test")
+    with pytest.raises(ManifestError, match=r"(?s)'Test': mp4\n  'aac': id00012\n  'mp4': id00012\n.*layout voxceleb1"):
+        build(META_OF_2, layout="folders")
+
+
+def test_a_person_called_like_a_split_has_films_of_their_own(build: Build, media: Path) -> None:
+    make.write_video(media / "Val" / "talk.mp4", 0.4, seed=3)
+    assert "Val" in set(build(layout="folders")["identity"])
 
 
 @pytest.fixture

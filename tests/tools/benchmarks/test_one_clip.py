@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from pipeline.media import decode_audio, probe, sample_frames
 from tests import media_factory as make
-from tools.benchmarks.one_clip.__main__ import Cost, Seconds
-from tools.benchmarks.one_clip.clone import add_clip, clone_project, with_other_bytes
+from tests.stages.project import ROOT
+from tools.benchmarks.one_clip.__main__ import EXTRACTION, RETRAINING, Cost, Seconds
+from tools.benchmarks.one_clip.clone import add_clip, alone_with, clone_project, with_other_bytes
 from tools.benchmarks.one_clip.timed import Timed, run, spans
 
 
@@ -36,6 +38,23 @@ def test_every_clip_that_comes_is_another_one_of_the_first_person(tmp_path: Path
     assert {clip.parent.name for clip in clips} == {"id0001"}
     bytes_of = [path.read_bytes() for path in (tmp_path / "data" / "demo" / "id0001").iterdir()]
     assert len({hashlib.sha256(data).digest() for data in bytes_of}) == 3
+
+
+def test_clip_alone_finds_the_networks_that_the_clone_has_converted_and_no_item(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    (clone / ".sbnet" / "networks" / "facenet").mkdir(parents=True)
+    (clone / ".sbnet" / "items.sqlite").touch()
+    (clone / "params.yaml").write_text("manifest: {media: data/demo}\n")
+    clip = make.write_video(clone / "data" / "demo" / "id0001" / "0.mp4", 0.4)
+    alone = alone_with(clip, clone, tmp_path / "alone")
+    assert (alone / ".sbnet" / "networks" / "facenet").is_dir() and not (alone / ".sbnet" / "items.sqlite").exists()
+    assert [path.name for path in (alone / "media").rglob("*.mp4")] == ["0.mp4"]
+
+
+def test_every_stage_that_a_clip_runs_is_one_of_the_parts() -> None:
+    stages = set(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
+    of_other_inputs = {"settings", "import_features", "media", "manifest", "fuse"}  # the manifest counts as overhead
+    assert stages - of_other_inputs == {*EXTRACTION, *RETRAINING}
 
 
 def test_stage_lasts_until_the_next_one_begins() -> None:

@@ -1,5 +1,6 @@
 """What the benchmark's world holds, that its limit is one, that its control is one; and the whole of it, small."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ from scipy import stats
 
 from pipeline.manifest.schema import read_manifest
 from pipeline.metrics import roc_auc
+from tools.benchmarks.voxceleb_scale import methods
 from tools.benchmarks.voxceleb_scale import planted as world_of
 from tools.benchmarks.voxceleb_scale.control import exchanged, interval
 from tools.benchmarks.voxceleb_scale.methods import Bench, described, entries, every_method, figures
@@ -202,6 +204,51 @@ def test_results_of_other_settings_are_not_taken_for_those_asked_for(tmp_path: P
         RuntimeError, match=r"holds results of .*'epochs': 4.*, and not of .*'epochs': 5.*another --folder"
     ):
         bench(5).results([])
+
+
+def test_a_run_whose_entry_or_code_has_changed_is_done_again_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    known: dict[str, dict[str, object]] = {"mine": {"loss": "fop"}, "other": {"loss": "ce"}}
+
+    def result(bench: Bench, name: str, digest: str) -> dict[str, object]:
+        done.append(name)
+        return {"run": name, "digest": digest, "eer": float(len(done))}
+
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.setattr(Bench, "_result", result)
+    monkeypatch.setattr(methods, "entries", lambda: known)
+    (tmp_path / "results.csv").write_text("run,eer\nmine,99.0\n")  # of a version that wrote no digest
+
+    def errors() -> list[float]:
+        return list(Bench(tmp_path, 4, [1e-3], 0, lambda line: None).results(["mine", "other"])["eer"])
+
+    assert errors() == errors() == [1.0, 2.0]
+    known["mine"]["learning_rate"] = 0.5
+    assert errors() == errors() == [3.0, 2.0]
+    monkeypatch.setattr(methods, "code_of", lambda settings: {"pipeline/methods/sbnet.py": "other code"})
+    assert errors() == errors() == [4.0, 5.0]
+
+
+def test_rates_that_were_tried_with_other_settings_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[str] = []
+
+    def stage(folder: Path, *arguments: str) -> None:
+        if arguments[1] == "stages.train":
+            trained.append(arguments[2])
+            history = folder / "artifacts" / "runs" / arguments[2] / "history.csv"
+            history.parent.mkdir(parents=True, exist_ok=True)
+            history.write_text(f"epoch,validation_eer\n1,{20 + len(trained)}\n")
+
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.setattr(methods, "run", stage)
+    bench = Bench(tmp_path, 4, [1e-3, 1e-2], 0, lambda line: None)
+    for digest in ("12345678", "12345678", "1e5"):
+        assert bench._best_rate("mine", {"loss": "fop"}, digest) == 1e-3
+    assert trained == ["mine-rate1e-03", "mine-rate1e-02"] * 2
 
 
 @pytest.mark.stage

@@ -45,7 +45,7 @@ def clone_project(folder: Path, people: int, all_runs: bool) -> Path:
 
 
 def alone_with(clip: Path, clone: Path, folder: Path) -> Path:
-    """A folder beside the clone, with its params.yaml, that clip as all media and nothing cached."""
+    """A folder beside the clone, with its params.yaml and converted networks, that clip alone and no item cached."""
     target = folder / "media" / clip.parent.name / clip.name
     target.parent.mkdir(parents=True)
     shutil.copy(clip, target)
@@ -53,6 +53,7 @@ def alone_with(clip: Path, clone: Path, folder: Path) -> Path:
     media["identities"] = str(clone / "data/no_identities.csv")
     write_params(folder, read_params(clone), {"manifest": media})
     share_weights(folder)
+    (folder / ".sbnet" / "networks").symlink_to(clone / ".sbnet" / "networks")
     return folder
 
 

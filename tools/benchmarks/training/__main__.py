@@ -60,7 +60,7 @@ def _beside(folder: Path, checkout: Path, rounds: int) -> None:
         found = run_official(checkout, features, training, seed=1, epochs=_EPOCHS, threads=1, test=False)
         theirs += found[1:]
         own = our_epochs("single_fop", "official", [0])
-        ours = {name: ours.get(name, []) + (values if name == "memory" else values[1:]) for name, values in own.items()}
+        ours = {name: ours.get(name, []) + values for name, values in own.items()}
     wall = [median(epoch.trained for epoch in theirs), median(ours["wall"])]
     processor = [median(epoch.processor or 0.0 for epoch in theirs), median(ours["processor"])]
     _say("| | an epoch | of the processor | resident at most |\n|---|---|---|---|")
@@ -72,8 +72,8 @@ def _beside(folder: Path, checkout: Path, rounds: int) -> None:
 def in_two_processes() -> str:
     """Three seeds of a run under recipe official in two processes at once."""
     processes = [_start("single_fop", "official", seeds) for seeds in _TWO_PROCESSES]
-    found = [_finish(process) for process in processes]
-    walls, processors = ([sum(one[name]) / _EPOCHS for one in found] for name in ("wall", "processor"))
+    found = [_counted(_finish(process), len(seeds)) for process, seeds in zip(processes, _TWO_PROCESSES, strict=True)]
+    walls, processors = ([sum(one[name]) / (_EPOCHS - 1) for one in found] for name in ("wall", "processor"))
     memory = ", ".join(f"{one['memory'][0]:.0f}" for one in found)
     return (
         f"three seeds in two processes: {max(walls):.1f} s an epoch of all three, {sum(processors):.1f} s of the "
@@ -87,7 +87,7 @@ def _estimate() -> None:
     _say("|---|---|---|---|---|---|")
     total = 0.0
     for run, runs in KINDS.items():
-        found = our_epochs(run, "paper", [0], epochs=1)
+        found = our_epochs(run, "paper", [0], epochs=2)
         epoch, validation = found["processor"][0], found["validation"][0]
         hours = runs * _PAPER_EPOCHS * _SEEDS * (epoch + validation) / 3600
         total += hours
@@ -97,8 +97,13 @@ def _estimate() -> None:
 
 
 def our_epochs(run: str, recipe: str, seeds: Sequence[int], epochs: int = _EPOCHS) -> Found:
-    """What our_epochs.py prints; raises RuntimeError with its last words where it fails."""
-    return _finish(_start(run, recipe, seeds, epochs))
+    """What our_epochs.py prints, without the first epoch; raises RuntimeError with its last words where it fails."""
+    return _counted(_finish(_start(run, recipe, seeds, epochs)), len(seeds))
+
+
+def _counted(found: Found, seeds: int) -> Found:
+    """Without the first epoch of each seed; memory is of the process."""
+    return {name: values if name == "memory" else values[seeds:] for name, values in found.items()}
 
 
 def _start(run: str, recipe: str, seeds: Sequence[int], epochs: int = _EPOCHS) -> "subprocess.Popen[str]":

@@ -4,7 +4,8 @@ One rule for all: a run trains with its own entry of `experiments:`, but for as 
 learning rate that is given, one seed each; the rate whose best epoch has the lowest EER on validation people is taken
 for all seeds, and of each seed the epoch that is best there. Test people choose nothing, except in runs of recipe
 official, which are trained as that code does it. These keep their rate, and so does a method that scores galleries
-only: there are no trials to choose by. Closed forms have none. What is done stays in RESULTS and CANDIDATES.
+only: there are no trials to choose by. Closed forms have none. What is done stays in RESULTS and CANDIDATES, and is
+done again where the run's entry, what it takes from params.yaml or the code of its method or loss has changed.
 
 Of a control nothing is chosen (control.py says why): the rate is that of `experiments:`, and the last epoch counts.
 """
@@ -20,12 +21,12 @@ import torch
 import yaml
 
 from pipeline.config import load_params
-from pipeline.files import atomic_path, write_text
+from pipeline.files import atomic_path, sha256_hex, write_text
 from pipeline.losses import build_loss
 from pipeline.methods import Sizes, build_method, method_class
 from pipeline.methods.base import loss_sizes
 from pipeline.protocol.judged import judged_on
-from pipeline.resolved import resolved
+from pipeline.resolved import code_of, resolved
 from pipeline.settings import RunSettings
 from pipeline.training.lists import TRAITS
 from tools.benchmarks.voxceleb_scale.planted import DIMENSION
@@ -38,6 +39,7 @@ ADDED = {  # to the runs of params.yaml: what the world is calibrated on, and th
     "official_face_only_fop": {"recipe": "official", "loss": "fop", "modality": "face"},
     "best_of_many": {"recipe": "best_of_many"},
 }
+_DIGITS = 16  # of a run's digest
 _ORDER = ("order", "alternate_epochs")  # runs that differ in nothing else are one method
 _COLUMNS = {  # of RESULTS -> where metrics.json has it; {task}: what the run is judged on
     "eer": ("verification", "{task}", "random"),
@@ -64,14 +66,15 @@ class Bench:
     chooses: bool = True  # rate and epoch, on validation people
 
     def results(self, names: Sequence[str]) -> pd.DataFrame:
-        """Do the runs that are not done yet, and say each; the results of them all, in the order of the names.
+        """Do the runs that are not done yet as they are now, and say each; the results of all, in the order of names.
 
         Raises RuntimeError where the folder holds results of other settings.
         """
         self._claim()
         for name in names:
-            if name not in set(self._table(RESULTS)["run"]):
-                row = self._result(name)
+            digest, done = self._digest(name), self._table(RESULTS)
+            if not ((done["run"] == name) & (done["digest"] == digest)).any():
+                row = self._result(name, digest)
                 self._add(RESULTS, row)
                 self.say(described(row))
         return self._table(RESULTS).set_index("run").loc[list(names)].reset_index()
@@ -85,33 +88,40 @@ class Bench:
             raise RuntimeError(f"{self.project} holds results of {done}, and not of {own}: take another --folder")
         write_text(note, json.dumps(own) + "\n")
 
-    def _result(self, name: str) -> dict[str, Any]:
+    def _digest(self, name: str) -> str:
+        """Of what a run depends on: its settings, before anything is chosen, and the code of its method and loss."""
+        settings = self._resolved(name, entries()[name])
+        return sha256_hex(json.dumps([settings.model_dump(mode="json"), code_of(settings)], sort_keys=True))[:_DIGITS]
+
+    def _result(self, name: str, digest: str) -> dict[str, Any]:
         own = entries()[name]
-        settings = self._settled(name, own)
+        settings = self._resolved(name, own)
         chosen = {**own, "epochs": self.epochs} if _has_rate(settings) else {**own}
         if not self.chooses:
             chosen |= {"selection": "last"}
         elif is_searched(settings):
-            chosen |= {"learning_rate": self._best_rate(name, own)}
+            chosen |= {"learning_rate": self._best_rate(name, own, digest)}
         settings = self._settled(name, chosen)
         cost = run(self.project, "-m", "stages.train", name)
         run(self.project, "-m", "stages.evaluate", name)
         metrics = json.loads((self._folder(name) / "metrics.json").read_text(encoding="utf-8"))
-        row: dict[str, Any] = {"run": name, "learning_rate": settings.learning_rate if _has_rate(settings) else None}
+        row: dict[str, Any] = {"run": name, "digest": digest}
+        row |= {"learning_rate": settings.learning_rate if _has_rate(settings) else None}
         row |= {"epochs": " ".join(str(epoch) for epoch in metrics["selection"]["epochs"].values())}
         return row | {"seconds": round(cost.wall, 1)} | figures(metrics, judged_on(settings.modality).name)
 
-    def _best_rate(self, name: str, own: Mapping[str, Any]) -> float:
+    def _best_rate(self, name: str, own: Mapping[str, Any], digest: str) -> float:
         for rate in self.rates:
             tried = self._table(CANDIDATES)
-            if not ((tried["run"] == name) & (tried["learning_rate"] == rate)).any():
+            same = (tried["run"] == name) & (tried["digest"] == digest)
+            if not (same & (tried["learning_rate"] == rate)).any():
                 candidate = f"{name}-rate{rate:.0e}"
                 settings = {"epochs": self.epochs, "seeds": [self.first_seed], "learning_rate": rate}
                 self._settled(candidate, {**own, **settings})
                 run(self.project, "-m", "stages.train", candidate)
                 history = pd.read_csv(self._folder(candidate) / "history.csv")
                 best = history.loc[history["validation_eer"].idxmin()]
-                found = {"run": name, "learning_rate": rate, "epoch": int(best["epoch"])}
+                found = {"run": name, "digest": digest, "learning_rate": rate, "epoch": int(best["epoch"])}
                 self._add(CANDIDATES, found | {"validation_eer": float(best["validation_eer"])})
         tried = self._table(CANDIDATES)
         tried = tried[(tried["run"] == name) & tried["learning_rate"].isin(self.rates)]
@@ -126,15 +136,24 @@ class Bench:
         run(self.project, "-m", "stages.settings")
         return resolved(load_params(path), name)
 
+    def _resolved(self, name: str, entry: Mapping[str, Any]) -> RunSettings:
+        params = load_params(self.project / "params.yaml")
+        return resolved(params.model_copy(update={"experiments": {name: dict(entry)}}), name)
+
     def _folder(self, name: str) -> Path:
         return self.project / "artifacts" / "runs" / name
 
     def _table(self, name: str) -> pd.DataFrame:
         path = self.project / name
-        return pd.read_csv(path) if path.exists() else pd.DataFrame({"run": [], "learning_rate": []})
+        empty = pd.DataFrame({"run": [], "learning_rate": []})
+        table = pd.read_csv(path, dtype={"digest": "str"}) if path.exists() else empty
+        return table.assign(digest=table.get("digest", ""))  # a table of before has none: its runs are done again
 
     def _add(self, name: str, row: Mapping[str, Any]) -> None:
-        rows = [*self._table(name).to_dict("records"), dict(row)]
+        """Add a row; those of the same run with other settings or code go."""
+        table = self._table(name)
+        kept = table[(table["run"] != row["run"]) | (table["digest"] == row["digest"])]
+        rows = [*kept.to_dict("records"), dict(row)]
         with atomic_path(self.project / name) as temporary:
             pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
 
