@@ -199,6 +199,7 @@ def test_a_submission_of_one_run_a_language_has_four_files_and_of_one_says_what_
             submit(monkeypatch, capsys, "fop_Hindi", "--pattern", wrong)
 
 
+@pytest.mark.slow
 def test_fusions_ensembles_and_methods_without_embeddings_are_submitted_as_other_runs_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -159,7 +159,13 @@ CHANGES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
+# Those whose like is among the others take `make test` too long.
+SLOW = ("a run more", "an option of a method", "code of a method", "the order of samples")
+
+
+@pytest.mark.parametrize(
+    "change", [pytest.param(one, marks=[pytest.mark.slow] if one in SLOW else []) for one in CHANGES]
+)
 def test_a_change_retrains_the_runs_that_use_what_changed_and_no_other(project: Path, change: str) -> None:
     make, expected = CHANGES[change]
     shutil.copytree(project, before := project.with_name("before"), symlinks=True)
