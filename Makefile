@@ -4,6 +4,7 @@ VENV ?= .venv
 CORPUS_VENV ?= .venv-corpus
 BIN := $(VENV)/bin
 HEAD := tools/corpus/.cache/head.npz
+RECENT := import sys; sys.exit(sys.version_info < (3, 11))
 export PATH := $(abspath $(BIN)):$(PATH)
 
 .PHONY: repro test test-stages test-pipeline test-others test-slow faults test-all check format setup corpus clean
@@ -50,7 +51,9 @@ setup: $(VENV)/.installed
 
 # torch first and by its pin: resolved together with the rest, a newer build with CUDA packages could come.
 $(VENV)/.installed: requirements.txt requirements-export.txt requirements-cluster.txt requirements-dev.txt
+	@$(PYTHON) -c '$(RECENT)' || { echo "$(PYTHON) is older than Python 3.11: name another, as in make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c '$(RECENT)' || { echo "$(VENV) is of a Python older than 3.11: remove it, then make again" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet $$(grep '^torch==' requirements.txt)
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	touch $@

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.extraction.decoding import SampleFrames
+from pipeline.extraction.executors import device_here
 from pipeline.extraction.face_table import FrameCounts, write_detections
 from pipeline.extraction.item_cache import Arrays, ItemCache
 from pipeline.extraction.loop import Extraction, extract
@@ -27,10 +28,9 @@ logger = logging.getLogger("stages.detect_faces")
 def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     """Look for a face in the sampled frames of every item that has pictures; write boxes and detect_skipped.csv."""
     from extractors.faces.face import face_detector  # torch: not for feature files
-    from pipeline.runtime.device import select_device
 
     settings = params.detect_faces
-    detector = face_detector(settings, select_device())
+    detector = face_detector(settings, device_here())
     step = FaceDetection(detector, SampleFrames(settings.frame_rate, settings.max_frames))
     manifest = read_manifest(deps.manifest, MEDIA_COLUMNS)
     manifest, media = manifest[manifest["kind"].isin(["video", "image"])], media_path(params, "")

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from pipeline.extraction.executors import device_here
 from pipeline.extraction.face_table import FaceTable
 from pipeline.extraction.item_cache import ItemCache
 from pipeline.extraction.loop import extract
@@ -21,12 +22,11 @@ from stages.imported import or_imported
 def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     """Embed every detected face; write the packed store and skipped.csv, which includes what detection skipped."""
     from extractors.faces.face import face_extractor  # torch: not for feature files
-    from pipeline.runtime.device import select_device
 
     settings = params.embed_faces
     manifest = read_manifest(deps.manifest, MEDIA_COLUMNS).sort_values("item")
     table = FaceTable(deps.faces / "detections.parquet")
-    step = FaceEmbedding(face_extractor(settings, select_device()), table.made_by())
+    step = FaceEmbedding(face_extractor(settings, device_here()), table.made_by())
     media = media_path(params, "")
     tasks = Tasks(lambda: step.tasks(rows_of(manifest, table), lambda row: media / row.path))
     with ItemCache(items_path()) as cache:

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from pipeline.extraction.executors import device_here
 from pipeline.extraction.item_cache import ItemCache
 from pipeline.extraction.loop import extract
 from pipeline.extraction.packing import pack
@@ -21,10 +22,9 @@ from stages.imported import or_imported
 def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     """Embed every item that can hold a voice, which a mute video cannot; write the packed store and skipped.csv."""
     from extractors.voices.voice import voice_extractor  # torch: not for feature files
-    from pipeline.runtime.device import select_device
 
     settings, manifest = params.embed_voices, read_manifest(deps.manifest, MEDIA_COLUMNS)
-    step = VoiceEmbedding(voice_extractor(settings, select_device()), settings.remove_offset, settings.trim)
+    step = VoiceEmbedding(voice_extractor(settings, device_here()), settings.remove_offset, settings.trim)
     rows, media = may_hold_voices(manifest), media_path(params, "")
     tasks = Tasks(lambda: step.tasks(rows_in(rows), lambda row: media / row.path))
     with ItemCache(items_path()) as cache:

@@ -8,16 +8,20 @@ changed, which it allows as they write different files; last comes a plain `dvc 
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.config import load_params
+from pipeline.extraction.limits import cores
 from stages.common import PARAMS, run_command
 
 _DVC = (sys.executable, "-m", "dvc")
 _BEFORE = ("settings", "protocol")  # and what these depend on: all that a run needs
+_ON_A_GPU = 4  # runs at a time, by default: each has some hundred MB there for itself
+_TERMINATED = 143  # exit status of a process that SIGTERM ends
 
 
 def lanes(runs: Sequence[str], jobs: int) -> list[list[str]]:
@@ -29,12 +33,15 @@ def lanes(runs: Sequence[str], jobs: int) -> list[list[str]]:
 def main() -> None:
     """Reproduce everything; the exit status is that of the first DVC that failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    parser.add_argument("--jobs", type=int, default=cores, help="runs at a time (default: the number of cores)")
+    usual = min(cores(), _ON_A_GPU) if _may_use_a_gpu() else cores()
+    words = f"runs at a time (default: the number of cores, SBNET_CORES; with a GPU {_ON_A_GPU} at most)"
+    parser.add_argument("--jobs", type=int, default=usual, help=words)
     jobs = max(1, parser.parse_args().jobs)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     if jobs > 1 and _changed():
         _finish([subprocess.Popen([*_DVC, "repro", *_BEFORE])])
-        stages = _changed()
+        # The stages that list media always run: what has changed behind them is known only now.
+        stages = {stage for stage in _changed() if not stage.startswith("media@")}
         runs = [run for run in load_params(PARAMS).experiments if {f"train@{run}", f"evaluate@{run}"} & stages]
         # Stages by themselves: what they depend on is done, and two processes that look at one would lock each other.
         shares = lanes(runs, jobs)
@@ -44,16 +51,20 @@ def main() -> None:
 
 
 def _changed() -> set[str]:
-    """The stages that DVC would run, without the one that it always runs."""
+    """The stages that DVC would run, with those that it always runs."""
     answer = subprocess.run([*_DVC, "status", "--json"], stdout=subprocess.PIPE, check=False)
     if answer.returncode:
         sys.exit(answer.returncode)  # DVC has said why
-    return {stage for stage in json.loads(answer.stdout) if not stage.startswith("media@")}
+    return set(json.loads(answer.stdout))
+
+
+def _may_use_a_gpu() -> bool:
+    return os.environ.get("SBNET_DEVICE") != "cpu" and any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def _own_threads(processes: int) -> dict[str, str]:
     """The environment of a process that shares the cores with others."""
-    threads = max(1, (os.cpu_count() or 1) // processes)
+    threads = max(1, cores() // processes)
     return {"OMP_NUM_THREADS": str(threads), **os.environ}
 
 
@@ -61,8 +72,10 @@ def _finish(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
     """Wait for all; leave with the status of the first that failed, after the others have ended, too."""
     try:
         codes = [process.wait() for process in processes]
-    except KeyboardInterrupt:
+    except BaseException as error:
         for process in processes:
+            if not isinstance(error, KeyboardInterrupt):  # which the terminal has sent to all
+                process.terminate()
             process.wait()
         raise
     if failed := next((code for code in codes if code), 0):

@@ -8,11 +8,14 @@ SBNET_ITEM_SECONDS is what an item may take, and may take again for each minute 
 
 import math
 import os
+import sys
 import time
+from pathlib import Path
 
 from pipeline.errors import ConfigError
 
 ITEM_SECONDS = 120.0  # s
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # as a container sees its own
 SLICE = 1.0  # s that an executor waits at a time
 _MOST_WORKERS = 8  # decoding is seldom slower than the model by more than that
 _LEAST_BYTES = 4_000.0  # a second; sparser media are speech alone, which decodes fast, or have a wrong header
@@ -21,9 +24,18 @@ _READ_BYTES = 120e6  # a minute's worth, however short the medium: 1 MB/s, a slo
 
 
 def cores() -> int:
-    """Cores that this process may use: what the system allows, or SBNET_CORES where that is fewer."""
+    """Cores that this process may use: what the system or a container allows, or SBNET_CORES where that is fewer."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(allowed, _whole_number("SBNET_CORES", "cores", allowed)))
+    return max(1, min(allowed, _quota(), _whole_number("SBNET_CORES", "cores", allowed)))
+
+
+def _quota() -> int:
+    """Cores whose time a container may use (`docker --cpus`), rounded up: of its control group, version 2."""
+    try:
+        quota, period = _QUOTA.read_text(encoding="ascii").split()
+        return math.ceil(int(quota) / int(period))
+    except (OSError, ValueError, ZeroDivisionError):  # `max`: none is set
+        return sys.maxsize
 
 
 def worker_count() -> int:

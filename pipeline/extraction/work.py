@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from pipeline.errors import ExtractionError, MediaError
+from pipeline.errors import ExtractionError, LimitError, MediaError
 from pipeline.extraction.decoding import Prepared
 from pipeline.extraction.item_cache import Arrays
 from pipeline.extraction.limits import cores
@@ -19,6 +19,12 @@ Outcome = tuple[Task[Any], Arrays | MediaError]  # a finished item: its result, 
 
 _PER_CORE = 4  # items; they take unequal times, and the cores wait for the last one
 _AT_ONCE = 16  # items; a clip has a few faces, so FaceNet sees some 64 crops
+
+_NO_GPU_MEMORY = "OutOfMemoryError"  # torch's, by its name: torch is not imported where tasks are only decoded
+_NO_MEMORY = (
+    "its network takes more memory for it than there is; lower detect_faces.max_side or embed_voices.max_seconds, give "
+    "an actor more of a GPU (SBNET_GPU_SHARE), or run on the CPU (SBNET_DEVICE=cpu)"
+)
 
 MOST_HELD = 256_000_000  # bytes of inputs from which on no further item joins a batch: a waveform of an hour is 230 MB
 
@@ -84,15 +90,21 @@ def payload_bytes(payload: object) -> int:
 
 
 def inferred(work: Work[PayloadT], batch: Sequence[tuple[Task[PayloadT], PayloadT]]) -> list[Outcome]:
-    """The outcomes of prepared items; raises ExtractionError, naming the items, where the model breaks its promise."""
+    """The outcomes of prepared items; raises ExtractionError, naming the items, where the model breaks its promise.
+
+    Items for which memory does not suffice together go through one by one; one alone for which it does not, of the
+    device or of the machine, is a LimitError.
+    """
     try:
         outcomes = work.infer([payload for _, payload in batch])
         if len(outcomes) != len(batch):
             raise ExtractionError(f"the extractor gave {len(outcomes)} results for {len(batch)} item(s)")
-    except MediaError as error:  # raised, not returned: then of which item is only seen by asking one by one
-        if len(batch) > 1:
+    except (MediaError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and type(error).__name__ != _NO_GPU_MEMORY:
+            raise
+        if len(batch) > 1:  # raised, not returned: then of which item is only seen by asking one by one
             return [outcome for one in batch for outcome in inferred(work, [one])]
-        outcomes = [error]
+        outcomes = [error if isinstance(error, MediaError) else LimitError(_NO_MEMORY)]
     except ExtractionError as error:
         items = ", ".join(task.item for task, _ in batch)
         raise ExtractionError(f"{work.stage}, item {items}: {error}; nothing of it is cached") from error

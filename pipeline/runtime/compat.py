@@ -49,7 +49,7 @@ def import_torchaudio() -> Any:
     """
     try:
         return importlib.import_module("torchaudio")
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: it was built for another CUDA than torch
         _log.debug("torchaudio without its native half (%s)", error)
     _forget("torchaudio")
     extension = _extension_stand_in()

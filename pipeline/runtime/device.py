@@ -1,5 +1,6 @@
 """Where networks run: chosen by the environment, never by params.yaml, so that caches do not split by machine."""
 
+import logging
 import os
 
 import torch
@@ -8,11 +9,13 @@ from pipeline.errors import ConfigError
 
 VARIABLE = "SBNET_DEVICE"
 
+logger = logging.getLogger(__name__)
+
 
 def select_device() -> torch.device:
-    """The device that SBNET_DEVICE names: cpu, cuda, or auto (the default: cuda where there is one).
+    """The device that SBNET_DEVICE names: cpu, cuda, or auto (the default: cuda where there is one that works).
 
-    Raises ConfigError for another name, and for cuda where torch finds none.
+    Raises ConfigError for another name, and for cuda where torch finds none or has no code for it.
     """
     wanted = os.environ.get(VARIABLE) or "auto"
     if wanted not in ("auto", "cpu", "cuda"):
@@ -20,7 +23,20 @@ def select_device() -> torch.device:
     if wanted == "cpu":
         return torch.device("cpu")
     if torch.cuda.is_available():
-        return torch.device("cuda")
-    if wanted == "cuda":
+        if not (fault := _fault()):
+            return torch.device("cuda")
+        if wanted == "cuda":
+            raise ConfigError(f"{VARIABLE}=cuda, but torch {torch.__version__} cannot use the GPU ({fault}): use cpu")
+        logger.warning("torch %s cannot use the GPU (%s): running on the CPU", torch.__version__, fault)
+    elif wanted == "cuda":
         raise ConfigError(f"{VARIABLE}=cuda, but torch {torch.__version__} finds no GPU: unset it or use cpu")
     return torch.device("cpu")
+
+
+def _fault() -> str:
+    """Why the first GPU computes nothing, such as one older than any that torch was built for; empty if it does."""
+    try:
+        torch.ones(1, device="cuda").add(1).item()
+    except (RuntimeError, AssertionError) as error:  # AssertionError: torch without CUDA
+        return str(error).splitlines()[0]
+    return ""

@@ -14,9 +14,8 @@ def project_root() -> Path:
 
 
 def home() -> Path:
-    """Folder of caches: SBNET_HOME, or `.sbnet` in the project's root where that is unset or empty."""
-    folder = os.environ.get("SBNET_HOME")
-    return Path(folder).resolve() if folder else project_root() / ".sbnet"
+    """Folder of caches: SBNET_HOME, from the project's root on, or `.sbnet` there where that is unset or empty."""
+    return (project_root() / Path(os.environ.get("SBNET_HOME") or ".sbnet").expanduser()).resolve()
 
 
 def items_path() -> Path:

@@ -65,8 +65,11 @@ class StateFile:
         tensors = {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()}
         header = {name: getattr(state, name) for name in ("epochs_done", "chosen", "history", "seconds")}
         text = json.dumps({**header, "key": self.key, "seed": seed, "digest": _digest(tensors)})
-        with atomic_path(self.path(seed)) as temporary:
-            temporary.write_bytes(save(tensors, metadata={_KEY: text}))
+        try:
+            with atomic_path(self.path(seed)) as temporary:
+                temporary.write_bytes(save(tensors, metadata={_KEY: text}))
+        except FileNotFoundError:
+            _LOG.warning("%s: another process, which has ended the same training, removed the folder", self.path(seed))
 
     def load(self, seed: int) -> State | None:
         """The state of a seed to go on from, None if there is none.
@@ -93,8 +96,8 @@ class StateFile:
 
     def remove(self) -> None:
         """Forget the states: the training is finished and its model written."""
-        if self.folder.is_dir():
-            shutil.rmtree(self.folder)
+        # A queue's other worker may do the same training, and the same here, at this moment.
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:

@@ -1,5 +1,7 @@
 """Networks run with full float32 and fixed algorithms, and the user's own settings stay."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -11,12 +13,20 @@ from pipeline.errors import MediaError
 from tests.extractors.voices.test_utterance_aggregator import settings, tone
 
 
-def flags() -> tuple[bool, bool, bool, bool]:
-    cudnn = torch.backends.cudnn
-    return cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, torch.is_inference_mode_enabled()
+@pytest.fixture(autouse=True)
+def rounded_products() -> Iterator[None]:
+    """The user lets matrix products be of TensorFloat-32, as NVIDIA's containers do."""
+    torch.set_float32_matmul_precision("high")
+    yield
+    torch.set_float32_matmul_precision("highest")
 
 
-EXACT = (False, False, True, True)
+def flags() -> tuple[bool, bool, bool, bool, str]:
+    cudnn, products = torch.backends.cudnn, torch.get_float32_matmul_precision()
+    return cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, torch.is_inference_mode_enabled(), products
+
+
+EXACT = (False, False, True, True, "highest")
 
 
 def test_flags_hold_inside_alone() -> None:

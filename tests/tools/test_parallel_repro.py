@@ -1,13 +1,16 @@
 """Runs side by side give what `dvc repro` gives."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.faults.repository import ROOT, RUN, Repository, environment, make_repository
+from tools import parallel_repro
 from tools.parallel_repro import lanes
 
 
@@ -33,6 +36,36 @@ def with_runs(repository: Repository, **runs: dict[str, object]) -> None:
     raw = yaml.safe_load((repository.folder / "params.yaml").read_text())
     raw["experiments"] = {RUN: raw["experiments"][RUN], **runs}
     (repository.folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
+
+
+def test_who_is_told_to_end_ends_those_that_it_started(tmp_path: Path) -> None:
+    ends = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))"
+    waits = f"import time; open('{tmp_path}/%d', 'w').close(); time.sleep(60)"
+    started = "; ".join(f"a{n} = subprocess.Popen([sys.executable, '-c', {waits % n!r}])" for n in (0, 1))
+    code = f"{ends}; import subprocess; from tools.parallel_repro import _finish; {started}; _finish([a0, a1])"
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    while not ((tmp_path / "0").exists() and (tmp_path / "1").exists()):
+        time.sleep(0.05)
+    children = [int(pid) for pid in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()]
+    parent.send_signal(signal.SIGTERM)
+    assert parent.wait(timeout=30) == 143 and len(children) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
+def test_on_a_gpu_few_runs_train_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(parallel_repro, "cores", lambda: 32)
+    monkeypatch.setattr(parallel_repro, "_changed", lambda: {"train@a"})
+    monkeypatch.setattr(parallel_repro, "_finish", lambda processes: None)
+    monkeypatch.setattr(parallel_repro.subprocess, "Popen", lambda *_, **__: None)
+    monkeypatch.setattr(parallel_repro, "lanes", lambda runs, jobs: asked.append(jobs) or [])
+    monkeypatch.setattr(parallel_repro.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["parallel_repro"])
+    monkeypatch.chdir(ROOT)
+    for gpu in (True, False):
+        monkeypatch.setattr(parallel_repro, "_may_use_a_gpu", lambda gpu=gpu: gpu)
+        parallel_repro.main()
+    assert asked == [4, 32]
 
 
 @pytest.mark.slow

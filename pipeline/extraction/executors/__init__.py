@@ -7,13 +7,16 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pipeline.errors import ConfigError, MediaError
 from pipeline.extraction.executors.local import Pool
 from pipeline.extraction.limits import worker_count
 from pipeline.extraction.tasks import Task, prepared
 from pipeline.extraction.work import MOST_HELD, Outcome, Spent, Work, inferred, payload_bytes
+
+if TYPE_CHECKING:
+    import torch
 
 PayloadT = TypeVar("PayloadT")
 
@@ -108,3 +111,15 @@ def chosen_executor() -> Executor:
     if name not in _EXECUTORS:
         raise ConfigError(f"{VARIABLE}={name!r} is not known: use {' or '.join(sorted(_EXECUTORS))}, or unset it")
     return _EXECUTORS[name]()
+
+
+def device_here() -> "torch.device":
+    """Where a stage's own networks are: as SBNET_DEVICE says, but on the CPU beside a cluster's actors.
+
+    Those have networks of their own. A second set would take memory of the GPU that Ray gave one of them alone.
+    """
+    import torch  # not where tasks are only decoded
+
+    from pipeline.runtime.device import select_device
+
+    return torch.device("cpu") if os.environ.get(VARIABLE) == "ray" else select_device()

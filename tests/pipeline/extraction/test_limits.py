@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.extraction.limits import item_seconds, minutes_of, minutes_to_read, worker_count
+from pipeline.extraction.limits import cores, item_seconds, minutes_of, minutes_to_read, worker_count
 
 
 def test_worker_count_is_the_environments_or_leaves_a_core_free(monkeypatch) -> None:
@@ -14,6 +14,18 @@ def test_worker_count_is_the_environments_or_leaves_a_core_free(monkeypatch) -> 
         worker_count()
     monkeypatch.delenv("SBNET_WORKERS")
     assert 1 <= worker_count() <= 8
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("150000 100000", 2), ("max 100000", 96), ("9900000 100000", 96), ("", 96), (None, 96)]
+)
+def test_a_container_s_share_of_the_machine_is_its_cores(monkeypatch, tmp_path, text, expected) -> None:
+    if text is not None:
+        (tmp_path / "cpu.max").write_text(text)
+    monkeypatch.setattr("pipeline.extraction.limits._QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr("pipeline.extraction.limits.os.sched_getaffinity", lambda _: set(range(96)))
+    monkeypatch.delenv("SBNET_CORES", raising=False)
+    assert cores() == expected
 
 
 @pytest.mark.parametrize("wrong", ["soon", "0", "-1", "nan", "inf"])

@@ -213,6 +213,21 @@ def test_a_gpu_gets_more_crops_at_once_than_it_gets_clips_of_whole_frames(device
     assert FaceEmbedding(extractor, {}).work.batch == times * clips  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
+def test_items_without_memory_for_all_go_one_by_one_and_one_without_is_skipped(tmp_path, cache, error) -> None:
+    class Small(Model):
+        def infer(self, payloads: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
+            if len(payloads) > 1 or float(payloads[0][0]) == 3:
+                raise error("out of memory")
+            return super().infer(payloads)
+
+    tasks = [make_task(tmp_path, str(number), str(number)) for number in (2, 3, 4)]
+    extraction = extract(Small(batch=3).work, tasks, cache)
+    assert values(extraction, cache) == {"2": 4, "4": 16}
+    ((item, reason),) = [(skip.item, skip.reason) for skip in extraction.skips]
+    assert item == "3" and "more memory" in reason and "SBNET_DEVICE=cpu" in reason
+
+
 def test_large_items_go_through_the_model_few_at_a_time(tmp_path, cache, monkeypatch) -> None:
     sizes: list[int] = []
 

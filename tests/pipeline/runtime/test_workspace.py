@@ -29,3 +29,15 @@ def test_experiment_in_a_copy_shares_the_projects_caches(tmp_path: Path, monkeyp
     monkeypatch.delenv("SBNET_HOME", raising=False)
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
     assert items_path() == tmp_path / ".sbnet" / "items.sqlite"
+
+
+def test_a_relative_home_is_the_projects_in_an_experiments_copy_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "copy").mkdir()
+    monkeypatch.chdir(tmp_path / "copy")
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path))
+    monkeypatch.setenv("SBNET_HOME", "cache")
+    assert home() == tmp_path / "cache"
+    monkeypatch.setenv("SBNET_HOME", "~/cache")
+    assert home() == (Path.home() / "cache").resolve()
