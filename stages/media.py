@@ -6,7 +6,7 @@ import logging
 from pipeline.errors import RunError
 from pipeline.files import write_text
 from pipeline.manifest.watch import media_digest
-from pipeline.runtime.workspace import home
+from pipeline.runtime.workspace import watched_path
 from pipeline.settings import Params
 from stages.common import Artifacts, media_path, run_stage
 
@@ -17,7 +17,7 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     """Write artifacts/media.json; on a machine without the media, what was pulled stays."""
     media = media_path(params, "")
     if media.is_dir():
-        found = media_digest(media, home() / "watched.sqlite")
+        found = media_digest(media, watched_path())
         write_text(outs.media, json.dumps(found, indent=1, sort_keys=True) + "\n")
         logger.info("media: %s files", found["files"])
     elif outs.media.is_file():

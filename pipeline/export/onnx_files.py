@@ -182,9 +182,15 @@ def write_onnx(folder: Path, graphs: Sequence[Graph]) -> float:
     """Write each graph as <folder>/<name>.onnx, after a check by onnxruntime; the largest difference to torch.
 
     Raises ConfigError where a package is absent, RunError for a file that gives other values than torch, by more than
-    TOLERANCE, on any of its examples: nothing of it is then left.
+    TOLERANCE, on any of its examples: nothing of any graph is then left, so that a part is not taken for the whole.
     """
-    return max(_write(folder / f"{graph.name}.onnx", graph) for graph in graphs)
+    paths = [folder / f"{graph.name}.onnx" for graph in graphs]
+    try:
+        return max(_write(path, graph) for path, graph in zip(paths, graphs, strict=True))
+    except BaseException:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _write(path: Path, graph: Graph) -> float:

@@ -21,3 +21,8 @@ def home() -> Path:
 def items_path() -> Path:
     """File of the item cache."""
     return home() / "items.sqlite"
+
+
+def watched_path() -> Path:
+    """File of what stages.media knows of the files of a large media folder."""
+    return home() / "watched.sqlite"

@@ -6,7 +6,7 @@ import pytest
 
 from tests import media_factory as make
 from tests.faults.repository import Repository, copy_pipeline
-from tests.stages.project import make_project
+from tests.stages.project import Project, make_project
 
 pytestmark = [pytest.mark.stage, pytest.mark.slow]
 
@@ -47,6 +47,20 @@ def test_machine_without_the_media_takes_them_to_be_those_of_the_last_run(made: 
         assert outcome.ran == ["media@corpus"]
     finally:
         (made.folder / "away").rename(media)
+
+
+def test_a_file_that_came_after_the_list_was_made_is_in_no_manifest_of_that_list(made: Repository) -> None:
+    project = Project(made.folder)
+    project.run("media")
+    late = made.folder / "media" / "bob" / "late.mp4"
+    make.write_video(late, 0.4, seed=9)
+    before = made.output("manifest.parquet")
+    assert "have changed since artifacts/media.json was made: run `dvc repro` again" in project.run(
+        "manifest", fails=True
+    )
+    assert made.output("manifest.parquet") == before
+    assert "manifest" in made.dvc("repro", "manifest").ran
+    late.unlink()
 
 
 @pytest.mark.parametrize("settings", [{"media": "artifacts/media.json"}, {"listed": {"corpus": "media"}}], ids=str)

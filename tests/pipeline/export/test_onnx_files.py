@@ -119,10 +119,13 @@ class Restless(nn.Module):
 
 
 def test_file_that_gives_other_values_than_torch_is_not_left_behind(tmp_path: Path) -> None:
-    graph = Graph("x", Restless().eval(), "vectors", [torch.zeros(2, 4)], {0: "batch"}, "values", 0, {})
+    sound, other = (
+        Graph(name, module.eval(), "vectors", [torch.zeros(2, 4)], {0: "batch"}, "values", 0, {})
+        for name, module in (("a", nn.Identity()), ("x", Restless()))
+    )
     with pytest.raises(RunError, match=r"x\.onnx was not written: onnxruntime gives other values than torch, by "):
-        write_onnx(tmp_path, [graph])
-    assert not list(tmp_path.iterdir())
+        write_onnx(tmp_path, [sound, other])
+    assert not list(tmp_path.iterdir()), "nor is the sound one beside it"
 
 
 def test_absent_package_is_named_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
