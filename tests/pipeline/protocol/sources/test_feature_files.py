@@ -74,6 +74,19 @@ def test_without_validation_all_pairs_train(features: Path) -> None:
     assert not len(made.trials("validation", "unseen_unheard", "cross_modal", "random"))
 
 
+def test_rows_of_one_vector_are_one_recording_and_no_trial_compares_it_with_itself(folder: Path) -> None:
+    labels = np.repeat(np.arange(PEOPLE), PER_PERSON)
+    for modality, copies in (("face", 2), ("voice", 3)):  # a file of pairs names each recording several times
+        matrix = in_file(folder / TRAIN[modality])
+        write_rows(folder / TRAIN[modality], matrix[np.arange(len(labels)) // copies * copies], labels)
+    made = protocol_of(folder)
+    assert len(made.train_pairs) == PER_PERSON * (PEOPLE - 2)
+    for store, task in zip(stores_of(folder), ("face", "voice"), strict=True):
+        trials = made.trials("validation", "unseen_unheard", task, "random")
+        left, right = (store.matrix[trials[f"{side}_row"]] for side in ("left", "right"))
+        assert len(trials) and (left != right).any(axis=1).all()
+
+
 @pytest.mark.parametrize(("listed", "alternate"), [(UNSEEN, True), (UNSEEN_N, False)])
 def test_row_i_of_both_files_is_trial_i_with_the_lists_label(
     features: Path, made: ProtocolTables, listed: TrialList, alternate: bool
