@@ -57,9 +57,14 @@ def test_run_with_another_batch_size_does_not_displace_the_tables_own(tmp_path: 
         ("Deep Latent Space", {"method": "deep_latent_space", "loss": "center", "modality": "voice"}),
         ("Best (ours)", {"recipe": "best", "method": "two_branch", "loss": "fop"}),
         ("FOP", {"loss": "fop", "language": "English"}),
+        ("DIMNet", {"method": "dimnet", "loss": "fop"}),
+        ("Deep Latent Space", {"method": "deep_latent_space", "loss": "git", "order": "random"}),
+        ("Multi-view", {"method": "multi_view", "loss": "fop"}),
+        ("Disentangled", {"method": "drl", "loss": "arcface"}),
+        ("MSM", {"method": "msm", "loss": "ce"}),
     ],
 )
-def test_a_run_of_another_modality_method_or_language_fills_no_row(
+def test_a_run_of_another_modality_method_loss_or_language_fills_no_row(
     tmp_path: Path, row: str, run: dict[str, object]
 ) -> None:
     runs = runs_with(tmp_path, {"mine": run}, only=True)
