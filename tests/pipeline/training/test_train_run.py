@@ -6,14 +6,16 @@ import torch
 
 from pipeline.errors import ConfigError
 from pipeline.losses import LossInput, LossSizes, build_loss
-from pipeline.methods import Sizes
+from pipeline.methods import Sizes, build_method
 from pipeline.methods.layers import initialise
 from pipeline.methods.orders import plan_of_samples
 from pipeline.methods.sbnet import SingleBranch
 from pipeline.settings import RunSettings
 from pipeline.training import TrainingLists
+from pipeline.training.data import TrainingData
+from pipeline.training.trainer import Trainer
 from tests.pipeline.settings_for_training import train_settings
-from tests.pipeline.training.world import DIMENSION, World, make_world
+from tests.pipeline.training.world import CPU, DIMENSION, World, make_world
 
 LEARNING = {"seeds": [0, 1], "epochs": 12, "learning_rate": 0.01, "dropout": 0.5, "decay": 0.95, "embedding": 32}
 # What aligns two branches is only that they share a classifier: that takes longer.
@@ -81,6 +83,20 @@ def test_what_ran_before_in_the_process_does_not_matter(world: World) -> None:
     expected = torch.rand(3, generator=torch.Generator().manual_seed(2))
     assert torch.equal(torch.rand(3), expected)  # torch's own generator is given back
     assert first.history.equals(second.history)
+
+
+@pytest.mark.parametrize("loss", ["center", "git", "arcface"])
+def test_what_a_loss_begins_with_is_independent_of_the_first_layer(world: World, loss: str) -> None:
+    settings = train_settings(loss=loss, seeds=[5], embedding=64)
+    data = TrainingData(settings, world.lists, world.faces, world.voices, CPU)
+    trainer = Trainer(settings, data, 5)
+    method = build_method(settings, data.sizes, torch.Generator().manual_seed(5))  # the method's are the seed's own
+    assert all(trainer.method.state_dict()[name].equal(value) for name, value in method.state_dict().items())
+    (begun,) = trainer.loss.state_dict().values()
+    layer = method.network.first.linear.weight.detach().flatten()
+    count = min(begun.numel(), layer.numel())
+    assert count > 1000
+    assert abs(np.corrcoef(begun.flatten()[:count], layer[:count])[0, 1]) < 0.1
 
 
 def reference(world: World, settings: RunSettings) -> SingleBranch:
