@@ -57,6 +57,12 @@ class Run:
         return self.settings.checkpoint is None and self.settings.fusion is None
 
     @property
+    def idle(self) -> set[str]:
+        """Keys of its settings that do nothing in it; what its method takes is known once it was evaluated."""
+        model = self.group("model")
+        return self.settings.idle(model.get("takes"), "epochless" in model)
+
+    @property
     def mark(self) -> str:
         """The sign after its name and its figures on the page; empty for a run not chosen on the test list."""
         return f" {MARK}" if self.settings.selection == "test" else ""
@@ -109,8 +115,7 @@ def run_of(wanted: Settings, runs: Sequence[Run], recipe: str) -> Run | None:
 def departures(run: Run, besides: Settings) -> dict[str, object]:
     """The run's settings that differ from its recipe's, without those `besides` and those that do nothing in it."""
     own, theirs = _flat(run.settings), _flat(run.base)
-    model = run.group("model")
-    ignored = {*besides, *run.settings.idle(model.get("takes"), "epochless" in model)}
+    ignored = {*besides, *run.idle}
     return {key: own[key] for key in own if own[key] != theirs.get(key) and key not in ignored}
 
 
