@@ -14,6 +14,7 @@ from pipeline.settings import RunSettings
 from pipeline.training import TrainingLists
 from pipeline.training.data import TrainingData
 from pipeline.training.trainer import Trainer
+from pipeline.training.validation import Rates
 from tests.pipeline.settings_for_training import train_settings
 from tests.pipeline.training.world import CPU, DIMENSION, World, make_world
 
@@ -153,14 +154,30 @@ def test_the_epoch_of_lowest_eer_on_the_named_list_is_kept(world: World, selecti
     run = world.train(settings)
     for seed, chosen in zip(settings.seeds, run.model.chosen_epoch, strict=True):
         rows = run.history[run.history["seed"] == seed]
-        best = rows.sort_values([f"{selection}_eer", f"{selection}_auc", "epoch"], ascending=[True, False, True]).iloc[
-            0
-        ]
+        keys = ["validation_eer", "validation_auc", "epoch"] if selection == "validation" else ["test_eer", "epoch"]
+        best = rows.sort_values(keys, ascending=[True, False, True][: len(keys)]).iloc[0]
         assert chosen == best["epoch"]
         assert rows.loc[rows["chosen"] == 1, "epoch"].tolist() == [chosen]
     trials = world.lists.validation if selection == "validation" else world.lists.test
     kept = World(world.faces, world.voices, world.lists, trials).unseen_auc(run.model)
     assert kept == pytest.approx(run.history.loc[run.history["chosen"] == 1, f"{selection}_auc"].mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize(("selection", "recipe", "kept"), [("validation", "honest", 1), ("test", "official", 3)])
+def test_of_epochs_of_one_eer_the_first_is_kept_but_the_last_where_the_official_code_chooses(
+    world: World, selection: str, recipe: str, kept: int
+) -> None:
+    still = {"method": "multi_view", "loss": "ce", "learning_rate": 1e-30, "epochs": 3, "seeds": [0]}
+    run = world.train(train_settings(selection=selection, recipe=recipe, **still))
+    assert run.history[f"{selection}_eer"].nunique() == 1
+    assert run.model.chosen_epoch == (kept,)
+
+
+def test_the_official_choice_looks_at_no_auc() -> None:
+    lower, higher = Rates(20.0, 80.0), Rates(20.0, 85.0)
+    assert higher.is_better_than(lower) and not lower.is_better_than(higher)
+    assert lower.is_better_than(higher, official=True)
+    assert not Rates(20.1, 90.0).is_better_than(higher, official=True)
 
 
 def test_last_keeps_the_last_epoch_and_needs_no_trials(world: World) -> None:
