@@ -9,6 +9,7 @@ import pytest
 from pipeline.protocol.sources.feature_files import TRAIN, TrialList
 from pipeline.protocol.tables import ProtocolTables
 from pipeline.report.leaks import leaks
+from tests.pipeline.protocol.corpora import galleries
 from tests.pipeline.protocol.sources.feature_files import (
     PEOPLE,
     PER_PERSON,
@@ -105,7 +106,7 @@ def test_row_i_of_both_files_is_trial_i_with_the_lists_label(
 def test_unimodal_trials_and_galleries_are_generated_where_people_have_names(made: ProtocolTables) -> None:
     assert len(made.trials("test", "unseen_unheard", "face", "random"))
     for task in ("f2v", "v2f", "f2f", "v2v"):
-        assert set(made.galleries("test", "unseen_unheard", task)["impostor_rows"].map(len)) == {9}
+        assert set(galleries(made, task)["impostor_rows"].map(len)) == {9}
 
 
 def test_without_the_lists_labels_follow_parity_and_the_summary_says_so(tmp_path: Path) -> None:
