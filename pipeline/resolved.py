@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from pipeline.config import NOT_TRAINED, run_settings, validate
 from pipeline.errors import ConfigError, RunError
-from pipeline.files import sha256_of, write_text
+from pipeline.files import sha256_hex, sha256_of, write_text
 from pipeline.losses import loss_class
 from pipeline.methods import method_class
 from pipeline.methods.base import check_method
@@ -28,6 +28,7 @@ _PLUMBING = ("config.py", "errors.py", "files.py", "registry.py", "resolved.py",
 _NOT_FOLLOWED = tuple(f"{_CODE}{name}" for name in _PLUMBING)
 # Stand for what params.yaml says but the run does not do.
 _IDLE = {**NOT_TRAINED, "loss": "own", "loss_options": {}}
+SETTINGS = "settings"  # under which the group `model` of metrics.json has settings_digest
 _RELEASED_CODE = "pipeline/methods/official.py"
 
 
@@ -68,6 +69,11 @@ def resolved(params: Params, run: str) -> RunSettings:
     return settings.model_copy(
         update=update | {key: _IDLE[key] for key in settings.idle(method.takes, method.epochless)}
     )
+
+
+def settings_digest(settings: RunSettings) -> str:
+    """Hex SHA-256 of resolved settings, which a run's results keep, so that they pass for no other settings'."""
+    return sha256_hex(json.dumps(settings.model_dump(mode="json"), sort_keys=True))
 
 
 def _fusion(params: Params, run: str, settings: RunSettings) -> RunSettings:

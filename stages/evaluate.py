@@ -7,7 +7,7 @@ from pipeline.evaluation import described, evaluate, lists_of, write_evaluation
 from pipeline.evaluation.figures import Metrics
 from pipeline.files import sha256_of
 from pipeline.protocol import read_protocol
-from pipeline.resolved import read_run_file
+from pipeline.resolved import SETTINGS, read_run_file, settings_digest
 from pipeline.scoring.model import MODEL, load_model
 from pipeline.scoring.provenance import check_provenance
 from pipeline.settings import Params
@@ -32,9 +32,8 @@ def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
     evaluation = evaluate(model, params.evaluate, lists, faces, voices, settings.modality)
     epochs = {str(seed): epoch for seed, epoch in zip(settings.seeds, model.chosen_epoch, strict=True)}
     rule: Metrics = {"rule": settings.selection, "epochs": {**epochs}}
-    write_evaluation(
-        outs.runs / run, evaluation, rule, settings.modality, {**model.summary(), "sha256": sha256_of(trained)}
-    )
+    what: Metrics = {**model.summary(), "sha256": sha256_of(trained), SETTINGS: settings_digest(settings)}
+    write_evaluation(outs.runs / run, evaluation, rule, settings.modality, what)
     logger.info("evaluate %s: %s", run, described(evaluation.metrics, settings.modality))
 
 

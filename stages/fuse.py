@@ -6,7 +6,7 @@ from pipeline.errors import CheckpointError
 from pipeline.evaluation import described, evaluate, lists_of, write_evaluation
 from pipeline.evaluation.figures import Metrics
 from pipeline.protocol import read_protocol
-from pipeline.resolved import read_run_file
+from pipeline.resolved import SETTINGS, read_run_file, settings_digest
 from pipeline.scoring.fusion import fuse, members_of, save_fusion
 from pipeline.scoring.model import MODEL, Contents
 from pipeline.scoring.provenance import check_provenance
@@ -35,7 +35,8 @@ def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
     save_fusion(outs.runs / run / MODEL, fusion)
     evaluation = evaluate(fusion, params.evaluate, lists_of(tables, faces, voices), faces, voices, settings.modality)
     rule: Metrics = {"rule": settings.selection}
-    write_evaluation(outs.runs / run, evaluation, rule, settings.modality, {**fusion.summary()})
+    what: Metrics = {**fusion.summary(), SETTINGS: settings_digest(settings)}
+    write_evaluation(outs.runs / run, evaluation, rule, settings.modality, what)
     logger.info("fuse %s (%s): %s", run, ", ".join(contents), described(evaluation.metrics, settings.modality))
 
 

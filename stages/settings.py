@@ -12,6 +12,12 @@ logger = logging.getLogger("stages.settings")
 def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     """Resolve params.yaml for each run of experiments: and fusions:, and write artifacts/settings/<run>.json."""
     settings = {run: resolved(params, run) for run in params.runs}
+    for run, keys in params.experiments.items():
+        idle = [key for key, value in keys.items() if getattr(settings[run], key, value) != value]
+        if idle:
+            what = "does nothing" if len(idle) == 1 else "do nothing"
+            method = settings[run].method
+            logger.warning("experiments.%s: %s %s in a run of method %s; remove it", run, ", ".join(idle), what, method)
     for run, own in settings.items():
         write_run_file(outs.settings / f"{run}.json", own)
     for path in outs.settings.glob("*.json"):  # by hand, without DVC, which removes the folder first

@@ -80,11 +80,15 @@ def evaluate(
     """Score all trials and galleries of `lists` with every model of a run and measure them.
 
     The curves are of the first random list of a task that a run of `modality` (both | face | voice) was trained for,
-    and empty if the protocol holds none. Lists that the protocol does not hold are absent from the result. Raises
-    ProtocolError if there are no trials at all, ScoreError if a model gives scores that are not finite and if the list
-    of the curves is too short for the official grid (another such list goes without rates).
+    and empty if the protocol holds none. Lists that the protocol does not hold are absent from the result. Rates are
+    exact, whatever `settings.rates` says, of a model that compares no embeddings, such as a fusion: its scores are no
+    distances, and the official grid is one of distances. Raises ProtocolError if there are no trials at all,
+    ScoreError if a model gives scores that are not finite and if the list of the curves is too short for the official
+    grid (another such list goes without rates).
     """
     lists = measurable(lists, model)
+    if model.compares != "embeddings":
+        settings = settings.model_copy(update={"rates": "exact"})
     scorer = TrialScorer(model, faces, voices, *_named_rows(lists))
     metrics: Metrics = {}
     scored = _score_lists(scorer, lists)

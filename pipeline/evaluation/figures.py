@@ -50,8 +50,8 @@ def verification_figures(
 
     With log-likelihood ratios (S, N) of the scores, Cllr and the actual DCF beside their minima. With `rates:
     official_grid`, EER and AUC are the official code's and the exact ones are added beside them; the intervals are of
-    the exact rates always, and so is all of a list whose scores are no distances of unit vectors. Raises ScoreError for
-    scores that are not finite.
+    the exact rates always, and so is all of a list whose scores lie beyond the distances of unit vectors. Raises
+    ScoreError for scores that are not finite.
     """
     labels = trials["label"].to_numpy()
     curves = [roc_curve(row, labels) for row in scores]

@@ -3,16 +3,22 @@
 Of each modality one encoder finds what both share, c, another what is its own, p, and a decoder R makes the vector
 again from the sum of a shared and an own part, be the shared one of the same modality or of the other:
 
-    L = CE(W c_f, y) + CE(W c_v, y)
+    L = (CE(W c_f, y) + CE(W c_v, y)) / 2
         + a (|f - R_f(c_f + p_f)|^2 + |f - R_f(c_v + p_f)|^2 + |v - R_v(c_v + p_v)|^2 + |v - R_v(c_f + p_v)|^2)
         + b (cos(c_f, p_f)^2 + cos(c_v, p_v)^2), means over the batch.
 
-The cosine of c_f and c_v is compared. The losses are those of my-yy/vfal-eva `models/de_hq3_model.py`, with four
-departures. Encoders are those of the other rivals: without that code's last ReLU, for parts that are nowhere below zero
-can only be orthogonal where one of them is silent (EER 38 in the place of 27 on the shipped corpus). The decoder's last
-layer is linear, for a tanh cannot reach vectors that are not within its limits. The squared error is a sum over the
-values of a vector, whose mean is below .01 for vectors of unit norm. Orthogonality is of the two parts of one vector,
-as a mean over the batch; the sums there, over all pairs of a batch, grow with it.
+The cosine of c_f and c_v is compared. The losses are those of my-yy/vfal-eva `models/de_hq3_model.py`, with these
+departures:
+
+- Encoders are those of the other rivals: without that code's last ReLU, for parts that are nowhere below zero can only
+  be orthogonal where one of them is silent (EER 38 in the place of 27 on the shipped corpus).
+- The decoder's last layer is linear, for a tanh cannot reach vectors that are not within its limits.
+- Cross entropy is the mean of both modalities, half of the sum there, as in multi_view and dimnet.
+- The squared error is a sum over the values of a vector, whose mean is below .01 for vectors of unit norm.
+- Orthogonality is of the two parts of one vector, by the square of their cosine, as a mean over the batch. There the
+  cosine itself is summed over the batch, which without the last ReLU would turn parts against each other, and beside it
+  stand the Frobenius norms of c_f p_f', of c_v p_v' and of (c_f * c_v)(p_f + p_v)' over all pairs of a batch
+  (`loss_mutual_level`, `loss_and_or`), which grow with it and are left out here.
 """
 
 from collections.abc import Mapping

@@ -7,9 +7,10 @@ along the values, the fusion is tanh(W (f a + (1 - a) v)) with a = sigmoid(conv(
 
 CE and the orthogonality constraint of FOP (its official form) of the fusion, and, at temperature .07, the symmetric
 contrast of the pairs of a batch after the map P(x) = tanh(sqrt(c) |x|) x / (sqrt(c) |x|) to the Poincare ball of
-curvature -c, c = .05. As in hannabdul/paeff `src/retrieval_model.py`, g(f) and g(v) are compared, by their distance. Of
-that code's contrast, another pair of the same person is an impostor; here it is left out, as a small corpus has many
-such.
+curvature -c, c = .05. Backwards, the gradient at P(x) is the Riemannian one, (1 - c |P(x)|^2)^2 / 4 of the Euclidean,
+which is .23 of it for unit vectors (`ToPoincare` of hannabdul/paeff `src/nn.py`, with its default `riemannian`; the
+factor is in `src/pmath.py`). As in its `src/retrieval_model.py`, g(f) and g(v) are compared, by their distance. Of that
+code's contrast, another pair of the same person is an impostor; here it is left out, as a small corpus has many such.
 
 Departures: the optimiser is the run's (theirs: AdamW 2e-5, decoupled decay .01, a cosine to 1e-8, batches of 1024 in
 which each identity has its share), and so are the rows of a batch.
@@ -37,10 +38,16 @@ Weight = Annotated[float, Field(ge=0.0)]
 
 
 def to_poincare_ball(vectors: Tensor, curvature: float) -> Tensor:
-    """P of vectors (B, E), the exponential map at the origin of the ball of radius 1 / sqrt(c); curvature is c."""
+    """P of vectors (B, E), the exponential map at the origin of the ball of radius 1 / sqrt(c); curvature is c.
+
+    What flows back is scaled to the Riemannian gradient at P(x), the inverse of the ball's metric times the Euclidean
+    one (`RiemannianGradient` of the authors' `src/pmath.py`).
+    """
     scaled = curvature**0.5 * vectors.norm(dim=-1, keepdim=True).clamp_min(1e-5)
     mapped: Tensor = torch.tanh(scaled) * vectors / scaled
-    return mapped
+    fixed = mapped.detach()
+    metric_inverse = (1.0 - curvature * fixed.square().sum(dim=-1, keepdim=True)).square() / 4.0
+    return fixed + metric_inverse * (mapped - fixed)  # forwards P(x) to the bit
 
 
 def contrast(face: Tensor, voice: Tensor, labels: Tensor, temperature: float) -> Tensor:

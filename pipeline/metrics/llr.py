@@ -5,6 +5,7 @@ such decisions, in bits (Brummer & du Preez 2006, "Application-independent evalu
 Cllr what it would be with the best monotone map, fitted to the very trials, so that the rest is a fault of calibration.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ from pipeline.metrics.rates import Floats, Mask, checked_trials
 
 LOG_2 = float(np.log(2.0))
 _CHUNK = 64  # resamples held at once
-_LEAST_RESAMPLES = 200  # of minimum Cllr: a regression each, where the other figures are sums
+_FEW_RESAMPLES = 200  # of minimum Cllr, where they suffice: a regression each, where the other figures are sums
 
 
 def cllr(ratios: ArrayLike, labels: ArrayLike) -> float:
@@ -113,11 +114,13 @@ def least_cllr_interval(
 ) -> Interval | None:
     """Interval of minimum Cllr for scores (S, N), of the mean over S models, from the first 200 of the resamples.
 
-    Reflected as that of minDCF, for the same reason: a minimum fits the trials that it is taken on, and more so in a
-    resample. None where verification_intervals gives None.
+    Above a confidence of 99 %, from as many as have one beyond each end. Reflected as that of minDCF, for the same
+    reason: a minimum fits the trials that it is taken on, and more so in a resample. None where verification_intervals
+    gives None.
     """
     rows, columns = resamples.codes(left), resamples.codes(right)
-    weights = np.ascontiguousarray(resamples.multiplicities[:, :_LEAST_RESAMPLES])
+    used = max(_FEW_RESAMPLES, math.ceil(2.0 / (1.0 - confidence) - 1e-9))
+    weights = np.ascontiguousarray(resamples.multiplicities[:, :used])
     table = [checked_trials(row, labels) for row in np.atleast_2d(np.asarray(scores))]
     genuine = table[0][1]
     counts = np.where(genuine[:, None], weights[rows], weights[rows] * weights[columns]).T.astype(np.float64)  # (R, N)

@@ -131,12 +131,6 @@ class ProtocolTables:
         chosen &= (table["task"] == task) & (table["criterion"] == criterion)
         return table[chosen].reset_index(drop=True)
 
-    def galleries(self, subset: str, regime: str, task: str) -> pd.DataFrame:
-        """One direction of matching; an empty table where the protocol has none."""
-        table = self.matching
-        chosen = (table["subset"] == subset) & (table["regime"] == regime) & (table["task"] == task)
-        return table[chosen].reset_index(drop=True)
-
 
 def shaped(name: str, table: pd.DataFrame | None = None) -> pd.DataFrame:
     """The table with exactly the columns and types of its schema; an empty one where there is nothing to hold."""

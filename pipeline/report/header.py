@@ -138,7 +138,8 @@ def _beyond_grid(runs: Sequence[Run]) -> str:
             for name in run.group(*task)
         )
     ]
-    return f" (exact for {', '.join(found)}: the grid is made for unit vectors, which theirs are not)" if found else ""
+    reason = "the grid is one of distances of unit vectors, which their scores are not"
+    return f" (exact for {', '.join(found)}: {reason})" if found else ""
 
 
 def _stand_ins(used: Mapping[str, UsedWeights]) -> list[str]:

@@ -169,6 +169,8 @@ def _own_cell(matched: MatchedCell) -> _OwnCell:
         return _OwnCell(None, "no such list" if matched.run.scores_pairs else "matching only")
     text = " / ".join(_NONE if figure is None else _mean(figure) for figure in figures)
     below = [" / ".join(_interval(figure) for figure in figures), " / ".join(_deviation(figure) for figure in figures)]
+    recipe = matched.run.settings.recipe
+    below += [f"recipe {recipe}"] if recipe != matched.recipe else []  # the column is headed by its own
     return _OwnCell(matched.run.name, text + matched.run.mark, tuple(line for line in below if line.strip(" /")))
 
 

@@ -25,19 +25,20 @@ _NETWORKS: dict[str, tuple[str, Settings, tuple[str, ...]]] = {
 }
 
 
-# Row of Table III -> settings of its run, of the methods that are not SBNet's.
+# Row of Table III -> settings of its run, of the methods that are not SBNet's, with the loss that each was published
+# with; those without one here bring their own and are refused another.
 _OTHERS: dict[str, Settings] = {
-    "DIMNet": {"method": "dimnet", **_BOTH},
+    "DIMNet": {"method": "dimnet", "loss": "ce", **_BOTH},
     "Learnable PINs": {"method": "pins", **_BOTH},
     "MAV-Celeb": {"method": "mav_celeb", **_BOTH},
-    "Deep Latent Space": {"method": "deep_latent_space", **_BOTH},
-    "Multi-view": {"method": "multi_view", **_BOTH},
+    "Deep Latent Space": {"method": "deep_latent_space", "loss": "center", **_BOTH},
+    "Multi-view": {"method": "multi_view", "loss": "ce", **_BOTH},
     "Adversarial-Metric": {"method": "aml", **_BOTH},
-    "Disentangled": {"method": "drl", **_BOTH},
+    "Disentangled": {"method": "drl", "loss": "ce", **_BOTH},
     "VFDN": {"method": "vfdn", **_BOTH},
     "SVHF": {"method": "svhf", **_BOTH},
     "PAEFF (2025)": {"method": "paeff", **_BOTH},
-    "MSM (2026)": {"method": "msm", **_BOTH},
+    "MSM (2026)": {"method": "msm", "loss": "fop", **_BOTH},
 }
 # Heads that nobody published as they are here, and ours.
 _NEWER: dict[str, Settings] = {

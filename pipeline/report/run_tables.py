@@ -213,7 +213,10 @@ def _all(runs: Sequence[Run]) -> ReportTable:
 
 
 def _how_trained(run: Run) -> tuple[Value, ...]:
-    """Method, modality, loss, form, order and number of seeds; of a released checkpoint or a fusion what it has."""
+    """Method, modality, loss, form, order and number of seeds, without those that do nothing in the run.
+
+    Of a released checkpoint or a fusion what it has.
+    """
     own = run.settings
     if own.checkpoint is not None:
         return (str(run.group("model").get("method", "")), own.modality, "", "", "", "")
@@ -223,7 +226,9 @@ def _how_trained(run: Run) -> tuple[Value, ...]:
     if own.fusion is not None:
         return (own.method, own.modality, "", "", "", own.judges)
     seeds = f"{len(own.seeds)} as one" if own.ensemble == "seeds" else len(own.seeds)
-    return (method, own.modality, own.loss, form, order, seeds)
+    shown = {"loss": own.loss, "loss_options": form, "order": order}
+    loss, form, order = ("" if key in run.idle else text for key, text in shown.items())
+    return (method, own.modality, loss, form, order, seeds)
 
 
 def _path(run: Run) -> tuple[str, ...]:

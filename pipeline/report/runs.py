@@ -9,6 +9,7 @@ import pandas as pd
 
 from pipeline.config import run_settings
 from pipeline.errors import RunError
+from pipeline.resolved import SETTINGS, resolved, settings_digest
 from pipeline.settings import Params, RunSettings
 
 Settings = Mapping[str, str | int | float]  # some keys of train:, options as <method or loss>.<option>
@@ -57,6 +58,12 @@ class Run:
         return self.settings.checkpoint is None and self.settings.fusion is None
 
     @property
+    def idle(self) -> set[str]:
+        """Keys of its settings that do nothing in it; what its method takes is known once it was evaluated."""
+        model = self.group("model")
+        return self.settings.idle(model.get("takes"), "epochless" in model)
+
+    @property
     def mark(self) -> str:
         """The sign after its name and its figures on the page; empty for a run not chosen on the test list."""
         return f" {MARK}" if self.settings.selection == "test" else ""
@@ -81,7 +88,7 @@ class Run:
 def read_runs(params: Params, folder: Path) -> list[Run]:
     """Every run of `experiments:` and `fusions:`, in their order, results from `folder`/<run>/.
 
-    Raises RunError for damaged ones.
+    Raises RunError for damaged ones, and for results of other settings than params.yaml gives the run now.
     """
     return [_read(name, params, folder / name) for name in params.runs]
 
@@ -109,8 +116,7 @@ def run_of(wanted: Settings, runs: Sequence[Run], recipe: str) -> Run | None:
 def departures(run: Run, besides: Settings) -> dict[str, object]:
     """The run's settings that differ from its recipe's, without those `besides` and those that do nothing in it."""
     own, theirs = _flat(run.settings), _flat(run.base)
-    model = run.group("model")
-    ignored = {*besides, *run.settings.idle(model.get("takes"), "epochless" in model)}
+    ignored = {*besides, *run.idle}
     return {key: own[key] for key in own if own[key] != theirs.get(key) and key not in ignored}
 
 
@@ -127,15 +133,22 @@ def _read(name: str, params: Params, folder: Path) -> Run:
     base = _base(params, settings)
     if not (folder / "metrics.json").exists():
         return Run(name, settings, base, None, None, None)
+    stage = "evaluate" if settings.fusion is None else "fuse"
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         roc, det, reliability = (pd.read_csv(folder / f"{curve}.csv") for curve in ("roc", "det", "reliability"))
         timed = folder / "cost.json"
         cost = json.loads(timed.read_text(encoding="utf-8")) if timed.exists() else None
     except (OSError, ValueError) as error:
-        stage = "evaluate" if settings.fusion is None else "fuse"
         raise RunError(f"{folder}: results cannot be read ({error}); run `dvc repro {stage}@{name}` again") from error
-    return Run(name, settings, base, metrics, roc, det, cost, reliability)
+    run = Run(name, settings, base, metrics, roc, det, cost, reliability)
+    measured = run.group("model").get(SETTINGS)  # absent from results of before it was recorded
+    if measured is not None and measured != settings_digest(resolved(params, name)):
+        raise RunError(
+            f"{folder}: its figures are of other settings than params.yaml now gives run {name!r}: "
+            f"run `dvc repro {stage}@{name}`"
+        )
+    return run
 
 
 def _base(params: Params, settings: RunSettings) -> RunSettings:

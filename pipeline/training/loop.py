@@ -147,7 +147,8 @@ class _SeedTraining:
             row |= {f"{name}_eer": found.eer, f"{name}_auc": found.auc}
         self.history.append(row)
         deciding = rates.get(self.settings.selection)
-        if deciding is None or self.chosen is None or deciding.is_better_than(self.chosen[1]):
+        official = self.settings.selection == "test"
+        if deciding is None or self.chosen is None or deciding.is_better_than(self.chosen[1], official=official):
             self.chosen = (self.done, deciding)
             self.trainer.take_snapshot()
         if deciding:

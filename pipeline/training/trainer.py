@@ -15,7 +15,8 @@ from pipeline.methods.base import loss_sizes
 from pipeline.settings import RunSettings
 from pipeline.training.data import TrainingData
 
-_STEPS_STREAM, _START_STREAM = 1, 2  # keep dropout and first values apart from the order, which is of [seed, epoch]
+# Keep dropout and first values apart from the order, which is of [seed, epoch], and the loss's from the method's.
+_STEPS_STREAM, _START_STREAM, _LOSS_STREAM = 1, 2, 3
 
 
 class Trainer:
@@ -35,7 +36,7 @@ class Trainer:
         self.modules: dict[str, nn.Module] = {"method": self.method}
         self.optimisers: dict[str, Adam] = {}
         if not self.method.epochless:
-            sizes, generator = loss_sizes(self.method), torch.Generator().manual_seed(seed)
+            sizes, generator = loss_sizes(self.method), torch.Generator().manual_seed(_word(seed, _LOSS_STREAM))
             self.loss = build_loss(settings.loss, settings.loss_options, sizes, generator).to(data.device)
             self.optimisers = self.method.optimisers(self.loss, settings)
             self.modules["loss"] = self.loss
@@ -64,10 +65,9 @@ class Trainer:
     @contextmanager
     def _seeded(self, *stream: int) -> Iterator[None]:
         """torch's global generators hold what the seed and the stream say, and then what they held before."""
-        words = np.random.SeedSequence([self.seed, *stream]).generate_state(1, np.uint64)
         devices = [self.data.device] if self.data.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
-            torch.manual_seed(int(words[0]))
+            torch.manual_seed(_word(self.seed, *stream))
             yield
 
     def take_snapshot(self) -> None:
@@ -98,6 +98,11 @@ class Trainer:
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(f"the state of the training is of another network: {error}") from error
         self.snapshot = _part(tensors, "snapshot.")
+
+
+def _word(seed: int, *stream: int) -> int:
+    """A seed of torch's generators for one stream of a seed of ours."""
+    return int(np.random.SeedSequence([seed, *stream]).generate_state(1, np.uint64)[0])
 
 
 def _copies(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

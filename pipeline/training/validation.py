@@ -19,9 +19,16 @@ class Rates:
     eer: float
     auc: float
 
-    def is_better_than(self, other: "Rates | None") -> bool:
-        """Whether the EER is lower, or the same with a higher AUC: ties go to the earlier epoch."""
-        return other is None or (self.eer, -self.auc) < (other.eer, -other.auc)
+    def is_better_than(self, earlier: "Rates | None", *, official: bool = False) -> bool:
+        """Whether the EER is lower than an earlier epoch's, or the same with a higher AUC; else ties go to the earlier.
+
+        `official`: whether it is no higher, whatever the AUC, as in the official code (`eer <= min(eer_list)` of
+        ssnet_fop/main.py and ssnet_cent_git/main.py). Its EER is of the ten-fold grid, where epochs tie that do not
+        here.
+        """
+        if earlier is None or official:
+            return earlier is None or self.eer <= earlier.eer
+        return (self.eer, -self.auc) < (earlier.eer, -earlier.auc)
 
 
 class Validator:

@@ -38,6 +38,20 @@ def test_a_stage_started_by_its_module_takes_its_arguments_from_the_command_line
     assert "It takes no arguments, but got --days 3" in apart.run("manifest", "--days", "3", fails=True)
 
 
+def test_keys_of_a_run_that_do_nothing_in_it_are_named_and_none_of_the_shipped_are(project: Project) -> None:
+    assert "WARNING" not in project.run("settings")
+    runs = {
+        "pairs": {"method": "two_branch", "order": "random"},
+        "closed": {"method": "identity_cca", "loss": "git", "learning_rate": 0.1},
+        "samples": {"order": "random", "learning_rate": 0.1},
+    }
+    project.params(experiments=runs)
+    warned = [line for line in project.run("settings").splitlines() if "WARNING" in line]
+    assert len(warned) == 2
+    assert "experiments.pairs: order does nothing in a run of method two_branch; remove it" in warned[0]
+    assert "experiments.closed: loss, learning_rate do nothing in a run of method identity_cca" in warned[1]
+
+
 @pytest.fixture
 def filled(project: Project) -> Project:
     """Its item cache holds two entries."""

@@ -68,6 +68,7 @@ UNUSED = {
     "detect_faces": ("pipeline/extraction/packing.py",),  # of the other steps
     "protocol": ("pipeline/media/", "pipeline/extraction/skips.py"),
     "train": ("pipeline/metrics/llr.py", "pipeline/metrics/official_grid.py", "pipeline/metrics/ranking.py"),
+    "report": ("pipeline/methods/", "pipeline/losses/"),  # options are validated, which decides no bytes
     "trials": ("pipeline/extraction/skips.py",),
 }
 # Named with its digest in the run's own file among the dependencies: what the run's method and loss execute.

@@ -99,6 +99,17 @@ def test_report_shows_the_run_and_says_what_was_not_run(project: Project) -> Non
     assert Path(report / "figures" / "figure3_fop.svg").exists()
 
 
+def test_figures_of_other_settings_are_not_reported_under_a_runs_name(project: Project) -> None:
+    path = project.folder / "params.yaml"
+    shipped = path.read_text()
+    raw = yaml.safe_load(shipped)
+    raw["experiments"][RUN]["loss"] = "center"
+    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+    said = project.run("report", fails=True)
+    assert f"other settings than params.yaml now gives run '{RUN}': run `dvc repro evaluate@{RUN}`" in said
+    path.write_text(shipped)
+
+
 def test_last_lines_say_how_it_went(project: Project) -> None:
     assert f"train {RUN}: epoch " in (said := project.run("train", RUN)) and "of 2, chosen on validation" in said
     figures = metrics(project)["verification"]["cross_modal"]["random"]

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
+from pipeline.config import load_params
+from pipeline.resolved import resolved, settings_digest
 from pipeline.scoring import MODEL
 from pipeline.scoring.fusion import Fusion, load_trained
 from pipeline.store import write_store
@@ -58,7 +60,8 @@ def test_a_fusion_is_a_run_with_a_model_and_figures(project: Repository) -> None
     assert isinstance(fusion, Fusion) and list(fusion.contents) == ["fop", "git", "two"]
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(metrics["verification"]) == {"cross_modal", "face", "voice"}
-    assert metrics["model"] == {"method": "fusion", "members": "fop, git, two"}
+    digest = settings_digest(resolved(load_params(project.folder / "params.yaml"), "all"))
+    assert metrics["model"] == {"method": "fusion", "members": "fop, git, two", "settings": digest}
     assert metrics["selection"] == {"rule": "validation"}
     scores = pd.read_parquet(folder / "scores.parquet")
     assert {"score_0", "score_1"} <= set(scores) and "score_2" not in scores

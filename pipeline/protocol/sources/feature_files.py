@@ -200,6 +200,8 @@ def read_train_labels(folder: Path) -> dict[int, str]:
 def owners_of_training_file(features: Features, folder: Path) -> pd.DataFrame:
     """identity and clip (N,) of the training file's rows: a person is a label; nothing is known of recordings.
 
+    Rows of one vector, which a file of pairs repeats, are one clip, called by the first of them: a trial of two of them
+    would be genuine at no distance.
     Raises ProtocolError for a label without a name, where train_labels.csv gives names.
     """
     assert features.labels is not None  # training files are read as labelled
@@ -208,7 +210,9 @@ def owners_of_training_file(features: Features, folder: Path) -> pd.DataFrame:
     if nameless:
         raise ProtocolError(f"{folder / TRAIN_LABELS} has no row for label {nameless[0]} of the training files")
     names = [named.get(label, f"label {label:04d}") for label in features.labels.tolist()]
-    return pd.DataFrame({"identity": names, "clip": [f"train row {row}" for row in range(len(names))]})
+    first: dict[str, int] = {}  # row of each vector
+    clips = [f"train row {first.setdefault(sha256_hex(v.data), row)}" for row, v in enumerate(features.matrix)]
+    return pd.DataFrame({"identity": names, "clip": clips})
 
 
 def owners_of_test_file(listed: TrialList, modality: str, rows: int, folder: Path) -> pd.DataFrame:

@@ -289,6 +289,23 @@ def test_scores_that_are_no_distances_of_unit_vectors_keep_their_exact_rates_on_
     assert "eer_exact" not in found and "accuracy" not in found
 
 
+def test_scores_of_a_model_that_compares_no_embeddings_are_not_put_on_the_official_grid() -> None:
+    class Shares(NoisyEncoder):
+        """Scores within (-1, 0) that rise with the cosine, as a fusion's do."""
+
+        compares = "pairs"
+
+        def score(self, left: str, probes: np.ndarray, right: str, candidates: np.ndarray) -> np.ndarray:
+            return ((np.einsum("pd,pgd->pg", probes, candidates)[None] - 1.0) / 2.0).astype(np.float32)
+
+    faces, voices = stores(0.7)
+    lists, grid = planted_lists(faces, voices), settings(rates="official_grid")
+    found = evaluate(Shares(1, 0.0), grid, lists, faces, voices).metrics["verification"]["face"]["random"]
+    unit = evaluate(NoisyEncoder(1, 0.0), grid, lists, faces, voices).metrics["verification"]["face"]["random"]
+    assert [found["eer"], found["auc"]] == pytest.approx([unit["eer_exact"], unit["auc_exact"]], abs=1e-3)
+    assert "eer_exact" not in found and "accuracy" not in found
+
+
 def test_list_too_short_for_the_official_folds_is_left_out_by_name(caplog: pytest.LogCaptureFixture) -> None:
     faces, voices = stores(0.7)
     short = trials("unseen_unheard", "cross_modal", "G", count=8)

@@ -37,6 +37,13 @@ def test_parts_that_share_no_value_are_orthogonal() -> None:
     assert float(orthogonality(left, 5.0 * left)) == pytest.approx(1.0)
 
 
+def test_identity_is_the_mean_of_the_cross_entropies_of_both_shared_parts() -> None:
+    method, batch = network(), batch_of_pairs()
+    loss = build_loss("ce", {}, LossSizes(method.width, SIZES.classes), torch.Generator())
+    halves = [F.cross_entropy(method.classifier(part), batch.labels) for part in method.parts(batch)[0].values()]
+    torch.testing.assert_close(loss(method.see(batch)), torch.stack(halves).mean())
+
+
 def test_identity_is_the_loss_of_the_run_and_every_part_is_stepped_on() -> None:
     method, batch = network(), batch_of_pairs()
     loss = build_loss("ce", {}, LossSizes(method.width, SIZES.classes), torch.Generator())

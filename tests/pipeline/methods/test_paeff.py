@@ -1,6 +1,7 @@
 """PAEFF's parts against their equations."""
 
 import math
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -40,6 +41,35 @@ def test_map_to_the_ball_keeps_directions_and_stays_inside() -> None:
     lengths = [math.tanh(math.sqrt(0.05) * float(x.norm())) / math.sqrt(0.05) for x in vectors]
     torch.testing.assert_close(mapped.norm(dim=1), torch.tensor(lengths))
     assert to_poincare_ball(torch.zeros(1, 6), 0.05).equal(torch.zeros(1, 6))
+
+
+class RiemannianGradient(torch.autograd.Function):
+    """The authors' correction of a gradient on the ball of curvature -c: their equation, written anew."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, c: float) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        ctx.c = c
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (x,) = ctx.saved_tensors
+        rows = [(1.0 - ctx.c * float(row @ row)) ** 2 / 4.0 for row in x]
+        return torch.stack([scale * row for scale, row in zip(rows, gradients[0], strict=True)]), None
+
+
+def test_gradient_of_the_map_is_the_riemannian_one() -> None:
+    rng = torch.Generator().manual_seed(0)
+    vectors, weights = torch.randn(7, 6, generator=rng), torch.randn(7, 6, generator=rng)
+    ours, theirs = vectors.clone().requires_grad_(), vectors.clone().requires_grad_()
+    length = math.sqrt(0.05) * theirs.norm(dim=1, keepdim=True)
+    mapped = RiemannianGradient.apply(torch.tanh(length) * theirs / length, 0.05)
+    found = to_poincare_ball(ours, 0.05)
+    torch.testing.assert_close(found, mapped)
+    (weights * found.square()).sum().backward()
+    (weights * mapped.square()).sum().backward()
+    torch.testing.assert_close(ours.grad, theirs.grad)
 
 
 def test_contrast_is_the_plain_loop_without_other_pairs_of_the_same_person() -> None:

@@ -153,6 +153,21 @@ def test_intervals_are_those_of_trials_copied_out() -> None:
     assert (least.low, least.high) == pytest.approx((max(0.0, min(low, own)), min(1.0, max(high, own))), abs=1e-9)
 
 
+@pytest.mark.parametrize(("confidence", "used"), [(0.95, 200), (0.99, 200), (0.995, 400)])
+def test_interval_of_minimum_cllr_has_a_resample_beyond_each_end(confidence: float, used: int) -> None:
+    scores, labels, left, right = listed()
+    resamples = IdentityResamples(left, 450, seed=3)
+    minima = []
+    for number in range(used):
+        copies = np.repeat(np.arange(len(labels)), copied(resamples, number, left, right))
+        minima.append(np.mean([min_cllr(row[copies], labels[copies]) for row in scores]))
+    own = float(np.mean([min_cllr(row, labels) for row in scores]))
+    low, high = 2.0 * own - np.quantile(minima, [(1.0 + confidence) / 2.0, (1.0 - confidence) / 2.0])
+    found = least_cllr_interval(scores, labels, left, right, resamples, confidence)
+    assert found is not None
+    assert (found.low, found.high) == pytest.approx((max(0.0, min(low, own)), min(1.0, max(high, own))), abs=1e-9)
+
+
 def test_minimum_cllr_of_weighted_trials_is_that_of_the_naive_pooling() -> None:
     scores, labels, left, right = listed()
     resamples = IdentityResamples(left, 5, seed=1)

@@ -79,3 +79,10 @@ def _index(manifest: pd.DataFrame, rows: int, whole: bool = False) -> pd.DataFra
 def write_whole_manifest(path: Path, manifest: pd.DataFrame) -> None:
     """Write a manifest with the columns that protocols do not read, all null."""
     write_manifest(path, manifest.reindex(columns=list(COLUMNS)).astype(COLUMNS))
+
+
+def galleries(protocol: ProtocolTables, task: str) -> pd.DataFrame:
+    """The generated galleries of one direction, of unseen-unheard test people."""
+    table = protocol.matching
+    chosen = (table["subset"] == "test") & (table["regime"] == "unseen_unheard") & (table["task"] == task)
+    return table[chosen].reset_index(drop=True)

@@ -140,7 +140,7 @@ def test_header_names_the_runs_whose_rates_are_exact_all_the_same(tmp_path: Path
             group |= {"eer_exact": group["eer"]}
     path.write_text(json.dumps(metrics))
     line = dict(report_header(params, read_runs(params, tmp_path / "runs"), {}, SUMMARY, []).lines)["EER and AUC"]
-    assert "(exact for aml: the grid is made for unit vectors, which theirs are not)" in line
+    assert "(exact for aml: the grid is one of distances of unit vectors, which their scores are not)" in line
 
 
 def test_seen_heard_trials_of_people_kept_from_training_are_named(tmp_path: Path) -> None:

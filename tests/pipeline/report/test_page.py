@@ -87,3 +87,17 @@ def test_a_method_that_scores_galleries_is_said_to_match_only() -> None:
     (row,) = re.findall(r'<th scope="row">SVHF(.*?)</tr>', html, flags=re.DOTALL)
     assert "<small>matching only: it gives no score of a pair</small>" in row
     assert row.count('<td class="absent">matching only</td>') == 2
+
+
+def test_a_run_of_another_recipe_than_its_columns_is_said_to_be() -> None:
+    figures = {"verification": {"cross_modal": {"random": {"eer": 20.5, "auc": 88.0}}}}
+    own = {"honest": {"method": "multi_view", "loss": "ce"}, "best": {"method": "identity_cca", "loss": "own"}}
+    settings = {recipe: train_settings(recipe=recipe).model_copy(update=keys) for recipe, keys in own.items()}
+    runs = [Run(name, one, one, figures, None, None) for name, one in settings.items()]
+    printed = [(table, match_runs(table, runs, ["honest", "best"])) for table in paper_tables() if table.beside]
+    html = page(Contents("A title", Header((), ()), printed, {}, ()))
+    rows = {
+        name: re.findall(rf'<th scope="row">{name}(.*?)</tr>', html, re.DOTALL)[0] for name in ("Multi-view", "Best")
+    }
+    assert "20.5 / 88.0<small>recipe best</small>" in rows["Best"]
+    assert "20.5 / 88.0</td>" in rows["Multi-view"]

@@ -52,6 +52,21 @@ def test_a_released_checkpoint_has_the_method_of_its_model_and_nothing_of_a_trai
     assert [row[column] for column in ("Loss", "Form", "Order", "Seeds")] == [""] * 4
 
 
+def every_run(name: str, model: Mapping[str, str]) -> dict[str, object]:
+    """The row of a shipped run in the table of all runs, by column; `model` is what its metrics.json says of it."""
+    settings = run_settings(shipped(), name)
+    table = run_tables([Run(name, settings, settings, {"model": model}, None, None)], set())[-1]
+    return dict(zip(table.header, table.rows[0], strict=True))
+
+
+def test_settings_that_do_nothing_in_a_run_are_not_said_of_it() -> None:
+    columns = ("Loss", "Form", "Order")
+    assert [every_run("single_fop", {"takes": "samples"})[name] for name in columns] == ["fop", "official", "vfvf"]
+    assert [every_run("two_fop", {"takes": "pairs"})[name] for name in columns] == ["fop", "official", ""]
+    assert [every_run("voice_only_fop", {"takes": "samples"})[name] for name in columns] == ["fop", "official", ""]
+    assert [every_run("best", {"takes": "pairs", "epochless": "yes"})[name] for name in columns] == ["", "", ""]
+
+
 def test_seeds_that_score_as_one_are_said_to() -> None:
     settings = train_settings(ensemble="seeds")
     (run,) = [Run("mine", settings, train_settings(), {"verification": {"cross_modal": RANDOM}}, None, None)]

@@ -1,11 +1,14 @@
 """Which run stands in which cell: the shipped ones fill the tables, a user's may, none stands in for another."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from pipeline.errors import RunError
 from pipeline.report.paper_tables import match_runs, paper_tables, wanted_for
 from pipeline.report.runs import Run, read_runs, recipes_of, run_of
+from pipeline.resolved import resolved, settings_digest
 from tests.pipeline.report.project import shipped_params, write_params
 
 
@@ -57,9 +60,14 @@ def test_run_with_another_batch_size_does_not_displace_the_tables_own(tmp_path: 
         ("Deep Latent Space", {"method": "deep_latent_space", "loss": "center", "modality": "voice"}),
         ("Best (ours)", {"recipe": "best", "method": "two_branch", "loss": "fop"}),
         ("FOP", {"loss": "fop", "language": "English"}),
+        ("DIMNet", {"method": "dimnet", "loss": "fop"}),
+        ("Deep Latent Space", {"method": "deep_latent_space", "loss": "git", "order": "random"}),
+        ("Multi-view", {"method": "multi_view", "loss": "fop"}),
+        ("Disentangled", {"method": "drl", "loss": "arcface"}),
+        ("MSM", {"method": "msm", "loss": "ce"}),
     ],
 )
-def test_a_run_of_another_modality_method_or_language_fills_no_row(
+def test_a_run_of_another_modality_method_loss_or_language_fills_no_row(
     tmp_path: Path, row: str, run: dict[str, object]
 ) -> None:
     runs = runs_with(tmp_path, {"mine": run}, only=True)
@@ -107,3 +115,28 @@ def test_run_that_was_not_evaluated_fills_nothing(tmp_path: Path) -> None:
 def test_orders_stand_in_their_own_cells_only(tmp_path: Path, order: str) -> None:
     runs = runs_with(tmp_path, {"mine": {"loss": "fop", "order": order}}, only=True)
     assert run_of(wanted_for("fop", "single"), runs, "honest") is None  # Table I prints FOP with VFVF
+
+
+@pytest.mark.parametrize(
+    ("changes", "taken"),
+    [
+        ({"method": "two_branch", "loss": "center"}, False),
+        ({"method": "two_branch", "methods": {"two_branch": {"embedding": 64}}}, False),
+        ({"method": "two_branch", "order": "random"}, True),  # which does nothing in it
+    ],
+)
+def test_results_of_other_settings_than_a_run_has_now_are_refused(
+    tmp_path: Path, changes: dict[str, object], taken: bool
+) -> None:
+    raw = shipped_params()
+    raw["experiments"] = {"mine": {"method": "two_branch"}}
+    measured = settings_digest(resolved(write_params(tmp_path, raw), "mine"))
+    evaluated(tmp_path, ["mine"])
+    (tmp_path / "mine" / "metrics.json").write_text(json.dumps({"model": {"settings": measured}}))
+    raw["experiments"] = {"mine": changes}
+    params = write_params(tmp_path, raw)
+    if taken:
+        assert [run.name for run in read_runs(params, tmp_path)] == ["mine"]
+        return
+    with pytest.raises(RunError, match=r"other settings than params.yaml now gives run 'mine'.*evaluate@mine"):
+        read_runs(params, tmp_path)

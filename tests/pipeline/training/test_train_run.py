@@ -6,14 +6,17 @@ import torch
 
 from pipeline.errors import ConfigError
 from pipeline.losses import LossInput, LossSizes, build_loss
-from pipeline.methods import Sizes
+from pipeline.methods import Sizes, build_method
 from pipeline.methods.layers import initialise
 from pipeline.methods.orders import plan_of_samples
 from pipeline.methods.sbnet import SingleBranch
 from pipeline.settings import RunSettings
 from pipeline.training import TrainingLists
+from pipeline.training.data import TrainingData
+from pipeline.training.trainer import Trainer
+from pipeline.training.validation import Rates
 from tests.pipeline.settings_for_training import train_settings
-from tests.pipeline.training.world import DIMENSION, World, make_world
+from tests.pipeline.training.world import CPU, DIMENSION, World, make_world
 
 LEARNING = {"seeds": [0, 1], "epochs": 12, "learning_rate": 0.01, "dropout": 0.5, "decay": 0.95, "embedding": 32}
 # What aligns two branches is only that they share a classifier: that takes longer.
@@ -83,6 +86,20 @@ def test_what_ran_before_in_the_process_does_not_matter(world: World) -> None:
     assert first.history.equals(second.history)
 
 
+@pytest.mark.parametrize("loss", ["center", "git", "arcface"])
+def test_what_a_loss_begins_with_is_independent_of_the_first_layer(world: World, loss: str) -> None:
+    settings = train_settings(loss=loss, seeds=[5], embedding=64)
+    data = TrainingData(settings, world.lists, world.faces, world.voices, CPU)
+    trainer = Trainer(settings, data, 5)
+    method = build_method(settings, data.sizes, torch.Generator().manual_seed(5))  # the method's are the seed's own
+    assert all(trainer.method.state_dict()[name].equal(value) for name, value in method.state_dict().items())
+    (begun,) = trainer.loss.state_dict().values()
+    layer = method.network.first.linear.weight.detach().flatten()
+    count = min(begun.numel(), layer.numel())
+    assert count > 1000
+    assert abs(np.corrcoef(begun.flatten()[:count], layer[:count])[0, 1]) < 0.1
+
+
 def reference(world: World, settings: RunSettings) -> SingleBranch:
     """One seed by torch's own layers and optimiser, sample by sample as the order says."""
     sizes, seed = Sizes(DIMENSION, DIMENSION, world.lists.class_count), settings.seeds[0]
@@ -137,14 +154,30 @@ def test_the_epoch_of_lowest_eer_on_the_named_list_is_kept(world: World, selecti
     run = world.train(settings)
     for seed, chosen in zip(settings.seeds, run.model.chosen_epoch, strict=True):
         rows = run.history[run.history["seed"] == seed]
-        best = rows.sort_values([f"{selection}_eer", f"{selection}_auc", "epoch"], ascending=[True, False, True]).iloc[
-            0
-        ]
+        keys = ["validation_eer", "validation_auc", "epoch"] if selection == "validation" else ["test_eer", "epoch"]
+        best = rows.sort_values(keys, ascending=[True, False, True][: len(keys)]).iloc[0]
         assert chosen == best["epoch"]
         assert rows.loc[rows["chosen"] == 1, "epoch"].tolist() == [chosen]
     trials = world.lists.validation if selection == "validation" else world.lists.test
     kept = World(world.faces, world.voices, world.lists, trials).unseen_auc(run.model)
     assert kept == pytest.approx(run.history.loc[run.history["chosen"] == 1, f"{selection}_auc"].mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize(("selection", "recipe", "kept"), [("validation", "honest", 1), ("test", "official", 3)])
+def test_of_epochs_of_one_eer_the_first_is_kept_but_the_last_where_the_official_code_chooses(
+    world: World, selection: str, recipe: str, kept: int
+) -> None:
+    still = {"method": "multi_view", "loss": "ce", "learning_rate": 1e-30, "epochs": 3, "seeds": [0]}
+    run = world.train(train_settings(selection=selection, recipe=recipe, **still))
+    assert run.history[f"{selection}_eer"].nunique() == 1
+    assert run.model.chosen_epoch == (kept,)
+
+
+def test_the_official_choice_looks_at_no_auc() -> None:
+    lower, higher = Rates(20.0, 80.0), Rates(20.0, 85.0)
+    assert higher.is_better_than(lower) and not lower.is_better_than(higher)
+    assert lower.is_better_than(higher, official=True)
+    assert not Rates(20.1, 90.0).is_better_than(higher, official=True)
 
 
 def test_last_keeps_the_last_epoch_and_needs_no_trials(world: World) -> None:

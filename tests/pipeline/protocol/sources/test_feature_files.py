@@ -9,6 +9,7 @@ import pytest
 from pipeline.protocol.sources.feature_files import TRAIN, TrialList
 from pipeline.protocol.tables import ProtocolTables
 from pipeline.report.leaks import leaks
+from tests.pipeline.protocol.corpora import galleries
 from tests.pipeline.protocol.sources.feature_files import (
     PEOPLE,
     PER_PERSON,
@@ -74,6 +75,19 @@ def test_without_validation_all_pairs_train(features: Path) -> None:
     assert not len(made.trials("validation", "unseen_unheard", "cross_modal", "random"))
 
 
+def test_rows_of_one_vector_are_one_recording_and_no_trial_compares_it_with_itself(folder: Path) -> None:
+    labels = np.repeat(np.arange(PEOPLE), PER_PERSON)
+    for modality, copies in (("face", 2), ("voice", 3)):  # a file of pairs names each recording several times
+        matrix = in_file(folder / TRAIN[modality])
+        write_rows(folder / TRAIN[modality], matrix[np.arange(len(labels)) // copies * copies], labels)
+    made = protocol_of(folder)
+    assert len(made.train_pairs) == PER_PERSON * (PEOPLE - 2)
+    for store, task in zip(stores_of(folder), ("face", "voice"), strict=True):
+        trials = made.trials("validation", "unseen_unheard", task, "random")
+        left, right = (store.matrix[trials[f"{side}_row"]] for side in ("left", "right"))
+        assert len(trials) and (left != right).any(axis=1).all()
+
+
 @pytest.mark.parametrize(("listed", "alternate"), [(UNSEEN, True), (UNSEEN_N, False)])
 def test_row_i_of_both_files_is_trial_i_with_the_lists_label(
     features: Path, made: ProtocolTables, listed: TrialList, alternate: bool
@@ -92,7 +106,7 @@ def test_row_i_of_both_files_is_trial_i_with_the_lists_label(
 def test_unimodal_trials_and_galleries_are_generated_where_people_have_names(made: ProtocolTables) -> None:
     assert len(made.trials("test", "unseen_unheard", "face", "random"))
     for task in ("f2v", "v2f", "f2f", "v2v"):
-        assert set(made.galleries("test", "unseen_unheard", task)["impostor_rows"].map(len)) == {9}
+        assert set(galleries(made, task)["impostor_rows"].map(len)) == {9}
 
 
 def test_without_the_lists_labels_follow_parity_and_the_summary_says_so(tmp_path: Path) -> None:

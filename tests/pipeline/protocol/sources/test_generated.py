@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.protocol.tables import ProtocolTables
-from tests.pipeline.protocol.corpora import Tables, built, settings, tables
+from tests.pipeline.protocol.corpora import Tables, built, galleries, settings, tables
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_training_pairs_are_one_persons_and_evenly_spread(corpus: Tables, protoc
 def test_galleries_hold_one_genuine_and_distinct_others(corpus: Tables, protocol: ProtocolTables, task: str) -> None:
     stores = {"f": corpus.faces, "v": corpus.voices}
     probes, gallery = stores[task[0]], stores[task[2]]
-    lists = protocol.galleries("test", "unseen_unheard", task)
+    lists = galleries(protocol, task)
     assert len(lists) == 100
     for row in lists.itertuples():
         assert probes["identity"][row.probe_row] == gallery["identity"][row.genuine_row] == row.probe_identity

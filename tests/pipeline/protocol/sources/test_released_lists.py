@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from pipeline.protocol.tables import ProtocolTables
-from tests.pipeline.protocol.corpora import Tables, built, settings
+from tests.pipeline.protocol.corpora import Tables, built, galleries, settings
 
 
 def everything_named(lists: Path) -> Tables:
@@ -144,5 +144,5 @@ def test_nothing_is_missing_when_all_is_there(protocol: ProtocolTables) -> None:
 
 def test_galleries_of_ten_are_generated_from_the_test_people(protocol: ProtocolTables) -> None:
     for task in ("f2v", "v2f", "f2f", "v2v"):
-        lists = protocol.galleries("test", "unseen_unheard", task)
+        lists = galleries(protocol, task)
         assert len(lists) == 500 and set(lists["impostor_rows"].map(len)) == {9}

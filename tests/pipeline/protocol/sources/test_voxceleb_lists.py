@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pipeline.protocol.sources.voxceleb_release import parse_paths
-from tests.pipeline.protocol.corpora import Tables
+from tests.pipeline.protocol.corpora import Tables, galleries
 from tests.pipeline.protocol.sources.release import (
     CRITERIA,
     PEOPLE,
@@ -75,7 +75,7 @@ def test_what_the_release_lacks_is_generated(release: Path) -> None:
     made = imported(release)
     assert len(made.trials("validation", "unseen_unheard", "cross_modal", "random"))
     assert len(made.trials("test", "unseen_unheard", "face", "random"))
-    assert {len(rows) for rows in made.galleries("test", "unseen_unheard", "v2f")["impostor_rows"]} == {3}
+    assert {len(rows) for rows in galleries(made, "v2f")["impostor_rows"]} == {3}
     reasons = made.coverage.set_index("list")["reason"]
     assert reasons["verification/validation/unseen_unheard/cross_modal/A"].startswith("absent: no two of 2")
 
