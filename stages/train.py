@@ -68,11 +68,12 @@ def _train(file: RunFile, deps: Artifacts, stores: Stores, state_file: StateFile
         model = released_model(settings, faces.shape[1], voices.shape[1])
         tables = read_protocol(deps.protocol)
         if tables.summary.get(VALIDATION_OF_LABELS):
-            calibrations = {task: (absent(_TRAINED_ON),) * model.judges for task in VERIFICATION_TASKS}
+            none = {task: (absent(_TRAINED_ON),) * model.judges for task in VERIFICATION_TASKS}
+            model = replace(model, calibrations=none)
         else:
             trials = calibration_trials(tables, settings)
-            calibrations = calibrate(model, trials, {"face": faces, "voice": voices}, settings.calibration_prior)
-        return TrainedRun(replace(model, calibrations=calibrations), pd.DataFrame(columns=list(_NO_HISTORY)))
+            model = calibrate(model, trials, {"face": faces, "voice": voices}, settings.calibration_prior)
+        return TrainedRun(model, pd.DataFrame(columns=list(_NO_HISTORY)))
     lists = training_lists(read_protocol(deps.protocol), settings, len(faces), len(voices))
     provenance = {"face": face_origin, "voice": voice_origin}
     return train_run(settings, lists, faces, voices, select_device(), state_file, provenance=provenance, code=file.code)

@@ -154,6 +154,9 @@ def test_thresholds_are_of_its_own_scores_of_validation_trials(world: World, fil
         assert accepted <= 0.1 and calibration.people == 10
         with pytest.raises(ScoreError, match="nobody is left"):
             calibration.log_likelihood_ratio(own)
+    mean, own = fusion.mean_calibration("face", "voice"), scores.mean(axis=0)
+    assert (own[trials.labels == 0] >= mean.thresholds["far_10"]).mean() == pytest.approx(0.1, abs=0.006)
+    assert mean.people == 10 and "nobody is left" in mean.reason
 
 
 def test_tasks_that_validation_does_not_hold_are_left_out(world: World, files: Mapping[str, Path]) -> None:
@@ -184,6 +187,7 @@ def test_the_file_holds_members_and_maps_and_gives_the_same_bytes(
     found, before = (one.score("voice", probes, "face", candidates) for one in (loaded, fusion))
     assert np.array_equal(found, before)
     assert loaded.calibration("face", "voice") == fusion.calibration("voice", "face")
+    assert loaded.mean_calibration("face", "voice") == fusion.mean_calibration("voice", "face")
     assert loaded.summary() == {"method": "fusion", "members": "one, two"}
     with pytest.raises(CheckpointError, match="is a fusion of one, two, not a run that was trained"):
         load_model(tmp_path / MODEL)
@@ -201,9 +205,21 @@ def test_the_file_scores_new_media_as_that_of_any_run(
     np.testing.assert_allclose(found, fusion.score("voice", world.voices[:9], "face", world.faces[:9, None])[:, :, 0])
     value, _, lacking = scorer.threshold("voice", "face", "eer")
     assert value is not None and -1.0 < value < 0.0 and not lacking
+    assert value == fusion.mean_calibration("voice", "face").thresholds["eer"]
     assert "nobody is left" in scorer.meaning("voice", "face", found).reason
     with pytest.raises(ScoreError, match="method fusion scores pairs and has no embeddings"):
         scorer.embed_face("a.jpg")
+
+
+def test_a_file_with_thresholds_of_each_of_its_scores_alone_decides_nothing_and_names_the_remedy(
+    world: World, files: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SBNET_DEVICE", "cpu")
+    save_fusion(tmp_path / MODEL, fused(world, files, "one", "two"))
+    rewrite(tmp_path / MODEL, mean_calibration={})
+    value, _, lacking = Scorer.load(tmp_path / MODEL).threshold("voice", "face", "eer")
+    assert value is None
+    assert lacking == "the model file holds no thresholds of the mean of its 2 scores: fuse the runs again"
 
 
 def test_a_fusion_of_a_fusion_holds_its_members_all_of_one_weight(
