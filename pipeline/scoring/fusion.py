@@ -104,6 +104,11 @@ class Fusion:
         return self.trained[0].provenance if self.trained else self.members[0].provenance
 
     @property
+    def protocol(self) -> str:
+        """The digest of the protocol that its members were trained under; of several no protocol's."""
+        return "|".join(sorted({member.protocol for member in self.members}))
+
+    @property
     def trained(self) -> Sequence[Model]:
         """Its members but for released checkpoints, which take what vectors the user has."""
         return [one for one in self.members if not any(origin.get(RELEASED) for origin in one.provenance.values())]

@@ -45,6 +45,7 @@ class Model:
     provenance: Provenance  # face, voice -> extractor, weights, options, fingerprint of the vectors trained on
     calibrations: Mapping[str, Sequence[Calibration]] = field(default_factory=dict)  # verification task -> S
     mean_calibrations: Mapping[str, Calibration] = field(default_factory=dict)  # of the S scores' mean, where S > 1
+    protocol: str = ""  # provenance.protocol_digest of what it was trained under; empty in files from before
 
     @property
     def compares(self) -> str:
@@ -159,6 +160,7 @@ def save_model(path: Path, model: Model) -> None:
         "provenance": {modality: dict(origin) for modality, origin in model.provenance.items()},
         "calibration": {task: [asdict(own) for own in of_task] for task, of_task in model.calibrations.items()},
         "mean_calibration": {task: asdict(own) for task, own in model.mean_calibrations.items()},
+        "protocol": model.protocol,
     }
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(state, metadata={METADATA: json.dumps(header, sort_keys=True)}))
@@ -212,6 +214,7 @@ def model_from(
             task: [Calibration(**own) for own in of_task] for task, of_task in header.get("calibration", {}).items()
         }
         of_mean = {task: Calibration(**own) for task, own in header.get("mean_calibration", {}).items()}
+        protocol = str(header.get("protocol", ""))
     except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError, ValidationError) as error:
         raise _unreadable(path, error) from error
     except ConfigError as error:
@@ -220,7 +223,7 @@ def model_from(
         raise CheckpointError(f"{path}: {poisoned} holds values that are not finite; train it again")
     on = device or torch.device("cpu")
     methods = [method.to(on).eval() for method in methods]
-    model = Model(methods, settings, sizes, chosen, provenance, calibrations, of_mean)
+    model = Model(methods, settings, sizes, chosen, provenance, calibrations, of_mean, protocol)
     if any(len(of_task) != model.judges for of_task in calibrations.values()):
         raise CheckpointError(
             f"{path} does not hold one calibration for each of its {model.judges} scores; train it again"
