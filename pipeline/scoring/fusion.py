@@ -29,7 +29,8 @@ from pipeline.errors import CheckpointError, ProtocolError, ScoreError
 from pipeline.files import atomic_path
 from pipeline.protocol import ProtocolTables
 from pipeline.protocol.judged import judged_on
-from pipeline.protocol.vocabulary import RANDOM, UNSEEN, VERIFICATION_TASKS, Task
+from pipeline.protocol.tables import parity_lists
+from pipeline.protocol.vocabulary import CROSS_MODAL, RANDOM, UNSEEN, VERIFICATION_TASKS, Task
 from pipeline.scoring.calibration import Calibration, absent, score_thresholds
 from pipeline.scoring.model import METADATA, Contents, Model, contents_of, model_from, verification_task
 from pipeline.scoring.provenance import RELEASED, Provenance
@@ -39,6 +40,7 @@ from pipeline.settings import FUSED, RunSettings
 Floats = NDArray[np.float64]
 _FORMAT = 1
 _NOBODY_LEFT = "a fusion's members were chosen on the validation people and are ranked among them: nobody is left"
+_NOBODY_NAMED = "no list names the validation people: labels by row parity say nothing of a score"
 _NETWORKS = "networks"  # before the names of a member's tensors; of its maps' a task
 
 
@@ -199,11 +201,18 @@ def fuse(contents: Mapping[str, Contents], tables: ProtocolTables, faces: Matrix
 
 
 def _with_thresholds(fusion: Fusion, tables: ProtocolTables, stores: Mapping[str, Matrix]) -> Fusion:
-    """The fusion with thresholds of each of its scores and, where there are several, of their mean."""
+    """The fusion with thresholds of each of its scores and, where there are several, of their mean.
+
+    Trials whose labels are by row parity rank scores, which needs no label, and give no thresholds.
+    """
     of_each: dict[str, Sequence[Calibration]] = {}
     of_mean: dict[str, Calibration] = {}
+    by_parity = f"validation_{RANDOM.name}_{UNSEEN.run_together}" in parity_lists(tables.summary)
     for task, trials in _validation(tables, stores):
-        if fusion.ranks(task) and len(np.unique(trials.labels)) == 2:
+        if task == CROSS_MODAL and by_parity:
+            of_mean[task.name] = absent(_NOBODY_NAMED)
+            of_each[task.name] = [of_mean[task.name]] * fusion.judges
+        elif fusion.ranks(task) and len(np.unique(trials.labels)) == 2:
             scores = fusion.score(task.left, trials.left, task.right, trials.right[:, None])[:, :, 0]
             thresholds = [score_thresholds(own, trials.labels) for own in (*scores, scores.mean(axis=0))]
             *each, mean = (Calibration(trials.people, thresholds=own, reason=_NOBODY_LEFT) for own in thresholds)

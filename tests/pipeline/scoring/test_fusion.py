@@ -53,7 +53,12 @@ def test_scores_that_rank_nothing_are_refused(scores: list[float]) -> None:
         ShareHigher.of(scores)
 
 
-def protocol(world: World, subset: str = "validation", tasks: tuple[str, ...] = tuple(VERIFICATION_TASKS)):
+def protocol(
+    world: World,
+    subset: str = "validation",
+    tasks: tuple[str, ...] = tuple(VERIFICATION_TASKS),
+    parity: tuple[str, ...] = (),
+) -> ProtocolTables:
     """Random trials of each task, of the world's validation people, and no other list."""
     trials, parts = world.lists.validation, []
     assert trials is not None
@@ -63,7 +68,7 @@ def protocol(world: World, subset: str = "validation", tasks: tuple[str, ...] = 
         people = {"left_identity": trials.left // ROWS, "right_identity": trials.right // ROWS}
         parts.append(pd.DataFrame({**columns, **rows, **people}))
     empty = {name: shaped(name) for name in ("identities", "train_pairs", "matching", "matching_released", "coverage")}
-    return ProtocolTables(**empty, verification=pd.concat(parts), summary={})
+    return ProtocolTables(**empty, verification=pd.concat(parts), summary={"parity_lists": list(parity)})
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +162,17 @@ def test_thresholds_are_of_its_own_scores_of_validation_trials(world: World, fil
     mean, own = fusion.mean_calibration("face", "voice"), scores.mean(axis=0)
     assert (own[trials.labels == 0] >= mean.thresholds["far_10"]).mean() == pytest.approx(0.1, abs=0.006)
     assert mean.people == 10 and "nobody is left" in mean.reason
+
+
+def test_guessed_labels_rank_scores_and_give_no_thresholds(world: World, files: Mapping[str, Path]) -> None:
+    """As with single runs: labels by row parity, where no list names the people."""
+    fusion = fused(world, files, "one", "two", parity=("validation_random_unseenunheard",))
+    assert fusion.ranks(CROSS_MODAL)
+    for own in (*fusion.calibration("voice", "face"), fusion.mean_calibration("voice", "face")):
+        assert not own.thresholds and own.reason.startswith("no list names the validation people")
+    assert fusion.mean_calibration("face", "face").thresholds  # labels of pairs within a modality are by name
+    named = fused(world, files, "one", "two", parity=("random_unseenunheard",))  # of the test list alone
+    assert named.mean_calibration("voice", "face").thresholds
 
 
 def test_tasks_that_validation_does_not_hold_are_left_out(world: World, files: Mapping[str, Path]) -> None:
