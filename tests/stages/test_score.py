@@ -105,6 +105,12 @@ def test_threshold_decides_the_sentence(capsys: pytest.CaptureFixture[str], sure
     assert words in said.out and f"threshold {sure:.3f}" in said.out and said.code == 0
 
 
+@pytest.mark.parametrize("number", ["-1e-3", "-1.5E+0", "-2"])
+def test_a_threshold_may_be_written_as_any_negative_number(capsys: pytest.CaptureFixture[str], number: str) -> None:
+    said = Said(capsys, "verify", "--face", FACE, "--voice", VOICE, "--threshold", number, "--json").json
+    assert said["threshold"] == float(number) and said["threshold_name"] == "given"
+
+
 def test_run_without_calibration_scores_and_says_what_it_cannot_say(capsys: pytest.CaptureFixture[str]) -> None:
     said = Said(capsys, "verify", "--face", FACE, "--other-face", OTHER, run="uncalibrated")
     assert said.code == 0 and "cannot be said (similarity -" in said.out and "Not calibrated: the model" in said.out
