@@ -34,7 +34,7 @@ from pipeline.protocol.vocabulary import CROSS_MODAL, RANDOM, UNSEEN, VERIFICATI
 from pipeline.scoring.calibration import Calibration, absent, score_thresholds
 from pipeline.scoring.model import METADATA, Contents, Model, contents_of, model_from, verification_task
 from pipeline.scoring.provenance import RELEASED, Provenance
-from pipeline.scoring.similarity import Matrix, similarity
+from pipeline.scoring.similarity import Matrix
 from pipeline.settings import FUSED, RunSettings
 
 Floats = NDArray[np.float64]
@@ -156,7 +156,7 @@ class Fusion:
 
     def score(self, left: str, probes: Matrix, right: str, candidates: Matrix) -> Matrix:
         """Scores (S, P, G) of probes (P, D) against their candidates (P, G, D)."""
-        scores = [_gallery_scores(member, left, probes, right, candidates) for member in self.members]
+        scores = [member.score(left, probes, right, candidates) for member in self.members]
         return self.fused((left, right), scores)
 
     def fused(self, sides: tuple[str, str], scores: Sequence[Matrix]) -> Matrix:
@@ -244,7 +244,7 @@ def _fitted(member: Model, tables: ProtocolTables, stores: Mapping[str, Matrix])
     maps: dict[str, Sequence[ShareHigher]] = {}
     for task, trials in _validation(tables, stores):
         if all(member.takes(side) for side in task.sides):
-            scores = _gallery_scores(member, task.left, trials.left, task.right, trials.right[:, None])[:, :, 0]
+            scores = member.score(task.left, trials.left, task.right, trials.right[:, None])[:, :, 0]
             maps[task.name] = [ShareHigher.of(own) for own in scores]
     wanted = judged_on(str(member.settings["modality"]))
     if wanted.name not in maps:
@@ -324,13 +324,3 @@ def _map(state: Mapping[str, Tensor], name: str) -> ShareHigher:
     if not (len(scores) == len(shares) > 1 and rising and (np.diff(shares) < 0.0).all() and shares[0] < 1.0):
         raise ValueError(f"{name} is no map that falls from below 1 to above 0")
     return ShareHigher(scores, shares)
-
-
-def _gallery_scores(member: Model, left: str, probes: Matrix, right: str, candidates: Matrix) -> Matrix:
-    """Scores (S, P, G) of a member, whatever it compares."""
-    if member.compares != "embeddings":
-        return member.score(left, probes, right, candidates)
-    others = member.embed(right, candidates.reshape(-1, candidates.shape[-1]))
-    return similarity(
-        member.embed(left, probes)[:, :, None], others.reshape(len(others), *candidates.shape[:2], others.shape[-1])
-    )

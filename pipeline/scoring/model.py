@@ -21,7 +21,7 @@ from pipeline.protocol.vocabulary import VERIFICATION_TASKS
 from pipeline.runtime.threads import one_thread
 from pipeline.scoring.calibration import Calibration, absent
 from pipeline.scoring.provenance import RELEASED, Provenance
-from pipeline.scoring.similarity import Matrix, embed, gallery_scores
+from pipeline.scoring.similarity import Matrix, embed, gallery_scores, similarity
 from pipeline.settings import FUSED, RunSettings
 
 MODEL = "model.safetensors"
@@ -120,7 +120,12 @@ class Model:
         return np.concatenate(embeddings, axis=1)[None] / np.float32(np.sqrt(len(embeddings)))
 
     def score(self, left: str, probes: Matrix, right: str, candidates: Matrix) -> Matrix:
-        """Scores (S, P, G) of probes (P, D) against their candidates (P, G, D), of a method without embeddings."""
+        """Scores (S, P, G) of probes (P, D) against their candidates (P, G, D), whatever its method compares."""
+        if self.compares == "embeddings":
+            count, size, width = candidates.shape
+            others = self.embed(right, candidates.reshape(count * size, width))
+            others = others.reshape(len(others), count, size, others.shape[-1])
+            return similarity(self.embed(left, probes)[:, :, None], others)
         with one_thread():
             tensors = self._tensor(left, probes), self._tensor(right, candidates)
             scores = np.stack([gallery_scores(method, left, tensors[0], right, tensors[1]) for method in self.methods])

@@ -362,16 +362,7 @@ class Scorer:
 
     def _scores(self, left: str, probes: Matrix, right: str, candidates: Matrix) -> Matrix:
         """Scores (S, P, G) of probes (P, D) with candidates (P, G, D) of their own; raises ScoreError for NaN."""
-        from pipeline.scoring.similarity import similarity
-
-        if self.model.compares == "embeddings":
-            count, size, width = candidates.shape
-            others = self.model.embed(right, candidates.reshape(count * size, width))
-            networks, _, inner = others.shape
-            others = others.reshape(networks, count, size, inner)
-            scores = similarity(self.model.embed(left, probes)[:, :, None], others)
-        else:
-            scores = self.model.score(left, probes, right, candidates)
+        scores = self.model.score(left, probes, right, candidates)
         if not np.isfinite(scores).all():
             raise ScoreError(f"run {self.run} gives scores that are not finite: train it again")
         return scores
