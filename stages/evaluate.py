@@ -9,7 +9,7 @@ from pipeline.files import sha256_of
 from pipeline.protocol import read_protocol
 from pipeline.resolved import SETTINGS, read_run_file, settings_digest
 from pipeline.scoring.model import MODEL, load_model
-from pipeline.scoring.provenance import check_provenance
+from pipeline.scoring.provenance import check_protocol, check_provenance
 from pipeline.settings import Params
 from pipeline.store import read_store
 from stages.common import Artifacts, run_stage
@@ -28,7 +28,9 @@ def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
         )
     faces, voices = read_store(deps.faces), read_store(deps.voices)
     check_provenance(model.provenance, {"face": faces.provenance, "voice": voices.provenance}, str(trained))
-    lists = lists_of(read_protocol(deps.protocol), faces, voices)
+    tables = read_protocol(deps.protocol)
+    check_protocol(model.protocol, tables, str(trained), f"train@{run}")
+    lists = lists_of(tables, faces, voices)
     evaluation = evaluate(model, params.evaluate, lists, faces, voices, settings.modality)
     epochs = {str(seed): epoch for seed, epoch in zip(settings.seeds, model.chosen_epoch, strict=True)}
     rule: Metrics = {"rule": settings.selection, "epochs": {**epochs}}

@@ -25,6 +25,7 @@ from pipeline.report.runs import read_runs
 from pipeline.resolved import resolved
 from pipeline.scoring.fusion import Fusion, load_trained
 from pipeline.scoring.model import MODEL
+from pipeline.scoring.provenance import check_protocol
 from pipeline.scoring.vectors import MediaVectors
 from pipeline.settings import Params
 from pipeline.store import MATRIX, read_store
@@ -67,10 +68,7 @@ def export_onnx(params: Params, deps: Artifacts, out: Path, name: str, with_extr
     (run,) = (one for one in read_runs(params, deps.runs) if one.name == name)
     if run.metrics is not None and run.group("model").get("sha256") != sha256_of(path):
         raise CheckpointError(f"{path} is not the model whose figures lie beside it: run `dvc repro evaluate@{name}`")
-    if model.sizes.classes != protocol.classes and settings.checkpoint is None:
-        raise CheckpointError(
-            f"{path} was trained on {model.sizes.classes} people, the protocol has {protocol.classes}: run `dvc repro`"
-        )
+    check_protocol(model.protocol, protocol, str(path), f"train@{name}")
     graphs = run_graphs(model)
     if with_extractors:
         graphs += extractor_graphs(model, MediaVectors(model.provenance, str(path), cpu))

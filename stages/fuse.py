@@ -9,7 +9,7 @@ from pipeline.protocol import read_protocol
 from pipeline.resolved import SETTINGS, read_run_file, settings_digest
 from pipeline.scoring.fusion import fuse, members_of, save_fusion
 from pipeline.scoring.model import MODEL, Contents
-from pipeline.scoring.provenance import check_provenance
+from pipeline.scoring.provenance import check_protocol, check_provenance
 from pipeline.settings import Params
 from pipeline.store import read_store
 from stages.common import Artifacts, run_stage
@@ -32,6 +32,7 @@ def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
         )
     for name, member in zip(contents, fusion.members, strict=True):
         check_provenance(member.provenance, {"face": faces.provenance, "voice": voices.provenance}, name)
+        check_protocol(member.protocol, tables, f"member {name}", f"fuse@{run}")
     save_fusion(outs.runs / run / MODEL, fusion)
     evaluation = evaluate(fusion, params.evaluate, lists_of(tables, faces, voices), faces, voices, settings.modality)
     rule: Metrics = {"rule": settings.selection}

@@ -20,6 +20,7 @@ from pipeline.scoring.scorer import EVEN, Ranking, Side, Verdict
 from stages.common import Artifacts, run_command
 
 _SHOWN = 5
+_NUMBERS = ("--threshold", "--prior")  # options that take a number
 _FILES: dict[str, Any] = {"nargs": "+", "action": "extend", "metavar": "FILE"}  # an option given twice adds files
 _NAMED = {
     "eer": "at the equal error rate",
@@ -39,7 +40,7 @@ class Answer:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Verify, match, index, retrieve or score a table of pairs, as `arguments` (default: the command line) say."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     try:
         scorer = Scorer.load(_model_file(options))
         answer: Answer = options.command(scorer, options)
@@ -165,6 +166,17 @@ def _model_file(options: argparse.Namespace) -> Path:
     return path
 
 
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Arguments in which a negative number is joined to its option: argparse takes -1e-3 by itself for an option."""
+    joined: list[str] = []
+    for text in arguments:
+        if text.startswith("-") and isinstance(_threshold(text), float) and joined and joined[-1] in _NUMBERS:
+            joined[-1] += f"={text}"
+        else:
+            joined.append(text)
+    return joined
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m stages.score", description=__doc__.partition("\n\n")[2])
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -193,7 +205,9 @@ def _parser() -> argparse.ArgumentParser:
     retrieve.add_argument("--among", choices=["face", "voice"], help="default: faces for a voice, voices for a face")
 
     pairs = _command(commands, "pairs", _pairs, "a table of pairs to the same table with scores")
-    pairs.add_argument("table", metavar="TABLE.csv", help="columns face and voice (README: other pairs, single frames)")
+    pairs.add_argument(
+        "table", metavar="TABLE.csv", help="columns face and voice (other pairs, frames: docs/scoring.md)"
+    )
     pairs.add_argument("--out", required=True, metavar="SCORES.csv")
     pairs.add_argument("--media", default=".", metavar="FOLDER", help="what the table's paths are below; default: here")
     _judging(pairs)

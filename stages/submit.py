@@ -19,7 +19,7 @@ from pipeline.protocol.vocabulary import HEARD, UNHEARD
 from pipeline.resolved import read_run_file
 from pipeline.scoring.fusion import Fusion, load_trained
 from pipeline.scoring.model import MODEL, Model
-from pipeline.scoring.provenance import check_provenance
+from pipeline.scoring.provenance import check_protocol, check_provenance
 from pipeline.settings import ALL_LANGUAGES
 from pipeline.store import Store, read_store
 from stages.common import PARAMS, Artifacts, run_command
@@ -49,7 +49,7 @@ def main() -> None:
     cells: list[Cell] = []
     systems: list[str] = []  # the language that each run heard
     for run in arguments.runs:
-        model, heard = _trained(run, deps, faces, voices)
+        model, heard = _trained(run, deps, tables, faces, voices)
         systems.append(heard)
         if arguments.dry_run:
             cells += _dry_run(run, model, heard, tables, (faces, voices))
@@ -64,7 +64,9 @@ def main() -> None:
         _write(arguments.out, files, tables, version)
 
 
-def _trained(run: str, deps: Artifacts, faces: Store, voices: Store) -> tuple[Model | Fusion, str]:
+def _trained(
+    run: str, deps: Artifacts, tables: ProtocolTables, faces: Store, voices: Store
+) -> tuple[Model | Fusion, str]:
     """A run's model and the language that it heard."""
     params = load_params(PARAMS)
     settings = read_run_file(deps.settings / f"{run}.json", params, run).settings
@@ -74,10 +76,11 @@ def _trained(run: str, deps: Artifacts, faces: Store, voices: Store) -> tuple[Mo
         )
     path = deps.runs / run / MODEL
     model = load_trained(path)
+    stage = f"{'fuse' if isinstance(model, Fusion) else 'train'}@{run}"
     if not model.was_trained_with(settings):
-        stage = "fuse" if isinstance(model, Fusion) else "train"
-        raise RunError(f"{path} was trained with other settings than params.yaml has: run `dvc repro {stage}@{run}`")
+        raise RunError(f"{path} was trained with other settings than params.yaml has: run `dvc repro {stage}`")
     check_provenance(model.provenance, {"face": faces.provenance, "voice": voices.provenance}, str(path))
+    check_protocol(model.protocol, tables, str(path), stage)
     return model, settings.language
 
 

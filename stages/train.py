@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.files import atomic_path, write_text
-from pipeline.protocol import read_protocol
+from pipeline.protocol import ProtocolTables, read_protocol
 from pipeline.protocol.tables import VALIDATION_OF_LABELS
 from pipeline.protocol.vocabulary import VERIFICATION_TASKS
 from pipeline.resolved import RunFile, read_run_file
@@ -17,6 +17,7 @@ from pipeline.runtime.device import select_device
 from pipeline.runtime.workspace import home
 from pipeline.scoring.calibration import absent
 from pipeline.scoring.model import MODEL, save_model
+from pipeline.scoring.provenance import protocol_digest
 from pipeline.scoring.released import released_model
 from pipeline.settings import Params
 from pipeline.store import MATRIX, read_matrix
@@ -43,12 +44,12 @@ logger = logging.getLogger("stages.train")
 def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
     """Write the chosen networks and the history of a run; a killed training continues from its last state."""
     file, state_file = read_run_file(deps.settings / f"{run}.json", params, run), StateFile(home() / "training", run)
-    settings = file.settings
+    settings, tables = file.settings, read_protocol(deps.protocol)
     stores = [read_matrix(store / MATRIX) for store in (deps.faces, deps.voices)]
-    trained = _train(file, deps, stores, state_file)
+    trained = _train(file, tables, stores, state_file)
     file.check_code()  # once more: it is still what it was
     folder = outs.runs / run
-    save_model(folder / MODEL, trained.model)
+    save_model(folder / MODEL, replace(trained.model, protocol=protocol_digest(tables)))
     with atomic_path(folder / HISTORY) as temporary:
         trained.history.to_csv(temporary, index=False, lineterminator="\n")
     cost = cost_of(trained, stores[0][0], stores[1][0], select_device().type)
@@ -61,19 +62,19 @@ def main(params: Params, deps: Artifacts, outs: Artifacts, run: str) -> None:
     logger.info("train %s: epoch %s of %d, chosen on %s", run, epochs, settings.epochs, settings.selection)
 
 
-def _train(file: RunFile, deps: Artifacts, stores: Stores, state_file: StateFile) -> TrainedRun:
+def _train(file: RunFile, tables: ProtocolTables, stores: Stores, state_file: StateFile) -> TrainedRun:
     settings = file.settings
     (faces, face_origin), (voices, voice_origin) = stores
     if settings.checkpoint is not None:
         model = released_model(settings, faces.shape[1], voices.shape[1])
-        tables = read_protocol(deps.protocol)
         if tables.summary.get(VALIDATION_OF_LABELS):
-            calibrations = {task: (absent(_TRAINED_ON),) * model.judges for task in VERIFICATION_TASKS}
+            none = {task: (absent(_TRAINED_ON),) * model.judges for task in VERIFICATION_TASKS}
+            model = replace(model, calibrations=none)
         else:
             trials = calibration_trials(tables, settings)
-            calibrations = calibrate(model, trials, {"face": faces, "voice": voices}, settings.calibration_prior)
-        return TrainedRun(replace(model, calibrations=calibrations), pd.DataFrame(columns=list(_NO_HISTORY)))
-    lists = training_lists(read_protocol(deps.protocol), settings, len(faces), len(voices))
+            model = calibrate(model, trials, {"face": faces, "voice": voices}, settings.calibration_prior)
+        return TrainedRun(model, pd.DataFrame(columns=list(_NO_HISTORY)))
+    lists = training_lists(tables, settings, len(faces), len(voices))
     provenance = {"face": face_origin, "voice": voice_origin}
     return train_run(settings, lists, faces, voices, select_device(), state_file, provenance=provenance, code=file.code)
 

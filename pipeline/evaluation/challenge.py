@@ -84,10 +84,10 @@ def score_files(
 ) -> list[ScoreFile]:
     """The files of a run that heard one language: each released list scored by the mean over the run's seeds.
 
-    A trial whose media could not be used gets the median distance of its list, as every key must be there; these are
-    named in the log. Raises ConfigError for a run that trained on all languages or gives a voice and a face no score,
-    ProtocolError where the protocol holds no released list or none in the language heard, ScoreError for scores that
-    are not finite.
+    A trial whose media could not be used gets the median distance of its list, as every key must be there; the
+    log has their number and names some. Raises ConfigError for a run that trained on all languages or gives a voice
+    and a face no score, ProtocolError where the protocol holds no released list or none in the language heard,
+    ScoreError for scores that are not finite.
     """
     released = challenge[challenge["origin"] == "released"]
     if released.empty:

@@ -127,14 +127,16 @@ def _cell(figure: Measured | None) -> str:
 
 
 def _calibration(model: Model) -> list[list[str]]:
-    """A row for each task and score that the run gives a pair."""
+    """A row for each task and score that the run gives a pair, and of several one for their mean, the run's score."""
     rows = []
     for name, task in VERIFICATION_TASKS.items():
-        for number, own in enumerate(model.calibrations.get(name, ())):
+        of_each = [(str(number), own) for number, own in enumerate(model.calibrations.get(name, ()))]
+        of_mean = [("mean: the run's score", model.mean_calibration(*task.sides))] if len(of_each) > 1 else []
+        for network, own in of_each + of_mean:
             known = own.slope is not None and own.offset is not None
             meaning = f"{own.slope:.4g} * score + {own.offset:.4g}" if known else own.reason
             thresholds = ", ".join(f"{label} {value:.4g}" for label, value in own.thresholds.items())
-            rows.append([task.words, str(number), meaning, thresholds or _NONE, str(own.people)])
+            rows.append([task.words, network, meaning, thresholds or _NONE, str(own.people)])
     return rows
 
 

@@ -24,7 +24,7 @@ from extractors.deterministic import exact_inference
 from pipeline.errors import ConfigError, RunError
 from pipeline.export.card import Exported
 from pipeline.files import atomic_path
-from pipeline.protocol.vocabulary import MODALITIES
+from pipeline.protocol.vocabulary import MODALITIES, VERIFICATION_TASKS
 from pipeline.scoring.model import Model
 from pipeline.scoring.provenance import described
 from pipeline.scoring.vectors import MediaVectors
@@ -95,11 +95,13 @@ def _branch(model: Model, modality: str) -> Graph:
     assert width is not None, "asked of a modality that it takes"
     generator = torch.Generator().manual_seed(0)
     examples = [nn.functional.normalize(torch.randn(rows, width, generator=generator), dim=1) for rows in (3, 1, 7)]
+    tasks = {task: VERIFICATION_TASKS[task] for task in model.calibrations}
     about = {
         "settings": dict(model.settings),
         "modality": modality,
         "extractor": dict(model.provenance.get(modality, {})),
         "calibration": {task: [asdict(own) for own in of_task] for task, of_task in model.calibrations.items()},
+        "mean_calibration": {task: asdict(model.mean_calibration(*own.sides)) for task, own in tasks.items()},
         "score": "minus the squared L2 distance of two embeddings, for each of the first axis; their mean is the run's",
     }
     module = _Embedder(model, modality).eval()

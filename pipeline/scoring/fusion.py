@@ -29,16 +29,18 @@ from pipeline.errors import CheckpointError, ProtocolError, ScoreError
 from pipeline.files import atomic_path
 from pipeline.protocol import ProtocolTables
 from pipeline.protocol.judged import judged_on
-from pipeline.protocol.vocabulary import RANDOM, UNSEEN, VERIFICATION_TASKS, Task
+from pipeline.protocol.tables import parity_lists
+from pipeline.protocol.vocabulary import CROSS_MODAL, RANDOM, UNSEEN, VERIFICATION_TASKS, Task
 from pipeline.scoring.calibration import Calibration, absent, score_thresholds
-from pipeline.scoring.model import METADATA, Contents, Model, contents_of, model_from
+from pipeline.scoring.model import METADATA, Contents, Model, contents_of, model_from, verification_task
 from pipeline.scoring.provenance import RELEASED, Provenance
-from pipeline.scoring.similarity import Matrix, similarity
+from pipeline.scoring.similarity import Matrix
 from pipeline.settings import FUSED, RunSettings
 
 Floats = NDArray[np.float64]
 _FORMAT = 1
 _NOBODY_LEFT = "a fusion's members were chosen on the validation people and are ranked among them: nobody is left"
+_NOBODY_NAMED = "no list names the validation people: labels by row parity say nothing of a score"
 _NETWORKS = "networks"  # before the names of a member's tensors; of its maps' a task
 
 
@@ -84,6 +86,7 @@ class Fusion:
     members: Sequence[Model]  # in that order
     maps: Sequence[Maps]  # in that order
     calibrations: Mapping[str, Sequence[Calibration]] = field(default_factory=dict)  # verification task -> S
+    mean_calibrations: Mapping[str, Calibration] = field(default_factory=dict)  # of the S scores' mean, where S > 1
 
     compares: Literal["pairs"] = "pairs"  # it has scores of any pair, and no embeddings
 
@@ -101,6 +104,11 @@ class Fusion:
     def provenance(self) -> Provenance:
         """Where its vectors must come from: what its members were trained on, which is the same for all."""
         return self.trained[0].provenance if self.trained else self.members[0].provenance
+
+    @property
+    def protocol(self) -> str:
+        """The digest of the protocol that its members were trained under; of several no protocol's."""
+        return "|".join(sorted({member.protocol for member in self.members}))
 
     @property
     def trained(self) -> Sequence[Model]:
@@ -127,12 +135,20 @@ class Fusion:
 
     def ranks(self, task: Task) -> bool:
         """Whether it has maps for what the task compares: validation had such trials."""
-        return all(_verification_task(*task.sides) in own for own in self.maps)
+        return all(verification_task(*task.sides) in own for own in self.maps)
 
     def calibration(self, left: str, right: str) -> Sequence[Calibration]:
         """Thresholds of its scores of pairs of two modalities, one for each score, and why there is no more."""
-        task = _verification_task(left, right)
+        task = verification_task(left, right)
         return self.calibrations.get(task, [absent(f"validation had no trials of {task}")] * self.judges)
+
+    def mean_calibration(self, left: str, right: str) -> Calibration:
+        """Thresholds of the mean of its S scores, which is the score to decide by, and why there is no more."""
+        own, task = self.calibration(left, right), verification_task(left, right)
+        if self.judges == 1 or task not in self.calibrations:
+            return own[0]
+        missing = f"the model file holds no thresholds of the mean of its {self.judges} scores: fuse the runs again"
+        return self.mean_calibrations.get(task, absent(missing))
 
     def embed(self, modality: str, vectors: Matrix) -> Matrix:
         """It has none: raises ScoreError."""
@@ -140,7 +156,7 @@ class Fusion:
 
     def score(self, left: str, probes: Matrix, right: str, candidates: Matrix) -> Matrix:
         """Scores (S, P, G) of probes (P, D) against their candidates (P, G, D)."""
-        scores = [_gallery_scores(member, left, probes, right, candidates) for member in self.members]
+        scores = [member.score(left, probes, right, candidates) for member in self.members]
         return self.fused((left, right), scores)
 
     def fused(self, sides: tuple[str, str], scores: Sequence[Matrix]) -> Matrix:
@@ -154,7 +170,7 @@ class Fusion:
 
     def fused_by(self, judge: int, sides: tuple[str, str], scores: Sequence[Matrix]) -> Matrix:
         """Scores (...) by the judge-th score of each member, (...). Raises ScoreError for sides that have no map."""
-        task = _verification_task(*sides)
+        task = verification_task(*sides)
         shares = []
         for (run, _), maps, own in zip(self._named(), self.maps, scores, strict=True):
             if task not in maps:
@@ -181,19 +197,27 @@ def fuse(contents: Mapping[str, Contents], tables: ProtocolTables, faces: Matrix
         except (ProtocolError, ScoreError) as error:
             raise type(error)(f"run {run}, a member: {error}") from error
     fusion = Fusion(contents, list(members.values()), maps)
-    return replace(fusion, calibrations=_thresholds(fusion, tables, stores))
+    return _with_thresholds(fusion, tables, stores)
 
 
-def _thresholds(
-    fusion: Fusion, tables: ProtocolTables, stores: Mapping[str, Matrix]
-) -> Mapping[str, Sequence[Calibration]]:
-    found: dict[str, Sequence[Calibration]] = {}
+def _with_thresholds(fusion: Fusion, tables: ProtocolTables, stores: Mapping[str, Matrix]) -> Fusion:
+    """The fusion with thresholds of each of its scores and, where there are several, of their mean.
+
+    Trials whose labels are by row parity rank scores, which needs no label, and give no thresholds.
+    """
+    of_each: dict[str, Sequence[Calibration]] = {}
+    of_mean: dict[str, Calibration] = {}
+    by_parity = f"validation_{RANDOM.name}_{UNSEEN.run_together}" in parity_lists(tables.summary)
     for task, trials in _validation(tables, stores):
-        if fusion.ranks(task) and len(np.unique(trials.labels)) == 2:
+        if task == CROSS_MODAL and by_parity:
+            of_mean[task.name] = absent(_NOBODY_NAMED)
+            of_each[task.name] = [of_mean[task.name]] * fusion.judges
+        elif fusion.ranks(task) and len(np.unique(trials.labels)) == 2:
             scores = fusion.score(task.left, trials.left, task.right, trials.right[:, None])[:, :, 0]
-            of_each = [score_thresholds(own, trials.labels) for own in scores]
-            found[task.name] = [Calibration(trials.people, thresholds=own, reason=_NOBODY_LEFT) for own in of_each]
-    return found
+            thresholds = [score_thresholds(own, trials.labels) for own in (*scores, scores.mean(axis=0))]
+            *each, mean = (Calibration(trials.people, thresholds=own, reason=_NOBODY_LEFT) for own in thresholds)
+            of_each[task.name], of_mean[task.name] = each, mean
+    return replace(fusion, calibrations=of_each, mean_calibrations=of_mean if fusion.judges > 1 else {})
 
 
 class _Trials(NamedTuple):
@@ -220,7 +244,7 @@ def _fitted(member: Model, tables: ProtocolTables, stores: Mapping[str, Matrix])
     maps: dict[str, Sequence[ShareHigher]] = {}
     for task, trials in _validation(tables, stores):
         if all(member.takes(side) for side in task.sides):
-            scores = _gallery_scores(member, task.left, trials.left, task.right, trials.right[:, None])[:, :, 0]
+            scores = member.score(task.left, trials.left, task.right, trials.right[:, None])[:, :, 0]
             maps[task.name] = [ShareHigher.of(own) for own in scores]
     wanted = judged_on(str(member.settings["modality"]))
     if wanted.name not in maps:
@@ -242,7 +266,9 @@ def save_fusion(path: Path, fusion: Fusion) -> None:
     members = {run: header for run, (header, _) in fusion.contents.items()}
     tasks = [{task: len(own) for task, own in maps.items()} for maps in fusion.maps]
     calibration = {task: [asdict(own) for own in of_task] for task, of_task in fusion.calibrations.items()}
+    of_mean = {task: asdict(own) for task, own in fusion.mean_calibrations.items()}
     header = {"format": _FORMAT, FUSED: members, "tasks": tasks, "calibration": calibration}
+    header["mean_calibration"] = of_mean
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(state, metadata={METADATA: json.dumps(header, sort_keys=True)}))
 
@@ -259,7 +285,8 @@ def load_trained(path: Path, device: torch.device | None = None) -> Model | Fusi
         calibrations = {
             task: [Calibration(**own) for own in of_task] for task, of_task in header["calibration"].items()
         }
-        fusion = Fusion(contents, members, maps, calibrations)
+        of_mean = {task: Calibration(**own) for task, own in header.get("mean_calibration", {}).items()}
+        fusion = Fusion(contents, members, maps, calibrations, of_mean)
         if len(maps) != len(members) or any(
             len(own) != member.judges for member, of_task in zip(members, maps, strict=True) for own in of_task.values()
         ):
@@ -297,17 +324,3 @@ def _map(state: Mapping[str, Tensor], name: str) -> ShareHigher:
     if not (len(scores) == len(shares) > 1 and rising and (np.diff(shares) < 0.0).all() and shares[0] < 1.0):
         raise ValueError(f"{name} is no map that falls from below 1 to above 0")
     return ShareHigher(scores, shares)
-
-
-def _gallery_scores(member: Model, left: str, probes: Matrix, right: str, candidates: Matrix) -> Matrix:
-    """Scores (S, P, G) of a member, whatever it compares."""
-    if member.compares != "embeddings":
-        return member.score(left, probes, right, candidates)
-    others = member.embed(right, candidates.reshape(-1, candidates.shape[-1]))
-    return similarity(
-        member.embed(left, probes)[:, :, None], others.reshape(len(others), *candidates.shape[:2], others.shape[-1])
-    )
-
-
-def _verification_task(left: str, right: str) -> str:
-    return next(task.name for task in VERIFICATION_TASKS.values() if set(task.sides) == {left, right})

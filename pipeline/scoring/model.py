@@ -21,12 +21,12 @@ from pipeline.protocol.vocabulary import VERIFICATION_TASKS
 from pipeline.runtime.threads import one_thread
 from pipeline.scoring.calibration import Calibration, absent
 from pipeline.scoring.provenance import RELEASED, Provenance
-from pipeline.scoring.similarity import Matrix, embed, gallery_scores
+from pipeline.scoring.similarity import Matrix, embed, gallery_scores, similarity
 from pipeline.settings import FUSED, RunSettings
 
 MODEL = "model.safetensors"
 _FORMAT = 2
-_NOT_CALIBRATED = "the model file holds no calibration: train the run again"
+_NOT_CALIBRATED = "the model file holds no calibration{of}: train the run again"
 METADATA = "sbnet"  # the one metadata key: safetensors writes several in an order that changes from run to run
 Contents = tuple[Mapping[str, Any], Mapping[str, Tensor]]  # of a model file: what it says, and its tensors
 
@@ -44,6 +44,8 @@ class Model:
     chosen_epoch: tuple[int, ...]
     provenance: Provenance  # face, voice -> extractor, weights, options, fingerprint of the vectors trained on
     calibrations: Mapping[str, Sequence[Calibration]] = field(default_factory=dict)  # verification task -> S
+    mean_calibrations: Mapping[str, Calibration] = field(default_factory=dict)  # of the S scores' mean, where S > 1
+    protocol: str = ""  # provenance.protocol_digest of what it was trained under; empty in files from before
 
     @property
     def compares(self) -> str:
@@ -86,8 +88,19 @@ class Model:
 
         Where nothing was calibrated, that is said as the reason of each.
         """
-        task = next(task.name for task in VERIFICATION_TASKS.values() if set(task.sides) == {left, right})
-        return self.calibrations.get(task, [absent(_NOT_CALIBRATED)] * self.judges)
+        missing = absent(_NOT_CALIBRATED.format(of=""))
+        return self.calibrations.get(verification_task(left, right), [missing] * self.judges)
+
+    def mean_calibration(self, left: str, right: str) -> Calibration:
+        """What the mean of its S scores of a pair means: the one to decide by, as the mean is the score of the run.
+
+        It is no mean of theirs: impostors on whom the networks disagree are nearer together in the mean. A file from
+        before it was fitted gives that as the reason.
+        """
+        if self.judges == 1:
+            return self.calibration(left, right)[0]
+        missing = absent(_NOT_CALIBRATED.format(of=f" of the mean of its {self.judges} scores"))
+        return self.mean_calibrations.get(verification_task(left, right), missing)
 
     def takes(self, modality: str) -> bool:
         """Whether it knows what to do with vectors of modality face | voice."""
@@ -107,7 +120,12 @@ class Model:
         return np.concatenate(embeddings, axis=1)[None] / np.float32(np.sqrt(len(embeddings)))
 
     def score(self, left: str, probes: Matrix, right: str, candidates: Matrix) -> Matrix:
-        """Scores (S, P, G) of probes (P, D) against their candidates (P, G, D), of a method without embeddings."""
+        """Scores (S, P, G) of probes (P, D) against their candidates (P, G, D), whatever its method compares."""
+        if self.compares == "embeddings":
+            count, size, width = candidates.shape
+            others = self.embed(right, candidates.reshape(count * size, width))
+            others = others.reshape(len(others), count, size, others.shape[-1])
+            return similarity(self.embed(left, probes)[:, :, None], others)
         with one_thread():
             tensors = self._tensor(left, probes), self._tensor(right, candidates)
             scores = np.stack([gallery_scores(method, left, tensors[0], right, tensors[1]) for method in self.methods])
@@ -146,6 +164,8 @@ def save_model(path: Path, model: Model) -> None:
         "selection": model.settings["selection"],
         "provenance": {modality: dict(origin) for modality, origin in model.provenance.items()},
         "calibration": {task: [asdict(own) for own in of_task] for task, of_task in model.calibrations.items()},
+        "mean_calibration": {task: asdict(own) for task, own in model.mean_calibrations.items()},
+        "protocol": model.protocol,
     }
     with atomic_path(path) as temporary:
         temporary.write_bytes(save(state, metadata={METADATA: json.dumps(header, sort_keys=True)}))
@@ -198,6 +218,8 @@ def model_from(
         calibrations = {
             task: [Calibration(**own) for own in of_task] for task, of_task in header.get("calibration", {}).items()
         }
+        of_mean = {task: Calibration(**own) for task, own in header.get("mean_calibration", {}).items()}
+        protocol = str(header.get("protocol", ""))
     except (OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError, ValidationError) as error:
         raise _unreadable(path, error) from error
     except ConfigError as error:
@@ -205,7 +227,8 @@ def model_from(
     if poisoned := not_finite(state):
         raise CheckpointError(f"{path}: {poisoned} holds values that are not finite; train it again")
     on = device or torch.device("cpu")
-    model = Model([method.to(on).eval() for method in methods], settings, sizes, chosen, provenance, calibrations)
+    methods = [method.to(on).eval() for method in methods]
+    model = Model(methods, settings, sizes, chosen, provenance, calibrations, of_mean, protocol)
     if any(len(of_task) != model.judges for of_task in calibrations.values()):
         raise CheckpointError(
             f"{path} does not hold one calibration for each of its {model.judges} scores; train it again"
@@ -220,3 +243,8 @@ def _method(settings: Mapping[str, object], sizes: Sizes, index: int, state: Map
     prefix = f"{index}."
     built.load_state_dict({name[len(prefix) :]: part for name, part in state.items() if name.startswith(prefix)})
     return built
+
+
+def verification_task(left: str, right: str) -> str:
+    """The name of the task whose trials compare two modalities (face | voice)."""
+    return next(task.name for task in VERIFICATION_TASKS.values() if set(task.sides) == {left, right})

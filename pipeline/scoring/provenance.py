@@ -1,8 +1,10 @@
-"""Where vectors come from: a model takes those that were made as the ones it was trained on, and no others."""
+"""Where a model comes from: it takes vectors made as those it was trained on, and is measured on its own protocol."""
 
 from collections.abc import Mapping
 
 from pipeline.errors import CheckpointError
+from pipeline.files import sha256_hex
+from pipeline.protocol.tables import ProtocolTables
 
 Provenance = Mapping[str, Mapping[str, object]]  # face, voice -> what the store says of its extractor
 RELEASED = "released"  # key of the provenance of a checkpoint whose training vectors only its authors have
@@ -10,6 +12,10 @@ RELEASED = "released"  # key of the provenance of a checkpoint whose training ve
 _DECISIVE = ("fingerprint", "reading", "frame_rate", "max_frames")
 _DESCRIBED = ("extractor", "weights", "dimension", "fingerprint", "reading", "frame_rate", "max_frames", "detector")
 _DIGITS = 12  # of a fingerprint, in a message
+_TRAINING = {  # of a protocol's tables, the columns that say who trains, chooses a model and is tested, and with what
+    "identities": ["identity", "split", "class_index"],
+    "train_pairs": ["face_row", "voice_row", "class_index", "language"],
+}
 
 
 def check_provenance(trained: Provenance, found: Provenance, where: str) -> None:
@@ -27,6 +33,27 @@ def check_provenance(trained: Provenance, found: Provenance, where: str) -> None
                 f"{where} was trained on {modality} vectors of {described(own)}; these are of {described(other)}: "
                 "extract with what it was trained on, or train again"
             )
+
+
+def protocol_digest(tables: ProtocolTables) -> str:
+    """Hex SHA-256 of what a protocol gives training: its training pairs, and the split of every identity."""
+    parts = (getattr(tables, name)[columns] for name, columns in _TRAINING.items())
+    return sha256_hex(*(part.to_csv(index=False, lineterminator="\n") for part in parts))
+
+
+def check_protocol(trained: str, tables: ProtocolTables, where: str, stage: str) -> None:
+    """Raise CheckpointError for a model that was trained under another protocol: `trained` is the digest of its own.
+
+    People whom it was trained or chosen on may be test people now. `stage` of dvc.yaml makes it anew.
+    """
+    remedy = f"run `dvc repro {stage}`"
+    if not trained:
+        raise CheckpointError(f"{where} does not say under which protocol it was trained: {remedy}")
+    if trained != protocol_digest(tables):
+        raise CheckpointError(
+            f"{where} was trained under another protocol than artifacts/protocol now is, so that people it has met may "
+            f"be among those it is tested on: {remedy}"
+        )
 
 
 def _decisive(origin: Mapping[str, object]) -> Mapping[str, object]:

@@ -56,11 +56,11 @@ class Verdict:
     right: Side
     similarity: float  # mean of `scores`; higher: rather one person
     scores: tuple[float, ...]  # S, of the run's networks
-    log_likelihood_ratio: float | None  # natural logarithm, mean of the networks'; None where there is no calibration
+    log_likelihood_ratio: float | None  # natural logarithm, of `similarity`; None where there is no calibration of it
     probability: float | None  # of one person, where a share `prior` of pairs is of one
     prior: float
     same: bool | None  # similarity >= threshold; None without one
-    threshold: float | None  # mean of the networks'
+    threshold: float | None
     threshold_name: str  # eer | far_1 | far_10 | given
     reason: str  # why there is no probability or threshold; else empty
 
@@ -88,7 +88,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Meaning:
-    """What N similarities mean, by the calibration of each network."""
+    """What N similarities mean."""
 
     log_likelihood_ratio: Floats | None  # (N,)
     reason: str
@@ -270,28 +270,24 @@ class Scorer:
         return np.concatenate(parts, axis=1)
 
     def meaning(self, left: str, right: str, scores: Matrix) -> Meaning:
-        """What scores (S, N) mean: the mean of the log-likelihood ratios that each network's calibration gives."""
-        calibrations = self.model.calibration(left, right)
-        reason = next((own.reason for own in calibrations if own.reason), "")
-        if reason:
-            return Meaning(None, reason)
-        ratios = [own.log_likelihood_ratio(row) for own, row in zip(calibrations, scores, strict=True)]
-        return Meaning(np.mean(ratios, axis=0), "")
+        """What scores (S, N) mean, by their mean, which is the similarity, and its own calibration."""
+        calibration = self.model.mean_calibration(left, right)
+        if calibration.reason:
+            return Meaning(None, calibration.reason)
+        return Meaning(calibration.log_likelihood_ratio(scores.mean(axis=0)), "")
 
     def threshold(self, left: str, right: str, threshold: str | float) -> tuple[float | None, str, str]:
-        """A threshold's value (the mean of the networks'), its name, and why there is none of that name."""
+        """A threshold of the mean of the S scores, its name, and why there is none of that name."""
         if not isinstance(threshold, str):
             if not np.isfinite(threshold):
                 raise ScoreError(f"threshold {threshold}: give a finite similarity")
             return float(threshold), "given", ""
         if threshold not in THRESHOLDS:
             raise ScoreError(f"threshold {threshold!r}: give one of {', '.join(THRESHOLDS)}, or a number")
-        calibrations = self.model.calibration(left, right)
-        values = [own.thresholds[threshold] for own in calibrations if threshold in own.thresholds]
-        if len(values) < len(calibrations):
-            reason = next((own.reason for own in calibrations if own.reason), "")
-            return None, threshold, reason or f"the model holds no threshold {threshold}"
-        return float(np.mean(values)), threshold, ""
+        calibration = self.model.mean_calibration(left, right)
+        if threshold not in calibration.thresholds:
+            return None, threshold, calibration.reason or f"the model holds no threshold {threshold}"
+        return calibration.thresholds[threshold], threshold, ""
 
     def checked_prior(self, prior: float | None) -> float:
         """A prior of genuine pairs, by default the run's; raises ScoreError for one that is not within (0, 1)."""
@@ -366,16 +362,7 @@ class Scorer:
 
     def _scores(self, left: str, probes: Matrix, right: str, candidates: Matrix) -> Matrix:
         """Scores (S, P, G) of probes (P, D) with candidates (P, G, D) of their own; raises ScoreError for NaN."""
-        from pipeline.scoring.similarity import similarity
-
-        if self.model.compares == "embeddings":
-            count, size, width = candidates.shape
-            others = self.model.embed(right, candidates.reshape(count * size, width))
-            networks, _, inner = others.shape
-            others = others.reshape(networks, count, size, inner)
-            scores = similarity(self.model.embed(left, probes)[:, :, None], others)
-        else:
-            scores = self.model.score(left, probes, right, candidates)
+        scores = self.model.score(left, probes, right, candidates)
         if not np.isfinite(scores).all():
             raise ScoreError(f"run {self.run} gives scores that are not finite: train it again")
         return scores

@@ -8,8 +8,8 @@ statistical models").
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 from itertools import combinations_with_replacement
 
 import numpy as np
@@ -35,6 +35,8 @@ from pipeline.store import rows_of
 from pipeline.training.lists import Trials
 
 GROUPS, ROUNDS = 5, 5  # of the people: all pairs of groups are left out in turn, and other groups made of them
+_PAIRS = tuple(combinations_with_replacement(range(GROUPS), 2))
+_ALL = slice(None)
 IMPOSTORS = 20_000  # pairs of rows, at most
 
 
@@ -45,9 +47,18 @@ class ValidationHistory:
     trials: Trials
     scores: Sequence[Matrix]  # of each network (epochs, N)
 
-    def of_judge(self, model: Model, judge: int) -> "ValidationHistory":
-        """That of the networks whose mean is the model's score number `judge`."""
-        return self if model.is_ensemble else ValidationHistory(self.trials, self.scores[judge : judge + 1])
+    @cached_property
+    def groups(self) -> Sequence[RowIndex]:
+        """The group (people,) of each person in each of the ROUNDS."""
+        rng = np.random.default_rng(0)
+        count = int(self.trials.people.max()) + 1
+        return [rng.permutation(count) % GROUPS for _ in range(ROUNDS)]
+
+    @cached_property
+    def choices(self) -> Sequence[Sequence[NDArray[np.intp]]]:
+        """Of each round and network the epoch (pairs,), from 0, that people of neither group of a pair choose."""
+        kept = [np.stack([~np.isin(group, pair) for pair in _PAIRS], axis=1).astype(np.int32) for group in self.groups]
+        return [[_chosen(scores, self.trials, people) for scores in self.scores] for people in kept]
 
 
 def calibrate(
@@ -56,44 +67,52 @@ def calibrate(
     stores: Mapping[str, Matrix],
     prior: float,
     history: ValidationHistory | None = None,
-) -> dict[str, tuple[Calibration, ...]]:
-    """Calibrations of each verification task, one for each score that the model gives a pair, or why there is none.
+) -> Model:
+    """The model with what its scores mean on each verification task, or why that is not known.
 
+    That is one calibration for each score that it gives a pair and, where there are several, one of their mean, which
+    is the score that a run decides by: fitted on the same trials in the same way, as for networks that score as one.
     `validation` holds trials by task, of people who did not train, `stores` the vectors of both modalities; `history`
     is of the validation list that the model was chosen on, None where it was not chosen on validation people.
     """
     modality = str(model.settings["modality"])
     learnt, judged = learnt_tasks(modality, VERIFICATION_TASKS), judged_on(modality)
-    found = {}
+    of_each: dict[str, tuple[Calibration, ...]] = {}
+    of_mean: dict[str, Calibration] = {}
     for name, task in VERIFICATION_TASKS.items():
-        if reason := _why_not(model, task, learnt, validation):
-            found[name] = (absent(reason),) * model.judges
-            continue
-        trials = with_all_impostors(validation[name])
-        if len(np.unique(trials.labels)) < 2:  # of two people within a modality, no pair of rows may be left
-            found[name] = (absent(f"validation people have no two kinds of trial of {task.words}"),) * model.judges
+        listed = validation.get(name)
+        trials = with_all_impostors(listed) if listed else None
+        reason = _why_not(model, task, learnt, trials)
+        if trials is None or reason:
+            of_each[name], of_mean[name] = (absent(reason),) * model.judges, absent(reason)
             continue
         scores = model_scores(model, trials, stores)  # (S, N)
         chosen_on = history if task == judged else None
-        found[name] = tuple(
-            _calibration(row, trials, prior, chosen_on and chosen_on.of_judge(model, judge))
+        of_each[name] = tuple(
+            _calibration(row, trials, prior, chosen_on, _ALL if model.judges == 1 else slice(judge, judge + 1))
             for judge, row in enumerate(scores)
         )
-    return found
+        if model.judges > 1:
+            of_mean[name] = _calibration(scores.mean(axis=0), trials, prior, chosen_on, _ALL)
+    return replace(model, calibrations=of_each, mean_calibrations=of_mean if model.judges > 1 else {})
 
 
-def _why_not(model: Model, task: Task, learnt: Sequence[Task], validation: Mapping[str, Trials]) -> str:
+def _why_not(model: Model, task: Task, learnt: Sequence[Task], trials: Trials | None) -> str:
     if model.compares == "galleries":
         return "its method chooses among candidates, and gives a pair no score by itself"
     if task not in learnt:
         return f"it was not trained to compare {task.words}"
-    if task.name not in validation:
+    if trials is None:
         return f"the protocol names no validation people with genuine and impostor trials of {task.words}"
+    if len(np.unique(trials.labels)) < 2:  # of two people within a modality, no pair of rows may be left
+        return f"validation people have no two kinds of trial of {task.words}"
     return ""
 
 
-def _calibration(scores: Matrix, trials: Trials, prior: float, history: ValidationHistory | None) -> Calibration:
-    """Of the scores (N,) of one judge; `history` is its own, where these people were what it was chosen on."""
+def _calibration(
+    scores: Matrix, trials: Trials, prior: float, history: ValidationHistory | None, networks: slice
+) -> Calibration:
+    """Of scores (N,), the mean of those of `networks`; `history` is there where these people chose the model."""
     people, thresholds = len(trials.people), score_thresholds(scores, trials.labels)
     if people < FEWEST_CALIBRATED:
         reason = f"validation holds {people} people, and fewer than {FEWEST_CALIBRATED} cannot say what a score means"
@@ -102,7 +121,7 @@ def _calibration(scores: Matrix, trials: Trials, prior: float, history: Validati
         if history is None:
             steps = [shrunken_map(scores, trials.labels, trials.left_person, trials.right_person, prior)]
         else:
-            ratios = held_out_ratios(history, prior)
+            ratios = held_out_ratios(history, prior, networks)
             own = history.trials
             labels, *sides = (np.tile(part, len(ratios)) for part in (own.labels, own.left_person, own.right_person))
             bend = shrunken_map(ratios.reshape(-1), labels, sides[0], sides[1], prior)
@@ -116,31 +135,29 @@ def _calibration(scores: Matrix, trials: Trials, prior: float, history: Validati
     return Calibration(people, found.slope, found.offset, thresholds)
 
 
-def held_out_ratios(history: ValidationHistory, prior: float) -> Floats:
+def held_out_ratios(history: ValidationHistory, prior: float, networks: slice = _ALL) -> Floats:
     """LLRs (ROUNDS, N) of the trials, each by the epoch that people other than its own choose, and by a map of those.
+
+    Their score is the mean of `networks`, of which each has its own epoch.
 
     In each round the people are in other groups, GROUPS of them; a trial is of one group or two, and neither has a say.
     Raises ScoreError where too little is left without them.
     """
-    rng = np.random.default_rng(0)
-    count = int(history.trials.people.max()) + 1
-    return np.stack([_one_round(history, rng.permutation(count) % GROUPS, prior) for _ in range(ROUNDS)])
+    return np.stack([_one_round(history, number, prior, networks) for number in range(ROUNDS)])
 
 
-def _one_round(history: ValidationHistory, group: RowIndex, prior: float) -> Floats:
-    """The LLRs (N,) where person p is of group[p]."""
-    trials = history.trials
-    left, right = np.sort([group[trials.left_person], group[trials.right_person]], axis=0)
-    pairs = list(combinations_with_replacement(range(GROUPS), 2))
-    kept = np.stack([~np.isin(group, pair) for pair in pairs], axis=1).astype(np.int32)  # (people, pairs)
-    chosen = [_chosen(scores, trials, kept) for scores in history.scores]
+def _one_round(history: ValidationHistory, number: int, prior: float, networks: slice) -> Floats:
+    """The LLRs (N,) of a round."""
+    trials, group = history.trials, history.groups[number]
+    groups = np.stack([group[trials.left_person], group[trials.right_person]])
+    left, right = np.sort(groups, axis=0)
+    chosen = list(zip(history.scores[networks], history.choices[number][networks], strict=True))
     ratios = np.empty(len(trials.labels))
-    for number, pair in enumerate(pairs):
+    for at, pair in enumerate(_PAIRS):
         own = (left == pair[0]) & (right == pair[1])
         if own.any():
-            others = (kept[trials.left_person, number] * kept[trials.right_person, number]).astype(bool)
-            networks = zip(history.scores, chosen, strict=True)
-            scores = np.mean([of_epoch[epochs[number]] for of_epoch, epochs in networks], axis=0)
+            others = ~np.isin(groups, pair).any(axis=0)
+            scores = np.mean([of_epoch[epochs[at]] for of_epoch, epochs in chosen], axis=0)
             ratios[own] = logistic_map(scores[others], trials.labels[others], prior)(scores[own])
     return ratios
 

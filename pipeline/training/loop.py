@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -80,9 +80,9 @@ def train_run(
         chosen = tuple(training.chosen[0] if training.chosen else 0 for training in trainings)
         model = Model(methods, settings.model_dump(), data.sizes, chosen, provenance or {})
         stores, history = {"face": faces, "voice": voices}, _history(trainings, lists)
-        calibrations = calibrate(model, lists.calibration, stores, settings.calibration_prior, history)
+        model = calibrate(model, lists.calibration, stores, settings.calibration_prior, history)
     seconds = tuple(training.seconds for training in trainings)
-    return TrainedRun(replace(model, calibrations=calibrations), _table(trainings), seconds)
+    return TrainedRun(model, _table(trainings), seconds)
 
 
 def clock(device: str) -> float:

@@ -28,11 +28,12 @@ import stages.submit
 import stages.train
 import stages.trials
 from pipeline.config import load_params
-from pipeline.errors import ConfigError, ProtocolError, ScoreError
+from pipeline.errors import CheckpointError, ConfigError, ProtocolError, ScoreError
 from pipeline.evaluation.challenge import scored
 from pipeline.media import decode_audio, sample_frames
 from pipeline.store import read_store, write_store
 from stages.common import Artifacts
+from stages.export import export_onnx
 from tests.faults.repository import Repository, copy_pipeline
 from tests.media_factory import write_sound
 from tests.pipeline.protocol.corpora import PARAMS, write_whole_manifest
@@ -279,6 +280,47 @@ def test_a_protocol_of_other_stores_is_refused(
     with pytest.raises(ProtocolError, match="the protocol was made for other stores: run `dvc repro protocol`"):
         submit(monkeypatch, capsys, "fop_German")
     assert not Path("submission.zip").exists()
+
+
+def test_models_of_another_protocol_are_not_submitted_exported_evaluated_nor_fused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only the protocol was made again, with another seed: people whom the models trained on are test people now."""
+    floor = {"floor_German": {"method": "cca", "loss": "own", "epochs": 30, "seeds": [0], "language": "German"}}
+    fusions = {"both": ["fop_German", "floor_German"]}
+    go_through(tmp_path, monkeypatch, "v3", truth=False, more=floor, fusions=fusions)
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["protocol"]["seed"] = 5
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    read, artifacts = load_params(Path("params.yaml")), Artifacts()
+    stages.protocol.main(read, artifacts, artifacts)
+    commands: list[tuple[str, Callable[[], object]]] = [
+        ("train@fop_German", lambda: submit(monkeypatch, capsys, "fop_German", "--dry-run")),
+        ("train@fop_German", lambda: submit(monkeypatch, capsys, "fop_German")),
+        ("fuse@both", lambda: submit(monkeypatch, capsys, "both", "--dry-run")),
+        ("train@fop_German", lambda: stages.evaluate.main(read, artifacts, artifacts, "fop_German")),
+        ("fuse@both", lambda: stages.fuse.main(read, artifacts, artifacts, "both")),
+        ("train@fop_German", lambda: export_onnx(read, artifacts, tmp_path / "onnx", "fop_German", False)),
+    ]
+    for stage, command in commands:
+        with pytest.raises(CheckpointError, match=rf"under another protocol .*: run `dvc repro {stage}`$"):
+            command()
+    assert not Path("submission.zip").exists() and not (tmp_path / "onnx").exists()
+
+
+def test_a_run_of_one_language_is_exported_where_not_everybody_speaks_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifacts = go_through(tmp_path, monkeypatch, "v3", truth=False)
+    pairs = pd.read_parquet(artifacts / "protocol/train_pairs.parquet")
+    silent = (pairs["class_index"] == 0) & (pairs["language"] == "German")
+    pairs[~silent].to_parquet(artifacts / "protocol/train_pairs.parquet", index=False)
+    read = load_params(Path("params.yaml"))
+    for stage in (stages.train, stages.evaluate):
+        stage.main(read, Artifacts(), Artifacts(), "fop_German")
+    people = pairs["class_index"].nunique()
+    export_onnx(read, Artifacts(), tmp_path / "onnx", "fop_German", False)
+    assert f"{people - 1} training identities" in (tmp_path / "onnx/README.md").read_text()
 
 
 def test_without_own_test_people_runs_are_trained_reported_and_submitted(

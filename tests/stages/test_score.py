@@ -96,13 +96,19 @@ def test_verify_in_json_has_all_that_is_known(capsys: pytest.CaptureFixture[str]
     assert said["right"] == {"modality": "face", "files": [FACE, OTHER]}
     assert said["similarity"] == pytest.approx(np.mean(said["scores"])) and len(said["scores"]) == 2
     assert isinstance(said["same"], bool) and 0.0 < said["probability"] < 1.0 and said["prior"] == 0.5
-    assert said["threshold"] == pytest.approx(-1.08) and said["threshold_name"] == "far_1" and said["reason"] == ""
+    assert said["threshold"] == -1.09 and said["threshold_name"] == "far_1" and said["reason"] == ""
 
 
 @pytest.mark.parametrize(("sure", "words"), [(-9.0, " are of one person"), (9.0, " are not of one person")])
 def test_threshold_decides_the_sentence(capsys: pytest.CaptureFixture[str], sure: float, words: str) -> None:
     said = Said(capsys, "verify", "--voice", VOICE, "--other-voice", OTHER, "--threshold", sure)
     assert words in said.out and f"threshold {sure:.3f}" in said.out and said.code == 0
+
+
+@pytest.mark.parametrize("number", ["-1e-3", "-1.5E+0", "-2"])
+def test_a_threshold_may_be_written_as_any_negative_number(capsys: pytest.CaptureFixture[str], number: str) -> None:
+    said = Said(capsys, "verify", "--face", FACE, "--voice", VOICE, "--threshold", number, "--json").json
+    assert said["threshold"] == float(number) and said["threshold_name"] == "given"
 
 
 def test_run_without_calibration_scores_and_says_what_it_cannot_say(capsys: pytest.CaptureFixture[str]) -> None:

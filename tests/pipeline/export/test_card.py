@@ -106,11 +106,18 @@ def test_weights_have_their_digest_training_data_and_licence(evaluated: tuple[Pa
     assert "Trained on: not recorded. Licence: not known here, ask who made them. STAND-IN weights" in voice
 
 
-def test_calibration_is_shown_for_each_network_or_the_reason_why_there_is_none(evaluated: tuple[Params, Path]) -> None:
+def test_calibration_is_shown_of_each_network_and_of_their_mean_or_the_reason_why_there_is_none(
+    evaluated: tuple[Params, Path],
+) -> None:
     own = {"cross_modal": [Calibration(15, 2.0, -1.5, {"eer": -0.75, "far_1": -0.25}), absent("too few people")]}
-    found = rows(section(card_of(evaluated, calibrations=own), "Calibration"))
+    of_mean = {"cross_modal": Calibration(15, 4.0, -2.5, {"eer": -0.5})}
+    found = rows(section(card_of(evaluated, calibrations=own, mean_calibrations=of_mean), "Calibration"))
     assert found[2] == ["voice against face", "0", "2 * score + -1.5", "eer -0.75, far_1 -0.25", "15"]
     assert found[3] == ["voice against face", "1", "too few people", "\N{EN DASH}", "0"]
+    mean = ["voice against face", "mean: the run's score"]
+    assert found[4:] == [[*mean, "4 * score + -2.5", "eer -0.5", "15"]]
+    older = rows(section(card_of(evaluated, calibrations=own, mean_calibrations={}), "Calibration"))
+    assert older[4][:2] == mean and "of the mean of its 2 scores: train the run again" in older[4][2]
     assert "None is kept in the model" in section(card_of(evaluated, calibrations={}), "Calibration")
 
 

@@ -42,7 +42,8 @@ def model_of(provenance: dict[str, dict[str, object]] | None = None, **changes: 
                 nn.init.uniform_(part.running_var, 0.5, 2.0, generator=generator)
         methods.append(method)
     calibrations = {"cross_modal": [Calibration(9, 2.0, -1.0, {"eer": -0.5})] * 2}
-    return Model(methods, settings.model_dump(), SIZES, (3, 3), provenance or {}, calibrations)
+    of_mean = {"cross_modal": Calibration(9, 3.0, -1.5, {"eer": -0.4})}
+    return Model(methods, settings.model_dump(), SIZES, (3, 3), provenance or {}, calibrations, of_mean)
 
 
 def given_by(path: Path, inputs: np.ndarray) -> np.ndarray:
@@ -94,6 +95,7 @@ def test_file_says_what_its_scores_mean_and_nothing_of_the_machine(tmp_path: Pat
     assert entry.key == "sbnet" and about["settings"] == json.loads(json.dumps(model.settings))
     assert about["extractor"] == {"extractor": "mine"}
     assert about["calibration"]["cross_modal"][1]["slope"] == 2.0
+    assert about["mean_calibration"]["cross_modal"]["thresholds"] == {"eer": -0.4} and "mean" in about["score"]
     axes = [axis.dim_param or axis.dim_value for axis in proto.graph.input[0].type.tensor_type.shape.dim]
     assert axes == ["batch", 24]
     (described,) = described_graphs([face])

@@ -53,7 +53,12 @@ def test_scores_that_rank_nothing_are_refused(scores: list[float]) -> None:
         ShareHigher.of(scores)
 
 
-def protocol(world: World, subset: str = "validation", tasks: tuple[str, ...] = tuple(VERIFICATION_TASKS)):
+def protocol(
+    world: World,
+    subset: str = "validation",
+    tasks: tuple[str, ...] = tuple(VERIFICATION_TASKS),
+    parity: tuple[str, ...] = (),
+) -> ProtocolTables:
     """Random trials of each task, of the world's validation people, and no other list."""
     trials, parts = world.lists.validation, []
     assert trials is not None
@@ -63,7 +68,7 @@ def protocol(world: World, subset: str = "validation", tasks: tuple[str, ...] = 
         people = {"left_identity": trials.left // ROWS, "right_identity": trials.right // ROWS}
         parts.append(pd.DataFrame({**columns, **rows, **people}))
     empty = {name: shaped(name) for name in ("identities", "train_pairs", "matching", "matching_released", "coverage")}
-    return ProtocolTables(**empty, verification=pd.concat(parts), summary={})
+    return ProtocolTables(**empty, verification=pd.concat(parts), summary={"parity_lists": list(parity)})
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +159,20 @@ def test_thresholds_are_of_its_own_scores_of_validation_trials(world: World, fil
         assert accepted <= 0.1 and calibration.people == 10
         with pytest.raises(ScoreError, match="nobody is left"):
             calibration.log_likelihood_ratio(own)
+    mean, own = fusion.mean_calibration("face", "voice"), scores.mean(axis=0)
+    assert (own[trials.labels == 0] >= mean.thresholds["far_10"]).mean() == pytest.approx(0.1, abs=0.006)
+    assert mean.people == 10 and "nobody is left" in mean.reason
+
+
+def test_guessed_labels_rank_scores_and_give_no_thresholds(world: World, files: Mapping[str, Path]) -> None:
+    """As with single runs: labels by row parity, where no list names the people."""
+    fusion = fused(world, files, "one", "two", parity=("validation_random_unseenunheard",))
+    assert fusion.ranks(CROSS_MODAL)
+    for own in (*fusion.calibration("voice", "face"), fusion.mean_calibration("voice", "face")):
+        assert not own.thresholds and own.reason.startswith("no list names the validation people")
+    assert fusion.mean_calibration("face", "face").thresholds  # labels of pairs within a modality are by name
+    named = fused(world, files, "one", "two", parity=("random_unseenunheard",))  # of the test list alone
+    assert named.mean_calibration("voice", "face").thresholds
 
 
 def test_tasks_that_validation_does_not_hold_are_left_out(world: World, files: Mapping[str, Path]) -> None:
@@ -184,6 +203,7 @@ def test_the_file_holds_members_and_maps_and_gives_the_same_bytes(
     found, before = (one.score("voice", probes, "face", candidates) for one in (loaded, fusion))
     assert np.array_equal(found, before)
     assert loaded.calibration("face", "voice") == fusion.calibration("voice", "face")
+    assert loaded.mean_calibration("face", "voice") == fusion.mean_calibration("voice", "face")
     assert loaded.summary() == {"method": "fusion", "members": "one, two"}
     with pytest.raises(CheckpointError, match="is a fusion of one, two, not a run that was trained"):
         load_model(tmp_path / MODEL)
@@ -201,9 +221,21 @@ def test_the_file_scores_new_media_as_that_of_any_run(
     np.testing.assert_allclose(found, fusion.score("voice", world.voices[:9], "face", world.faces[:9, None])[:, :, 0])
     value, _, lacking = scorer.threshold("voice", "face", "eer")
     assert value is not None and -1.0 < value < 0.0 and not lacking
+    assert value == fusion.mean_calibration("voice", "face").thresholds["eer"]
     assert "nobody is left" in scorer.meaning("voice", "face", found).reason
     with pytest.raises(ScoreError, match="method fusion scores pairs and has no embeddings"):
         scorer.embed_face("a.jpg")
+
+
+def test_a_file_with_thresholds_of_each_of_its_scores_alone_decides_nothing_and_names_the_remedy(
+    world: World, files: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SBNET_DEVICE", "cpu")
+    save_fusion(tmp_path / MODEL, fused(world, files, "one", "two"))
+    rewrite(tmp_path / MODEL, mean_calibration={})
+    value, _, lacking = Scorer.load(tmp_path / MODEL).threshold("voice", "face", "eer")
+    assert value is None
+    assert lacking == "the model file holds no thresholds of the mean of its 2 scores: fuse the runs again"
 
 
 def test_a_fusion_of_a_fusion_holds_its_members_all_of_one_weight(

@@ -1,11 +1,16 @@
-"""Vectors of another extractor are refused by name."""
+"""Vectors of another extractor are refused by name, and so is a model of another protocol."""
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from pipeline.errors import CheckpointError
-from pipeline.scoring.provenance import RELEASED, check_provenance
+from pipeline.protocol import ProtocolTables
+from pipeline.protocol.tables import SCHEMAS, shaped
+from pipeline.scoring.provenance import RELEASED, check_protocol, check_provenance, protocol_digest
 
 FACES = {
     "extractor": "facenet",
@@ -94,3 +99,47 @@ def test_model_that_says_nothing_of_a_modality_takes_no_vectors_of_it(trained: A
 def test_vectors_that_nothing_is_known_of_are_refused(found: Any) -> None:
     with pytest.raises(CheckpointError, match="these are of an unrecorded extractor"):
         check_provenance(TRAINED, found, "model")
+
+
+def protocol() -> ProtocolTables:
+    """Two people who train, one who is tested."""
+    people = {"identity": ["ann", "ben", "cem"], "split": ["train", "train", "test"], "class_index": [0, 1, -1]}
+    pairs = {"face_row": [0, 1], "voice_row": [2, 3], "class_index": [0, 1], "language": ["English", ""]}
+    tables = {name: shaped(name) for name in SCHEMAS}
+    return ProtocolTables(
+        **{**tables, "identities": pd.DataFrame(people), "train_pairs": pd.DataFrame(pairs)}, summary={}
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "values"),
+    [
+        ("identities", "identity", ["ann", "dan", "cem"]),  # others at the same rows
+        ("identities", "split", ["train", "train", "validation"]),
+        ("train_pairs", "voice_row", [2, 2]),
+        ("train_pairs", "language", ["English", "Urdu"]),
+    ],
+)
+def test_a_model_of_another_protocol_is_refused_with_the_stage_that_makes_it(
+    table: str, column: str, values: list[object]
+) -> None:
+    own = protocol()
+    changed = replace(own, **{table: getattr(own, table).assign(**{column: values})})
+    check_protocol(protocol_digest(own), protocol(), "runs/mine/model.safetensors", "train@mine")
+    with pytest.raises(
+        CheckpointError, match=r"runs/mine/\S+ was trained under another .*: run `dvc repro train@mine`$"
+    ):
+        check_protocol(protocol_digest(changed), own, "runs/mine/model.safetensors", "train@mine")
+
+
+def test_trials_and_what_is_known_of_people_are_no_part_of_what_a_model_was_trained_under() -> None:
+    own = protocol()
+    more = replace(own, identities=own.identities.assign(age=np.arange(3)), summary={"seed": 1})
+    check_protocol(protocol_digest(own), more, "model", "train@mine")
+
+
+def test_a_model_that_does_not_say_its_protocol_is_refused() -> None:
+    with pytest.raises(
+        CheckpointError, match="does not say under which protocol it was trained: run `dvc repro fuse@x`"
+    ):
+        check_protocol("", protocol(), "model", "fuse@x")

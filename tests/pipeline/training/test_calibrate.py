@@ -6,12 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from pipeline.metrics import cllr, min_cllr
 from pipeline.metrics.rates import roc_auc
 from pipeline.scoring.calibration import FEWEST_CALIBRATED, logistic_map
 from pipeline.scoring.model import MODEL, Model, load_model, save_model
+from pipeline.scoring.scorer import Scorer
+from pipeline.scoring.vectors import MediaVectors
 from pipeline.training import TrainingLists, Trials, calibrate
 from pipeline.training.calibrate import (
     GROUPS,
@@ -71,7 +75,7 @@ def test_validation_without_an_impostor_gives_a_reason_and_no_error(model: Model
     people = (getattr(trials, name)[first] for name in ("left_person", "right_person"))
     left, right, labels = parts
     alone = Trials(left, right, labels, trials.sides, *people)  # of one person
-    found = calibrate(model, {"cross_modal": alone}, stores(wide), 0.5)["cross_modal"]
+    found = calibrate(model, {"cross_modal": alone}, stores(wide), 0.5).calibration(*PAIR)
     assert len(found) == 3 and all("no two kinds of trial of voice against face" in own.reason for own in found)
 
 
@@ -100,7 +104,7 @@ def test_scores_that_mean_the_contrary_have_a_reason_and_no_map(wide: World) -> 
     assert roc_auc(naive, swapped.labels) < 50.0
     # With all impostors, which come from the rows, labels cannot be swapped: swap the people of the genuine trials.
     shuffled = replace(trials, left=np.roll(trials.left, 2), left_person=trials.right_person)
-    (own, *_) = calibrate(trained, {"cross_modal": shuffled}, stores(wide), 0.5)["cross_modal"]
+    (own, *_) = calibrate(trained, {"cross_modal": shuffled}, stores(wide), 0.5).calibration(*PAIR)
     assert own.reason == "" or "does not mean one person" in own.reason
 
 
@@ -205,28 +209,79 @@ def test_the_file_keeps_calibrations_and_is_the_same_bytes_again(wide: World, mo
     save_model(tmp_path / MODEL, model)
     loaded = load_model(tmp_path / MODEL)
     assert {task: list(own) for task, own in model.calibrations.items()} == loaded.calibrations
+    assert model.mean_calibrations == loaded.mean_calibrations and len(loaded.mean_calibrations) == 3
     again = wide.train(train_settings(selection="validation", epochs=6)).model
     save_model(tmp_path / "again.safetensors", again)
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / MODEL).read_bytes()
 
 
-def test_a_file_from_before_calibrations_says_that_it_holds_none(model: Model, tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
-    save_model(tmp_path / MODEL, model)
-    with safe_open(tmp_path / MODEL, framework="pt") as file:
+def without(model: Model, folder: Path, *keys: str) -> Model:
+    """The model as read from a file that says nothing of `keys`."""
+    save_model(folder / MODEL, model)
+    with safe_open(folder / MODEL, framework="pt") as file:
         header = json.loads(file.metadata()["sbnet"])
-    del header["calibration"]
-    save_file(load_file(tmp_path / MODEL), tmp_path / MODEL, metadata={"sbnet": json.dumps(header)})
-    loaded = load_model(tmp_path / MODEL)
+    left = {name: value for name, value in header.items() if name not in keys}
+    save_file(load_file(folder / MODEL), folder / MODEL, metadata={"sbnet": json.dumps(left)})
+    return load_model(folder / MODEL)
+
+
+def test_a_file_from_before_calibrations_says_that_it_holds_none(model: Model, tmp_path: Path) -> None:
+    loaded = without(model, tmp_path, "calibration", "mean_calibration")
     assert all("train the run again" in own.reason for own in loaded.calibration(*PAIR))
     assert len(loaded.calibration("face", "face")) == 3
+
+
+def test_a_file_that_holds_calibrations_of_its_networks_alone_decides_nothing_and_names_the_remedy(
+    wide: World, model: Model, tmp_path: Path
+) -> None:
+    loaded = without(model, tmp_path, "mean_calibration")
+    assert loaded.calibration(*PAIR)[0].reason == ""
+    scorer = scorer_of(loaded)
+    value, _, lacking = scorer.threshold(*PAIR, "eer")
+    meaning = scorer.meaning(*PAIR, model_scores(loaded, wide.unseen, stores(wide)))
+    assert value is meaning.log_likelihood_ratio is None
+    assert lacking == meaning.reason
+    assert lacking == "the model file holds no calibration of the mean of its 3 scores: train the run again"
+    alone = wide.train(train_settings(selection="validation", epochs=6, seeds=[1])).model
+    assert scorer_of(without(alone, tmp_path, "mean_calibration")).threshold(*PAIR, "eer")[0] is not None
+
+
+def scorer_of(model: Model) -> Scorer:
+    """Of vectors, not of media."""
+    return Scorer(Path("mine") / MODEL, model, MediaVectors({}, "mine", torch.device("cpu")))
+
+
+def test_several_seeds_accept_the_stated_share_of_impostors_and_their_ratios_ask_for_no_other_slope() -> None:
+    wide = make_world(validation=60, test=100)  # networks so narrow that they disagree: correlations of .2 to .5
+    model = wide.train(train_settings(selection="validation", epochs=6)).model
+    trials, scorer = with_all_impostors(wide.unseen), scorer_of(model)
+    scores, impostors = model_scores(model, trials, stores(wide)), trials.labels == 0
+    similarity = scores.mean(axis=0)
+    for name, share in (("far_1", 0.01), ("far_10", 0.1)):
+        value, _, lacking = scorer.threshold(*PAIR, name)
+        assert lacking == "" and 0.8 * share < (similarity[impostors] >= value).mean() < 1.6 * share
+        mean = np.mean([own.thresholds[name] for own in model.calibration(*PAIR)])  # of a single network each
+        assert (similarity[impostors] >= mean).mean() < 0.6 * share
+    ratios = scorer.meaning(*PAIR, scores).log_likelihood_ratio
+    assert logistic_map(ratios, trials.labels, 0.5).slope == pytest.approx(1.0, abs=0.2)
+
+
+def test_several_seeds_mean_what_they_mean_as_an_ensemble_and_one_seed_what_its_network_does(wide: World) -> None:
+    settings = {"selection": "validation", "epochs": 6}
+    apart, as_one = (wide.train(train_settings(**settings, ensemble=name)).model for name in ("none", "seeds"))
+    (own,), mean = as_one.calibration(*PAIR), apart.mean_calibration(*PAIR)
+    assert mean.people == own.people
+    assert [mean.slope, mean.offset] == pytest.approx([own.slope, own.offset], rel=1e-4)
+    assert mean.thresholds == pytest.approx(own.thresholds, abs=1e-5)
+    assert as_one.mean_calibration(*PAIR) == own and as_one.mean_calibrations == {}
+    alone = wide.train(train_settings(**settings, seeds=[1])).model
+    assert alone.mean_calibration("face", "voice") == alone.calibration(*PAIR)[0] == apart.calibration(*PAIR)[1]
 
 
 def test_a_run_not_chosen_on_validation_people_is_calibrated_on_them_as_they_are(wide: World) -> None:
     last = wide.train(train_settings(selection="last", epochs=2)).model
     own = calibrate(last, wide.lists.calibration, stores(wide), 0.5)
-    assert {task: tuple(found) for task, found in last.calibrations.items()} == own
+    assert (last.calibrations, last.mean_calibrations) == (own.calibrations, own.mean_calibrations)
 
 
 def test_lists_without_calibration_trials_train_all_the_same(wide: World) -> None:
