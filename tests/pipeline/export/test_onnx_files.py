@@ -166,6 +166,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Here, dict[str, 
     return here, {graph.name: graph for graph in extractor_graphs(model, here)}
 
 
+@pytest.mark.slow
 def test_facenet_gives_its_vectors_of_any_number_of_crops(
     networks: tuple[Here, dict[str, Graph]], tmp_path: Path
 ) -> None:
