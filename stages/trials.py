@@ -15,7 +15,7 @@ from pipeline.report.trials import hard_galleries, read_scores, wrong_trials
 from pipeline.report.trials_page import PAGE, Errors, Rows, trials_page
 from pipeline.scoring.fusion import load_trained
 from pipeline.scoring.model import MODEL
-from pipeline.scoring.provenance import check_provenance
+from pipeline.scoring.provenance import check_protocol, check_provenance
 from pipeline.settings import Params
 from pipeline.store import read_store
 from stages.common import Artifacts, media_path, run_stage
@@ -31,6 +31,8 @@ def main(params: Params, deps: Artifacts, outs: Artifacts) -> None:
     model, faces, voices = load_trained(folder / MODEL), read_store(deps.faces), read_store(deps.voices)
     check_provenance(model.provenance, {"face": faces.provenance, "voice": voices.provenance}, str(folder / MODEL))
     protocol = read_protocol(deps.protocol)
+    stage = f"{'fuse' if run in params.fusions else 'train'}@{run}"
+    check_protocol(model.protocol, protocol, str(folder / MODEL), stage)
     lists = measurable(lists_of(protocol, faces, voices), model)
     galleries = hard_galleries(model, lists, faces, voices, modality, shown)
     errors = Errors(run, wrong_trials(scores, modality, shown), galleries)

@@ -6,6 +6,7 @@ changed, which it allows as they write different files; last comes a plain `dvc 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+import psutil
 
 from pipeline.config import load_params
 from pipeline.extraction.limits import cores
@@ -68,14 +71,25 @@ def _own_threads(processes: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(threads), **os.environ}
 
 
+def _end(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """End them and the stages that they started: DVC itself would leave these running."""
+    family = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            family += [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    for one in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.terminate()
+
+
 def _finish(processes: Sequence["subprocess.Popen[bytes]"]) -> None:
     """Wait for all; leave with the status of the first that failed, after the others have ended, too."""
     try:
         codes = [process.wait() for process in processes]
     except BaseException as error:
+        if not isinstance(error, KeyboardInterrupt):  # which the terminal has sent to all
+            _end(processes)
         for process in processes:
-            if not isinstance(error, KeyboardInterrupt):  # which the terminal has sent to all
-                process.terminate()
             process.wait()
         raise
     if failed := next((code for code in codes if code), 0):

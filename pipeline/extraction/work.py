@@ -95,6 +95,7 @@ def inferred(work: Work[PayloadT], batch: Sequence[tuple[Task[PayloadT], Payload
     Items for which memory does not suffice together go through one by one; one alone for which it does not, of the
     device or of the machine, is a LimitError.
     """
+    outcomes: Sequence[Arrays | MediaError] = []
     try:
         outcomes = work.infer([payload for _, payload in batch])
         if len(outcomes) != len(batch):
@@ -102,10 +103,13 @@ def inferred(work: Work[PayloadT], batch: Sequence[tuple[Task[PayloadT], Payload
     except (MediaError, MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and type(error).__name__ != _NO_GPU_MEMORY:
             raise
-        if len(batch) > 1:  # raised, not returned: then of which item is only seen by asking one by one
-            return [outcome for one in batch for outcome in inferred(work, [one])]
-        outcomes = [error if isinstance(error, MediaError) else LimitError(_NO_MEMORY)]
+        if len(batch) == 1:
+            outcomes = [error if isinstance(error, MediaError) else LimitError(_NO_MEMORY)]
     except ExtractionError as error:
         items = ", ".join(task.item for task, _ in batch)
         raise ExtractionError(f"{work.stage}, item {items}: {error}; nothing of it is cached") from error
+    if not outcomes and len(batch) > 1:
+        # Raised, not returned: of which item is only seen by asking one by one. Not above: an exception holds what its
+        # call had in memory as long as it is handled.
+        return [outcome for one in batch for outcome in inferred(work, [one])]
     return [(task, outcome) for (task, _), outcome in zip(batch, outcomes, strict=True)]

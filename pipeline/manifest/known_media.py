@@ -22,6 +22,7 @@ _VERSION = 3  # raise it when probe() comes to judge the same bytes differently
 _INFO = ("kind", "duration", "fps", "width", "height", "sample_rate", "audio_tracks", "notes")
 _PART = 4096  # rows read or written at a time
 _DIGITS = 16  # of a media folder's digest
+_KEPT = 16  # files, the newest: each temporary copy of a project that holds its media has one of its own
 _COLUMNS = ("stamp", "digest", "size", *_INFO)
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,12 @@ def write_known(path: Path, measured: Iterable[Measured]) -> None:
     trusted = (one for one in measured if one.settled and one.info is not None)
     with atomic_path(path) as temporary:
         write_parts(temporary, table([]), (table(part) for part in _parts(trusted)))
+    for old in sorted(path.parent.glob("media-*.parquet"), key=_changed)[:-_KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def _changed(path: Path) -> float:
+    return path.stat().st_mtime if path.exists() else 0.0  # another process has removed it
 
 
 def _parts(measured: Iterable[Measured]) -> Iterator[list[Measured]]:

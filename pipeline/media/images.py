@@ -84,13 +84,18 @@ def _png_bits(path: Path) -> tuple[int, int]:
 
 
 def image_size(path: Path) -> tuple[int, int]:
-    """Width and height of the upright image, px, read from its header; raises MediaError as read_image does."""
+    """Width and height of the upright image, px; raises MediaError as read_image does.
+
+    Of most images the header is read; a PNG without EXIF in its header is decoded.
+    """
     with _opened(path) as image:
         rotated = _orientation(image) in _ROTATED
         return (image.height, image.width) if rotated else image.size
 
 
 def _orientation(image: Image.Image) -> int:
+    if image.format == "PNG" and "exif" not in image.info:  # it may follow the pixels, and Pillow decodes them for it:
+        image.load()  # not below, where damage would pass for bad EXIF, and the next read give what decodes, then black
     try:
         value = image.getexif().get(_ORIENTATION)
     except _FAILURES:  # what is no EXIF in a PNG or WebP; of a JPEG Pillow overlooks it

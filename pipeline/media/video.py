@@ -39,10 +39,10 @@ class SampledFrame:
 def sample_frames(path: Path, frame_rate: float, max_frames: int, pixels: bool = True) -> list[SampledFrame]:
     """Frames taken `frame_rate` times a second from the first on, of these at most `max_frames`, spread over the clip.
 
-    An image is its one frame 0. Without `pixels` a frame is (H, W, 0), its size, and images are not decoded: that one
-    is damaged shows where its pixels are read. Deterministic; at most 2 * max_frames + 6 pictures are held while the
-    clip's length is unknown. Frames that the decoder marks as corrupt are passed over. Raises MediaError where there is
-    no video track or nothing decodes.
+    An image is its one frame 0. Without `pixels` a frame is (H, W, 0), its size, and images need not be decoded: that
+    one is damaged may show only where its pixels are read. Deterministic; at most 2 * max_frames + 6 pictures are held
+    while the clip's length is unknown. Frames that the decoder marks as corrupt are passed over. Raises MediaError
+    where there is no video track or nothing decodes.
     """
     if content_of(path) == "image":
         return [SampledFrame(0, 0.0, read_image(path) if pixels else np.empty((*image_size(path)[::-1], 0), np.uint8))]

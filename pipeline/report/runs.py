@@ -90,7 +90,7 @@ def read_runs(params: Params, folder: Path) -> list[Run]:
 
     Raises RunError for damaged ones, and for results of other settings than params.yaml gives the run now.
     """
-    return [_read(name, params, folder / name) for name in params.runs]
+    return [read_run(name, params, folder / name) for name in params.runs]
 
 
 def recipes_of(params: Params, runs: Sequence[Run]) -> list[str]:
@@ -128,7 +128,8 @@ def _flat(settings: RunSettings) -> dict[str, object]:
     return values
 
 
-def _read(name: str, params: Params, folder: Path) -> Run:
+def read_run(name: str, params: Params, folder: Path) -> Run:
+    """One run, with results from `folder`; raises RunError as read_runs does."""
     settings = run_settings(params, name)
     base = _base(params, settings)
     if not (folder / "metrics.json").exists():

@@ -9,6 +9,8 @@ from pipeline.errors import ConfigError
 
 VARIABLE = "SBNET_DEVICE"
 
+_NO_CODE = "no kernel image is available"  # what CUDA says of a card that a library was not built for
+
 logger = logging.getLogger(__name__)
 
 
@@ -37,6 +39,8 @@ def _fault() -> str:
     """Why the first GPU computes nothing, such as one older than any that torch was built for; empty if it does."""
     try:
         torch.ones(1, device="cuda").add(1).item()
-    except (RuntimeError, AssertionError) as error:  # AssertionError: torch without CUDA
+    except RuntimeError as error:
+        if _NO_CODE not in str(error):
+            raise  # one that is full or taken: to go on elsewhere would take many times as long
         return str(error).splitlines()[0]
     return ""

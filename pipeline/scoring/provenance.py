@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pipeline.errors import CheckpointError
 from pipeline.files import sha256_hex
 from pipeline.protocol.tables import ProtocolTables
+from pipeline.protocol.vocabulary import NO_SPLIT
 
 Provenance = Mapping[str, Mapping[str, object]]  # face, voice -> what the store says of its extractor
 RELEASED = "released"  # key of the provenance of a checkpoint whose training vectors only its authors have
@@ -36,8 +37,9 @@ def check_provenance(trained: Provenance, found: Provenance, where: str) -> None
 
 
 def protocol_digest(tables: ProtocolTables) -> str:
-    """Hex SHA-256 of what a protocol gives training: its training pairs, and the split of every identity."""
-    parts = (getattr(tables, name)[columns] for name, columns in _TRAINING.items())
+    """Hex SHA-256 of what a protocol gives training: its training pairs, and the split of who is in one."""
+    split = tables.identities[tables.identities["split"] != NO_SPLIT]
+    parts = (part[_TRAINING[name]] for name, part in (("identities", split), ("train_pairs", tables.train_pairs)))
     return sha256_hex(*(part.to_csv(index=False, lineterminator="\n") for part in parts))
 
 
@@ -51,8 +53,8 @@ def check_protocol(trained: str, tables: ProtocolTables, where: str, stage: str)
         raise CheckpointError(f"{where} does not say under which protocol it was trained: {remedy}")
     if trained != protocol_digest(tables):
         raise CheckpointError(
-            f"{where} was trained under another protocol than artifacts/protocol now is, so that people it has met may "
-            f"be among those it is tested on: {remedy}"
+            f"{where} was trained under another protocol than artifacts/protocol now is, or rows of its stores have "
+            f"moved, so that people it has met may be among those it is tested on: {remedy}"
         )
 
 

@@ -1,6 +1,7 @@
 """`stages.export --to authors-csv`, and the way back through the stages that read feature files."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,15 @@ def test_the_way_back_and_forth_again_gives_the_same_files(imported: Project, tm
     assert again == sorted(path.relative_to(source) for path in source.rglob("*.csv"))
     for name in again:
         assert (source / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+def test_stale_figures_of_one_run_are_no_matter_of_another(of_media: Project, tmp_path: Path) -> None:
+    other = of_media.folder / "artifacts/runs/two_fop"
+    shutil.copytree(of_media.folder / "artifacts/runs/single_fop", other)  # figures of other settings than its own
+    try:
+        of_media.run("export", "single_fop", "--to", "onnx", "--out", str(tmp_path / "onnx"))
+    finally:
+        shutil.rmtree(other)
 
 
 def test_a_card_does_not_take_the_figures_of_another_model(of_media: Project, tmp_path: Path) -> None:

@@ -107,3 +107,14 @@ def test_run_that_is_unknown_or_not_evaluated_is_refused(project: Project, tmp_p
     assert "did you mean 'single_fop'" in copy.run("trials", fails=True)
     copy = changed(project, tmp_path / "other", run="two_fop")
     assert "run `dvc repro evaluate@two_fop`" in copy.run("trials", fails=True)
+
+
+def test_a_model_of_another_protocol_is_not_shown(project: Project, tmp_path: Path) -> None:
+    copy = changed(project, tmp_path)
+    path = copy.folder / "params.yaml"
+    raw = yaml.safe_load(path.read_text())
+    raw["protocol"]["seed"] = 1 + raw["protocol"]["seed"]
+    path.write_text(yaml.safe_dump(raw, sort_keys=False))
+    copy.run("protocol")
+    said = copy.run("trials", fails=True)
+    assert "was trained under another protocol" in said and "run `dvc repro train@single_fop`" in said

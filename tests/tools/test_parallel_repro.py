@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -38,18 +39,19 @@ def with_runs(repository: Repository, **runs: dict[str, object]) -> None:
     (repository.folder / "params.yaml").write_text(yaml.safe_dump(raw, sort_keys=False))
 
 
-def test_who_is_told_to_end_ends_those_that_it_started(tmp_path: Path) -> None:
+def test_who_is_told_to_end_ends_those_that_it_started_and_their_stages(tmp_path: Path) -> None:
     ends = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))"
-    waits = f"import time; open('{tmp_path}/%d', 'w').close(); time.sleep(60)"
+    stage = f"touch {tmp_path}/%d; sleep 60; true"
+    waits = f"import subprocess; subprocess.run(['sh', '-c', {stage!r}])"
     started = "; ".join(f"a{n} = subprocess.Popen([sys.executable, '-c', {waits % n!r}])" for n in (0, 1))
     code = f"{ends}; import subprocess; from tools.parallel_repro import _finish; {started}; _finish([a0, a1])"
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     while not ((tmp_path / "0").exists() and (tmp_path / "1").exists()):
         time.sleep(0.05)
-    children = [int(pid) for pid in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()]
+    family = psutil.Process(parent.pid).children(recursive=True)
     parent.send_signal(signal.SIGTERM)
-    assert parent.wait(timeout=30) == 143 and len(children) == 2
-    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+    assert parent.wait(timeout=30) == 143 and len(family) >= 4
+    assert not psutil.wait_procs(family, timeout=10)[1]
 
 
 def test_on_a_gpu_few_runs_train_at_a_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -215,8 +216,16 @@ def test_a_gpu_gets_more_crops_at_once_than_it_gets_clips_of_whole_frames(device
 
 @pytest.mark.parametrize("error", [MemoryError, torch.OutOfMemoryError])
 def test_items_without_memory_for_all_go_one_by_one_and_one_without_is_skipped(tmp_path, cache, error) -> None:
+    class Activations:
+        """What a forward pass holds."""
+
+    held: weakref.WeakSet[Activations] = weakref.WeakSet()
+
     class Small(Model):
         def infer(self, payloads: Sequence[np.ndarray]) -> list[Arrays | MediaError]:
+            assert not held, "what the failed call had in memory is free again"
+            activations = Activations()
+            held.add(activations)
             if len(payloads) > 1 or float(payloads[0][0]) == 3:
                 raise error("out of memory")
             return super().infer(payloads)

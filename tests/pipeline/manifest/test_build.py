@@ -15,6 +15,7 @@ from pipeline.errors import ManifestError
 from pipeline.extraction.tasks import may_hold_voices
 from pipeline.manifest import medium
 from pipeline.manifest.build import Sources, build_manifest
+from pipeline.manifest.known_media import known_path, write_known
 from pipeline.manifest.schema import COLUMNS, read_manifest, write_manifest
 from pipeline.settings import ManifestSettings
 from tests import media_factory as make
@@ -381,3 +382,13 @@ def test_traits_of_a_synthetic_corpus_belong_to_its_own_media(media: Path, tmp_p
     (media / "identities.csv").write_text("identity,gender,region\nann,f,A\n")
     manifest = manifest_of(media, media / "identities.csv", tmp_path)
     assert set(manifest.loc[manifest["identity"] == "ann", "gender"]) == {"f"}
+
+
+def test_of_many_media_folders_the_newest_are_remembered(tmp_path: Path) -> None:
+    """Each temporary copy of a project, as an experiment makes them, holds a folder of its own."""
+    for number in range(20):
+        path = known_path(tmp_path, tmp_path / f"copy{number}")
+        write_known(path, [])
+        os.utime(path, (number, number))
+    kept = {known_path(tmp_path, tmp_path / f"copy{number}").name for number in range(4, 20)}
+    assert {path.name for path in tmp_path.glob("*.parquet")} == kept

@@ -1,6 +1,7 @@
 """Still images, upright and as RGB."""
 
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,21 @@ def test_an_image_whose_exif_is_none_is_read_as_it_lies(tmp_path: Path, suffix: 
     path = tmp_path / f"a{suffix}"
     Image.fromarray(make.numbered_image(9, 160, 120)).save(path, exif=b"Exif\0\0no TIFF header")
     assert make.frame_number(read_image(path)) == 9 and image_size(path) == (160, 120)
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("read", [read_image, image_size])
+def test_a_png_with_a_flipped_byte_is_refused_and_not_half_black(
+    tmp_path: Path, seed: int, read: Callable[[Path], object]
+) -> None:
+    drawn = np.random.default_rng(seed)
+    path = tmp_path / "a.png"
+    Image.fromarray(drawn.integers(0, 256, (60, 80, 3), np.uint8)).save(path)
+    data = bytearray(path.read_bytes())
+    data[int(drawn.integers(60, len(data) - 40))] ^= 0x5A
+    path.write_bytes(data)
+    with pytest.raises(MediaError, match=r"a\.png"):
+        read(path)
 
 
 def test_a_cut_off_or_scrambled_image_is_refused(tmp_path: Path) -> None:

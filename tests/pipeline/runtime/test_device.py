@@ -1,5 +1,7 @@
 """The device comes from the environment."""
 
+from unittest import mock
+
 import pytest
 import torch
 
@@ -7,6 +9,8 @@ from pipeline.errors import ConfigError
 from pipeline.extraction.executors import device_here
 from pipeline.runtime import device
 from pipeline.runtime.device import select_device
+
+FAULT = device._fault
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +61,14 @@ def test_a_gpu_that_torch_has_no_code_for_is_said_and_not_used(
     monkeypatch.setenv("SBNET_DEVICE", "cuda")
     with pytest.raises(ConfigError, match=r"no kernel image is available.*use cpu"):
         select_device()
+
+
+def test_a_gpu_that_is_merely_full_is_not_replaced_by_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "ones", mock.Mock(side_effect=RuntimeError("CUDA error: no kernel image is available")))
+    assert FAULT() == "CUDA error: no kernel image is available"
+    monkeypatch.setattr(torch, "ones", mock.Mock(side_effect=torch.OutOfMemoryError("CUDA out of memory")))
+    with pytest.raises(torch.OutOfMemoryError):
+        FAULT()
 
 
 def test_beside_actors_of_a_cluster_the_stage_leaves_the_gpu_to_them(monkeypatch: pytest.MonkeyPatch) -> None:

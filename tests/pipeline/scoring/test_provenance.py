@@ -10,6 +10,7 @@ import pytest
 from pipeline.errors import CheckpointError
 from pipeline.protocol import ProtocolTables
 from pipeline.protocol.tables import SCHEMAS, shaped
+from pipeline.protocol.vocabulary import NO_SPLIT
 from pipeline.scoring.provenance import RELEASED, check_protocol, check_provenance, protocol_digest
 
 FACES = {
@@ -135,6 +136,9 @@ def test_a_model_of_another_protocol_is_refused_with_the_stage_that_makes_it(
 def test_trials_and_what_is_known_of_people_are_no_part_of_what_a_model_was_trained_under() -> None:
     own = protocol()
     more = replace(own, identities=own.identities.assign(age=np.arange(3)), summary={"seed": 1})
+    check_protocol(protocol_digest(own), more, "model", "train@mine")
+    anonymous = own.identities.iloc[:1].assign(identity="anonymous/7", split=NO_SPLIT)
+    more = replace(own, identities=pd.concat([own.identities, anonymous]))
     check_protocol(protocol_digest(own), more, "model", "train@mine")
 
 
