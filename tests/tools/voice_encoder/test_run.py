@@ -23,6 +23,10 @@ from tools.voice_encoder.trials import Segment
 LENGTH = 4 * HOP
 
 
+# Whole runs in bfloat16: on a processor without its arithmetic they take half a minute and more each.
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def recipe() -> Recipe:
     recipe = load_recipe()
@@ -52,7 +56,6 @@ def started(recipe: Recipe, voices: Voices, folder: Path) -> Run:
     return Run(recipe, voices, Channel(recipe.channels, Rooms((np.ones(1, np.float32),))), folder)
 
 
-@pytest.mark.slow
 def test_steps_lower_every_part_of_the_loss(recipe: Recipe, voices: Voices, tmp_path: Path) -> None:
     run = started(recipe, voices, tmp_path)
     losses = [run.learn(drawn) for drawn in run.batches(1)]
